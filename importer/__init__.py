@@ -1,0 +1,25 @@
+"""Customer lists into customer-engagement APIs, every row accounted for.
+
+`importer.run(config, sources)` is the same function as the command `importer run`; `config` is a path, a
+mapping with the keys of the TOML file, or an `importer.config.Config`.
+"""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from importer.models import RunSummary
+    from importer.options import Options, RejectLimit
+    from importer.pipeline import check, resume, retry, run
+
+__all__ = ["Options", "RejectLimit", "RunSummary", "check", "resume", "retry", "run"]
+
+_HOMES = {"RunSummary": "models", "Options": "options", "RejectLimit": "options"}
+
+
+def __getattr__(name: str) -> Any:
+    """Loads the library on first use, so that `import importer.errors` stays light."""
+    if name not in __all__:
+        raise AttributeError(f"module 'importer' has no attribute {name!r}")
+    import importlib  # noqa: PLC0415 - only when first asked for
+
+    return getattr(importlib.import_module(f"importer.{_HOMES.get(name, 'pipeline')}"), name)

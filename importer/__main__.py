@@ -1,0 +1,7 @@
+"""`python -m importer` is the same program as `importer`."""
+
+import sys
+
+from importer.cli import main
+
+sys.exit(main())

@@ -1,0 +1,487 @@
+"""Text → declared types, column by column: the declaration of an attribute, its check and its encoding.
+
+A column comes as one Series, String for CSV and its own type for Parquet, null where the cell is blank. It is
+typed once (`type_column`) and, where it is to be sent, encoded once into JSON text (`encode`). Both are polars
+from end to end; what differs from column to column (does any cell need escaping? is every number a small
+integer?) is asked of the whole column, so that the common case costs one pass.
+"""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Literal, Self
+
+import polars as pl
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from importer.errors import SourceError
+from importer.models import Encoding
+
+INVALID = "attribute_value_invalid"
+TOO_LONG = "attribute_value_too_long"
+NOT_DECLARED = "option_not_declared"
+BLANK = "attribute_value_blank"
+
+MESSAGES: Mapping[tuple[str, str], str] = {
+    ("number", INVALID): "expected a number (as declared: marks, range, 64-bit integers)",
+    ("boolean", INVALID): "expected one of the declared texts for true and false",
+    ("date", INVALID): "expected a date in the declared format",
+    ("datetime", INVALID): "expected a date and time in the declared format",
+    ("single_choice", INVALID): "expected one of the declared options",
+    ("multi_choice", INVALID): "expected options joined by the declared separator",
+    ("multi_choice", NOT_DECLARED): "none of the options is declared",
+}
+"""What was expected, by type and reason; anything else is in `_COMMON_MESSAGES`."""
+
+_COMMON_MESSAGES: Mapping[str, str] = {
+    TOO_LONG: "longer than the declared max_length",
+    BLANK: "blank, and blank = \"reject\" is declared",
+    INVALID: "not a value of the declared type",
+}
+
+_CHOICES = ("single_choice", "multi_choice")
+
+
+class Attribute(BaseModel):
+    """`[attributes.KEY]`: one attribute as declared at the destination."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
+
+    column: str | None = Field(None, min_length=1)
+    type: Literal["free_text", "single_choice", "multi_choice", "number", "boolean", "date", "datetime"]
+    options: tuple[str, ...] = ()
+    allow_custom: bool = False
+    max_length: int | None = Field(None, ge=1)
+    min: float | None = None
+    max: float | None = None
+    separator: str = Field("|", min_length=1)
+    format: str | None = None
+    decimal: str = Field(".", min_length=1, max_length=1)
+    thousands: str = Field("", max_length=1)
+    true_values: tuple[str, ...] = ("true", "1", "yes")
+    false_values: tuple[str, ...] = ("false", "0", "no")
+    blank: Literal["skip", "clear", "reject"] = "skip"
+    operation: Literal["set", "increase", "add", "remove", "delete"] = "set"
+
+    @model_validator(mode="after")
+    def _keys_fit_the_type(self) -> Self:
+        for key, types in _BELONGS_TO.items():
+            if key in self.model_fields_set and self.type not in types:
+                raise ValueError(f"{key}: only for type = {' or '.join(types)}, not {self.type}")
+        if self.type in _CHOICES and not self.options and not self.allow_custom:
+            raise ValueError("options: missing; a choice needs options = [...] or allow_custom = true")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError("min: greater than max, so no number would fit")
+        if self.type == "number" and self.decimal == self.thousands:
+            raise ValueError("thousands: the same mark as decimal, so 1.234 could be two numbers")
+        return self
+
+
+_BELONGS_TO: Mapping[str, tuple[str, ...]] = {
+    "options": _CHOICES,
+    "allow_custom": _CHOICES,
+    "max_length": ("free_text", *_CHOICES),
+    "min": ("number",),
+    "max": ("number",),
+    "decimal": ("number",),
+    "thousands": ("number",),
+    "separator": ("multi_choice",),
+    "format": ("date", "datetime"),
+    "true_values": ("boolean",),
+    "false_values": ("boolean",),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class TypedColumn:
+    """One column of one frame after its check; every Series has the frame's height.
+
+    `value` is null where the cell is blank or bad: number text in canonical JSON form for `number`, Boolean,
+    Date, Datetime (microseconds, without a zone), String, or List(String) for multi_choice.
+    `present` is true where the cell counts as a value (a blank one too where `blank` is `clear` or `reject`).
+    `reason` is null where the value is good. `dropped` holds the options nobody declared, joined by ", ", and
+    `utc` is true where a datetime's zone was given and it was converted to UTC; None = nowhere in the column.
+    """
+
+    value: pl.Series
+    present: pl.Series
+    reason: pl.Series | None = None
+    dropped: pl.Series | None = None
+    utc: pl.Series | None = None
+
+
+def message(attribute: Attribute, reason: str) -> str:
+    """What was expected, in one clause that quotes no cell."""
+    return MESSAGES.get((attribute.type, reason)) or _COMMON_MESSAGES[reason]
+
+
+def blank_to_null(column: pl.Series, null_values: tuple[str, ...]) -> pl.Series:
+    """The column with each text of `null_values`, or each empty list, as null; other types keep their nulls."""
+    if isinstance(column.dtype, pl.List):
+        return column.set(column.list.len() == 0, None)
+    if column.dtype != pl.String or not null_values:
+        return column
+    blank = column == null_values[0] if len(null_values) == 1 else column.is_in(null_values)
+    return column.set(blank, None)
+
+
+def type_column(attribute: Attribute, column: pl.Series) -> TypedColumn:
+    """Types and checks one column whose blank cells are null.
+
+    SourceError where a Parquet column has a type that cannot become the declared one.
+    """
+    typed = _TYPES[attribute.type](attribute, column)
+    if attribute.blank == "skip":
+        return typed
+    present = pl.repeat(True, len(column), eager=True)
+    if attribute.blank == "clear":
+        return TypedColumn(typed.value, present, typed.reason, typed.dropped, typed.utc)
+    reasons = pl.repeat(None, len(column), dtype=pl.String, eager=True) if typed.reason is None else typed.reason
+    return TypedColumn(
+        typed.value, present, reasons.set(column.is_null(), BLANK), typed.dropped, typed.utc
+    )
+
+
+def encode(typed: TypedColumn, attribute: Attribute, encoding: Encoding) -> pl.Series:
+    """The typed values as JSON text, String; null stays null."""
+    value = typed.value
+    if attribute.type == "number":
+        return value
+    if attribute.type == "boolean":
+        return _chosen(value, pl.lit(encoding.true), pl.lit(encoding.false))
+    if attribute.type == "multi_choice":
+        return _encode_lists(value)
+    if attribute.type == "date":
+        return quote_json(value.dt.strftime(encoding.date))
+    if attribute.type == "datetime":
+        return quote_json(_datetime_text(value, typed.utc, encoding))
+    return quote_json(value)
+
+
+def as_text(column: pl.Series) -> pl.Series:
+    """A scalar column as the text a person would read; null stays null. SourceError names a nested column."""
+    kind = column.dtype
+    if kind == pl.String:
+        return column
+    if kind == pl.Boolean:
+        return _chosen(column, pl.lit("true"), pl.lit("false"))
+    if kind.is_float() or kind.is_decimal():
+        return _shortest(column.cast(pl.String))
+    if isinstance(kind, pl.Datetime):
+        return _datetime_text(*_naive(column), Encoding())
+    if kind.is_nested() or kind in (pl.Binary, pl.Object, pl.Duration):
+        raise _unusable(column)
+    return column.cast(pl.String)
+
+
+def quote_json(text: pl.Series) -> pl.Series:
+    """Each text as a JSON string, escaped only where the column holds anything to escape."""
+    if text.str.contains(r'["\\\x00-\x1f]').any():
+        text = text.str.replace_many(list(_ESCAPES), list(_ESCAPES.values()))
+    return ('"' + text + '"').rename(text.name)
+
+
+_ESCAPES: Mapping[str, str] = {c: json.dumps(c)[1:-1] for c in '"\\' + "".join(map(chr, range(32)))}
+
+
+def _chosen(mask: pl.Series, yes: pl.Expr, no: pl.Expr) -> pl.Series:
+    """`yes` where the mask is true, `no` where it is false, null where it is null."""
+    column = pl.col(mask.name)
+    return mask.to_frame().select(pl.when(column).then(yes).when(~column).then(no).alias(mask.name)).to_series()
+
+
+def _unusable(column: pl.Series) -> SourceError:
+    return SourceError(
+        f'Column "{column.name}": the Parquet type {column.dtype} cannot become the declared type; '
+        "declare another type or convert the column where the file is made."
+    )
+
+
+def _reasons(bad: pl.Series, reason: str) -> pl.Series | None:
+    return _chosen(bad, pl.lit(reason), pl.lit(None, pl.String)) if bad.any() else None
+
+
+def _checked(column: pl.Series, value: pl.Series, reason: str = INVALID) -> TypedColumn:
+    """A column whose bad cells are those that have text but no value."""
+    present = column.is_not_null()
+    bad = present & value.is_null()
+    return TypedColumn(value, present, _reasons(bad.rename(column.name), reason))
+
+
+def _type_text(attribute: Attribute, column: pl.Series) -> TypedColumn:
+    text = as_text(column)
+    too_long = _too_long(attribute, text)
+    if too_long is None:
+        return TypedColumn(text, text.is_not_null())
+    return _checked(text, text.set(too_long, None), TOO_LONG)
+
+
+def _too_long(attribute: Attribute, text: pl.Series) -> pl.Series | None:
+    """Where the text passes max_length, in characters; None = nowhere. The bytes are counted first."""
+    limit = attribute.max_length
+    if limit is None or not (text.str.len_bytes() > limit).any():
+        return None
+    too_long = (text.str.len_chars() > limit).fill_null(value=False)
+    return too_long if too_long.any() else None
+
+
+def _type_single_choice(attribute: Attribute, column: pl.Series) -> TypedColumn:
+    if attribute.allow_custom:
+        return _type_text(attribute, column)
+    text = as_text(column)
+    known = text.is_in(attribute.options).fill_null(value=False)
+    return _checked(text, text.set(~known, None))
+
+
+def _type_multi_choice(attribute: Attribute, column: pl.Series) -> TypedColumn:
+    """Works on the distinct texts of the column, which are few, and maps the verdicts back."""
+    if isinstance(column.dtype, (pl.List, pl.Array)):
+        return _type_lists(attribute, column, column.cast(pl.List(pl.String)))
+    text = as_text(column)
+    distinct = text.drop_nulls().unique().rename("text")
+    typed = _type_lists(attribute, distinct, distinct.str.split(attribute.separator))
+    table = pl.DataFrame(
+        {
+            "text": distinct,
+            "value": typed.value,
+            "reason": _or_null(typed.reason, len(distinct)),
+            "dropped": _or_null(typed.dropped, len(distinct)),
+        }
+    )
+    found = text.rename("text").to_frame().join(table, on="text", how="left", maintain_order="left")
+    return TypedColumn(
+        found["value"].rename(column.name),
+        text.is_not_null(),
+        found["reason"] if typed.reason is not None else None,
+        found["dropped"] if typed.dropped is not None else None,
+    )
+
+
+def _or_null(column: pl.Series | None, height: int) -> pl.Series:
+    return pl.repeat(None, height, dtype=pl.String, eager=True) if column is None else column
+
+
+def _type_lists(attribute: Attribute, column: pl.Series, lists: pl.Series) -> TypedColumn:
+    """Empty pieces and repeated options go silently; undeclared ones are dropped and named."""
+    option = pl.element()
+    real = option.filter(option.is_not_null() & (option != "")).unique(maintain_order=True)
+    asked = lists.list.eval(real)
+    kept, dropped = asked, None
+    if not attribute.allow_custom:
+        declared = pl.element().is_in(attribute.options)
+        kept = asked.list.eval(pl.element().filter(declared))
+        if (kept.list.len() < asked.list.len()).any():
+            dropped = asked.list.eval(pl.element().filter(~declared)).list.join(", ")
+            dropped = dropped.set(dropped == "", None)
+    value = kept.set(kept.list.len() == 0, None)
+    bad = column.is_not_null() & value.is_null()
+    return TypedColumn(value, column.is_not_null(), _list_reasons(bad, asked), dropped)
+
+
+def _list_reasons(bad: pl.Series, asked: pl.Series) -> pl.Series | None:
+    """A list of nothing but undeclared options is told from a text that names no option at all."""
+    if not bad.any():
+        return None
+    reason = _chosen(bad.rename("bad"), pl.lit(NOT_DECLARED), pl.lit(None, pl.String))
+    return reason.set(bad & (asked.list.len() == 0), INVALID)
+
+
+def _encode_lists(lists: pl.Series) -> pl.Series:
+    """Lists are few distinct ones, too: each distinct list is encoded once."""
+    joined = lists.list.eval(_quoted(pl.element())).list.join(",")
+    return ("[" + joined + "]").rename(lists.name)
+
+
+def _quoted(text: pl.Expr) -> pl.Expr:
+    return pl.lit('"') + text.str.replace_many(list(_ESCAPES), list(_ESCAPES.values())) + pl.lit('"')
+
+
+def _type_number(attribute: Attribute, column: pl.Series) -> TypedColumn:
+    if column.dtype == pl.Boolean or column.dtype.is_temporal():
+        raise _unusable(column)
+    text = as_text(column)
+    number = _number_text(attribute, text)
+    return _checked(text, number if attribute.min is None and attribute.max is None else _within(attribute, number))
+
+
+_PLAIN = r"^[+-]?[0-9]+$"
+_DECIMAL = r"^[+-]?[0-9]+(\.[0-9]+)?$"
+_EXPONENT = r"^[+-]?[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]+$"
+
+
+def _number_text(attribute: Attribute, text: pl.Series) -> pl.Series:
+    """Canonical JSON number text, exact to the last digit; null where the text is no number.
+
+    Integers never pass through a float and must fit 64 bits, signed or unsigned.
+    """
+    text = _plain_marks(attribute, text)
+    small = text.cast(pl.Int64, strict=False)
+    simple = small.is_not_null() & text.str.contains(_PLAIN)
+    number = small.cast(pl.String).set(~simple.fill_null(value=False), None)
+    if (number.is_null() & text.is_not_null()).any():
+        number = number.to_frame("n").with_columns(t=text).select(_other_numbers()).to_series()
+    return number.rename(text.name)
+
+
+def _other_numbers() -> pl.Expr:
+    """Unsigned 64-bit integers, decimals and exponents, in this order, where `n` is still null."""
+    text, number = pl.col("t"), pl.col("n")
+    big = text.str.strip_prefix("+").cast(pl.UInt64, strict=False)
+    approximate = text.cast(pl.Float64, strict=False)
+    finite = approximate.is_finite()
+    decimal = _shortest_expr(text.str.strip_prefix("+").str.replace(r"^(-?)0+([0-9])", "${1}${2}"))
+    return (
+        pl.when(number.is_not_null())
+        .then(number)
+        .when(text.str.contains(_PLAIN))
+        .then(big.cast(pl.String))
+        .when(text.str.contains(_DECIMAL) & finite)
+        .then(decimal)
+        .when(text.str.contains(_EXPONENT) & finite)
+        .then(_shortest_expr(approximate.cast(pl.String)))
+    )
+
+
+def _plain_marks(attribute: Attribute, text: pl.Series) -> pl.Series:
+    """The declared marks as the plain ones. A thousands mark counts only between groups of three digits."""
+    if attribute.thousands:
+        mark, decimal = _escaped(attribute.thousands), _escaped(attribute.decimal)
+        grouped = text.str.contains(rf"^[+-]?[0-9]{{1,3}}({mark}[0-9]{{3}})*({decimal}[0-9]+)?$")
+        plain = text.str.replace_all(attribute.thousands, "", literal=True)
+        has_mark = text.str.contains(attribute.thousands, literal=True)
+        text = plain.set((has_mark & ~grouped).fill_null(value=False), "")
+    if attribute.decimal != ".":
+        foreign = text.str.contains(".", literal=True).fill_null(value=False)
+        text = text.str.replace(attribute.decimal, ".", literal=True).set(foreign, "")
+    return text
+
+
+def _escaped(mark: str) -> str:
+    return rf"\x{{{ord(mark):x}}}"
+
+
+def _shortest(text: pl.Series) -> pl.Series:
+    return text.to_frame("t").select(_shortest_expr(pl.col("t")).alias(text.name)).to_series()
+
+
+def _shortest_expr(text: pl.Expr) -> pl.Expr:
+    """Decimal text without zeros at its end: 46.20 → 46.2, 3.00 → 3."""
+    return text.str.replace(r"^(-?[0-9]+)\.0*$", "${1}").str.replace(r"^(-?[0-9]+\.[0-9]*[1-9])0+$", "${1}")
+
+
+def _within(attribute: Attribute, number: pl.Series) -> pl.Series:
+    size = number.cast(pl.Float64)
+    outside = pl.repeat(False, len(number), eager=True)
+    if attribute.min is not None:
+        outside |= (size < attribute.min).fill_null(value=False)
+    if attribute.max is not None:
+        outside |= (size > attribute.max).fill_null(value=False)
+    return number.set(outside, None)
+
+
+def _type_boolean(attribute: Attribute, column: pl.Series) -> TypedColumn:
+    if column.dtype == pl.Boolean:
+        return TypedColumn(column, column.is_not_null())
+    text = as_text(column).str.to_lowercase()
+    yes = text.is_in([t.lower() for t in attribute.true_values])
+    no = text.is_in([t.lower() for t in attribute.false_values])
+    return _checked(text, yes.set(~(yes | no), None))
+
+
+def _type_date(attribute: Attribute, column: pl.Series) -> TypedColumn:
+    if column.dtype == pl.Date:
+        return TypedColumn(column, column.is_not_null())
+    if isinstance(column.dtype, pl.Datetime):
+        days = column.dt.date()
+        return _checked(column, days.set(column.dt.truncate("1d") != column, None))
+    text = as_text(column)
+    pattern = attribute.format or "%Y-%m-%d"
+    days = text.str.to_date(pattern, strict=False, exact=True, cache=False)
+    return _checked(text, _plausible(days, pattern))
+
+
+def _plausible(moments: pl.Series, pattern: str) -> pl.Series:
+    """chrono reads `%Y` from one digit on; a year before 1000 is a two-digit year under the wrong pattern."""
+    return moments.set((moments.dt.year() < 1000).fill_null(value=False), None) if "%Y" in pattern else moments
+
+
+_ISO = (
+    r"^([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2})?(\.[0-9]{1,9})?"
+    r"(Z|[+-][0-9]{2}:?[0-9]{2})?$"
+)
+
+
+def _type_datetime(attribute: Attribute, column: pl.Series) -> TypedColumn:
+    if isinstance(column.dtype, pl.Datetime):
+        moments, utc = _naive(column)
+        return TypedColumn(moments, column.is_not_null(), utc=utc)
+    text = as_text(column)
+    if attribute.format is None:
+        return _type_iso(text)
+    zoned = "%z" in attribute.format or "%:z" in attribute.format
+    moments = text.str.to_datetime(
+        attribute.format, strict=False, exact=True, time_unit="us", time_zone="UTC" if zoned else None
+    )
+    moments, utc = _naive(_plausible(moments, attribute.format))
+    typed = _checked(text, moments)
+    return TypedColumn(typed.value, typed.present, typed.reason, utc=utc)
+
+
+def _naive(moments: pl.Series) -> tuple[pl.Series, pl.Series | None]:
+    """Moments in microseconds without a zone, and where they are UTC (everywhere or, as None, nowhere)."""
+    moments = moments.dt.cast_time_unit("us")
+    if getattr(moments.dtype, "time_zone", None) is None:
+        return moments, None
+    utc = moments.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return utc, pl.repeat(True, len(moments), eager=True)
+
+
+def _type_iso(text: pl.Series) -> TypedColumn:
+    """ISO 8601 with a T or a blank, seconds and fraction optional; an offset is converted to UTC."""
+    parts = text.str.extract_groups(_ISO).struct.unnest()
+    day, minute, second, fraction, offset = parts.get_columns()
+    second = second.fill_null(":00") + fraction.fill_null("")
+    moments = (day + "T" + minute + second).str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="us"
+    )
+    utc = offset.is_not_null()
+    moments = moments - _offset(offset)
+    typed = _checked(text, moments.rename(text.name))
+    return TypedColumn(typed.value, typed.present, typed.reason, utc=utc if utc.any() else None)
+
+
+def _offset(offset: pl.Series) -> pl.Series:
+    digits = offset.str.replace_all(r"[^0-9]", "").cast(pl.Int64, strict=False).fill_null(0)
+    minutes = (digits // 100) * 60 + digits % 100
+    sign = offset.str.starts_with("-").fill_null(value=False).cast(pl.Int64) * -2 + 1
+    frame = (minutes * sign).to_frame("m")
+    return frame.select(pl.duration(minutes=pl.col("m"), time_unit="us")).to_series()
+
+
+def _datetime_text(moments: pl.Series, utc: pl.Series | None, encoding: Encoding) -> pl.Series:
+    text = moments.dt.strftime(encoding.datetime)
+    if utc is None:
+        return text
+    frame = pl.DataFrame({"text": text, "utc": utc, "zoned": moments.dt.strftime(encoding.datetime_utc)})
+    return frame.select(pl.when("utc").then("zoned").otherwise("text").alias(moments.name)).to_series()
+
+
+_TYPES: Mapping[str, Callable[[Attribute, pl.Series], TypedColumn]] = {
+    "free_text": _type_text,
+    "single_choice": _type_single_choice,
+    "multi_choice": _type_multi_choice,
+    "number": _type_number,
+    "boolean": _type_boolean,
+    "date": _type_date,
+    "datetime": _type_datetime,
+}
+
+
+def display(column: pl.Series) -> pl.Series:
+    """A cell as a report shows it: its text, or a list's options joined by ", "; never raises."""
+    if isinstance(column.dtype, (pl.List, pl.Array)):
+        return column.cast(pl.List(pl.String), strict=False).list.join(", ", ignore_nulls=True)
+    try:
+        return as_text(column)
+    except SourceError:
+        return pl.repeat(None, len(column), dtype=pl.String, eager=True).rename(column.name)

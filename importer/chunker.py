@@ -1,0 +1,309 @@
+"""Chunk by chunk: one update per person from all of their rows, wherever those stand in the input.
+
+A chunk is read back from the spool in pieces that fit in memory and folded: for each attribute of a person
+the last value in source order wins, before it is judged. A row whose every value has lost, or was bad from
+the start, is settled and let go; what remains are the rows that hold something to send.
+"""
+
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import polars as pl
+
+from importer import attributes
+from importer.config import Config
+from importer.intake import typed_columns
+from importer.models import SEPARATOR, Encoding, Part, Update
+from importer.spool import ChunkPlan
+
+CLEAR = ""
+"""Stands for a value to be cleared; JSON text is never empty."""
+
+Parse = Callable[[int, pl.DataFrame], pl.DataFrame]
+"""(layout, spooled rows) → their cells under the source's own column names."""
+
+
+@dataclass(slots=True)
+class Tally:
+    """How rows and values ended, by the words of `summary.json`; adds up over chunks."""
+
+    rows: Counter[str] = field(default_factory=Counter)
+    values: Counter[str] = field(default_factory=Counter)
+    people: Counter[str] = field(default_factory=Counter)
+    trimmed: int = 0
+    reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+
+    def add(self, other: "Tally") -> None:
+        """Adds another chunk's counts to these."""
+        self.rows += other.rows
+        self.values += other.values
+        self.people += other.people
+        self.trimmed += other.trimmed
+        self.reasons += other.reasons
+
+    def dump(self) -> dict[str, object]:
+        """As JSON, for the journal."""
+        reasons = [[*key, count] for key, count in self.reasons.items()]
+        return {
+            "rows": self.rows,
+            "values": self.values,
+            "people": self.people,
+            "trimmed": self.trimmed,
+            "reasons": reasons,
+        }
+
+    @classmethod
+    def load(cls, data: dict[str, Any]) -> "Tally":
+        """What `dump` wrote."""
+        reasons = Counter({(stage, reason, key): n for stage, reason, key, n in data["reasons"]})
+        return cls(
+            Counter(data["rows"]), Counter(data["values"]), Counter(data["people"]), data["trimmed"], reasons
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One attribute inside a chunk: column names of its winner (`v3`) and its dropped options (`d3`)."""
+
+    index: int
+    key: str
+    operation: str
+
+    @property
+    def value(self) -> str:
+        """JSON text to send, CLEAR, or null where the row has no winning value of this attribute."""
+        return f"v{self.index}"
+
+    @property
+    def bad(self) -> str:
+        """True where the row has a value of this attribute that failed its check."""
+        return f"b{self.index}"
+
+    @property
+    def dropped(self) -> str:
+        """The undeclared options left out of the winning value, joined by ", "; null where none."""
+        return f"d{self.index}"
+
+
+def fields(config: Config) -> list[Field]:
+    """The attributes in declared order."""
+    return [Field(i, key, a.operation) for i, (key, a) in enumerate(config.attributes.items())]
+
+
+@dataclass(slots=True)
+class Chunk:
+    """A chunk ready to send. `rows` hold at least one winner each, with `person` an index into `people`.
+
+    `people` has a line a person with something to send: `id`, `rows` (how many of theirs hold a winner),
+    `trims`, `order` (of the first of them), and per operation the joined JSON members and the pattern of
+    attributes among them. `tally` counts what is settled
+    already: rows and values that will not be sent, people with nothing to send.
+    """
+
+    plan: ChunkPlan
+    rows: pl.DataFrame
+    people: pl.DataFrame
+    operations: Sequence[str]
+    fields: Sequence[Field]
+    tally: Tally
+
+    def updates(self) -> Iterator[Update]:
+        """One update per person, in the order in which they first stand in the source."""
+        keys = _Patterns(self.fields)
+        ids = self.people["id"].to_list()
+        columns = [
+            zip(self.people[f"keys_{op}"].to_list(), self.people[f"members_{op}"].to_list(), strict=True)
+            for op in self.operations
+        ]
+        for person, (distinct_id, *parts) in enumerate(zip(ids, *columns, strict=True)):
+            yield Update(
+                person,
+                distinct_id,
+                tuple(
+                    Part(operation, keys[pattern], members or "")
+                    for operation, (pattern, members) in zip(self.operations, parts, strict=True)
+                    if pattern
+                ),
+            )
+
+
+class _Patterns(dict[str, tuple[str, ...]]):
+    """A pattern of attributes (one character each) → their keys; there are few patterns in a list."""
+
+    def __init__(self, fields: Sequence[Field]) -> None:
+        super().__init__()
+        self._keys = {_mark(f): f.key for f in fields}
+
+    def __missing__(self, pattern: str) -> tuple[str, ...]:
+        keys = self[pattern] = tuple(self._keys[c] for c in pattern)
+        return keys
+
+
+def _mark(field: Field) -> str:
+    return chr(0x4E00 + field.index)
+
+
+class Chunker:
+    """Builds chunks by one configuration and one destination's encoding."""
+
+    def __init__(self, config: Config, encoding: Encoding, parse: Parse) -> None:
+        self._config = config
+        self._encoding = encoding
+        self._parse = parse
+        self.fields = fields(config)
+        self._clears = any(a.blank == "clear" for a in config.attributes.values())
+
+    def build(self, plan: ChunkPlan, pieces: Iterator[tuple[int, pl.DataFrame]]) -> Chunk:
+        """Folds the chunk's rows, piece by piece, into one update per person."""
+        tally, pending, ids = Tally(), None, pl.Series("id", [], dtype=pl.String)
+        for layout, piece in pieces:
+            rows = self._derive(layout, piece)
+            ids = pl.concat([ids, rows["id"].unique()]).unique()
+            pending = rows if pending is None else pl.concat([pending, rows], how="diagonal")
+            pending = self._settle(self._fold(pending, tally), tally)
+        assert pending is not None, "a plan without rows"
+        rows, people = self._people(pending)
+        tally.people["nothing_to_send"] += len(ids) - people.height
+        return Chunk(plan, rows, people, self._operations(), self.fields, tally)
+
+    def _operations(self) -> list[str]:
+        """In the order in which a person's calls go out: what is set first, what is cleared last."""
+        found = dict.fromkeys(f.operation for f in self.fields)
+        return [*found, *(["clear"] if self._clears else [])]
+
+    def _derive(self, layout: int, piece: pl.DataFrame) -> pl.DataFrame:
+        """The piece's rows with, per attribute, its JSON text, whether it is bad, and what was dropped."""
+        cells = self._parse(layout, piece)
+        columns: dict[str, pl.Series] = {}
+        typed_all = list(typed_columns(self._config, cells))
+        for field_, (key, _, typed) in zip(self.fields, typed_all, strict=True):
+            attribute = self._config.attributes[key]
+            value = attributes.encode(typed, attribute, self._encoding)
+            if attribute.blank == "clear":
+                clear = typed.present & value.is_null()
+                value = value.set(clear if typed.reason is None else clear & typed.reason.is_null(), CLEAR)
+            columns[field_.value] = value
+            if typed.reason is not None:
+                columns[field_.bad] = typed.reason.is_not_null()
+            if typed.dropped is not None:
+                columns[field_.dropped] = typed.dropped
+        columns["values"] = _sum([typed.present for _, _, typed in typed_all])
+        columns["bads"] = _sum([c for name, c in columns.items() if name.startswith("b")], piece.height)
+        return piece.with_columns(pl.lit(layout, pl.Int32).alias("layout"), **columns)
+
+    def _fold(self, rows: pl.DataFrame, tally: Tally) -> pl.DataFrame:
+        """Takes from each row the values that a later row of the same person overrides."""
+        repeated = rows["id"].is_duplicated()
+        if not repeated.any():
+            return rows
+        alone, several = rows.filter(~repeated), rows.filter(repeated)
+        latest = [
+            pl.col("order").filter(_present(several, f)).max().over("id").alias(f"last{f.index}")
+            for f in self.fields
+        ]
+        several = several.with_columns(latest)
+        before = _count_values(several, self.fields)
+        several = several.with_columns(
+            pl.when(pl.col("order") == pl.col(f"last{f.index}")).then(f.value).alias(f.value)
+            for f in self.fields
+        )
+        tally.values["superseded"] += before - _count_values(several, self.fields)
+        several = several.drop(f"last{f.index}" for f in self.fields)
+        return pl.concat([alone, several])
+
+    def _settle(self, rows: pl.DataFrame, tally: Tally) -> pl.DataFrame:
+        """Lets go of the rows without a winner, and of the bad values of the others, once each."""
+        tally.values["rejected"] += int(rows.filter(~_already(rows))["bads"].sum())
+        holds = pl.any_horizontal([pl.col(f.value).is_not_null() for f in self.fields])
+        state = (
+            pl.when(pl.col("bads") > 0)
+            .then(pl.lit("rejected"))
+            .when(pl.col("values") > 0)
+            .then(pl.lit("merged"))
+            .otherwise(pl.lit("empty"))
+        )
+        for name, count in rows.filter(~holds).select(state.alias("s"))["s"].value_counts().iter_rows():
+            tally.rows[name] += count
+        gone = [f.bad for f in self.fields if f.bad in rows.columns]
+        return rows.filter(holds).drop(gone).with_columns(counted=pl.lit(value=True))
+
+    def _people(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The rows with their person's index, and one line a person: id, row count, members by operation."""
+        if rows["id"].is_duplicated().any():
+            merged = rows.group_by("id", maintain_order=True).agg(
+                pl.col("order").min(),
+                pl.len().alias("rows"),
+                _trims(rows, self.fields).sum().alias("trims"),
+                *(_winner(f) for f in self.fields),
+            )
+        else:
+            merged = rows.with_columns(rows=pl.lit(1), trims=_trims(rows, self.fields))
+        merged = merged.sort("order").with_row_index("person")
+        columns = [c for op in self._operations() for c in self._members(op)]
+        people = merged.select("person", "id", "rows", "trims", "order", *columns)
+        return rows.join(people.select("id", "person"), on="id", how="left", maintain_order="left"), people
+
+    def _members(self, operation: str) -> list[pl.Expr]:
+        """The JSON members of one operation, joined, and the pattern of the attributes among them."""
+        members, marks = [], []
+        for f in self.fields:
+            mine = _wanted(f, operation, self._clears)
+            if mine is None:
+                continue
+            marks.append(pl.when(mine).then(pl.lit(_mark(f))))
+            name = attributes.quote_json(pl.Series([f.key]))[0]
+            members.append(pl.when(mine).then(pl.lit(name + ":") + pl.col(f.value)))
+        pattern = pl.concat_str(marks, ignore_nulls=True) if marks else pl.lit("")
+        joined = pl.concat_str(members, separator=SEPARATOR, ignore_nulls=True) if marks else pl.lit("")
+        if operation == "clear":
+            joined = pl.lit("")
+        return [pattern.alias(f"keys_{operation}"), joined.alias(f"members_{operation}")]
+
+
+def _wanted(field_: Field, operation: str, clears: bool) -> pl.Expr | None:
+    """Where this attribute takes part in the operation; None = never."""
+    value = pl.col(field_.value)
+    if operation == "clear":
+        return value == CLEAR
+    if field_.operation != operation:
+        return None
+    return value.is_not_null() & (value != CLEAR) if clears else value.is_not_null()
+
+
+def _present(rows: pl.DataFrame, field_: Field) -> pl.Expr:
+    held = pl.col(field_.value).is_not_null()
+    return held | pl.col(field_.bad).fill_null(value=False) if field_.bad in rows.columns else held
+
+
+def _already(rows: pl.DataFrame) -> pl.Series:
+    """Rows of an earlier piece, whose bad values are counted."""
+    if "counted" not in rows.columns:
+        return pl.repeat(False, rows.height, eager=True)
+    return rows["counted"].fill_null(value=False)
+
+
+def _trims(rows: pl.DataFrame, fields: Sequence[Field]) -> pl.Expr:
+    """How many of a row's winning values go out without an option that nobody declared."""
+    trimmed = [
+        pl.col(f.dropped).is_not_null() & pl.col(f.value).is_not_null()
+        for f in fields
+        if f.dropped in rows.columns
+    ]
+    return pl.sum_horizontal(trimmed) if trimmed else pl.lit(0)
+
+
+def _winner(field_: Field) -> pl.Expr:
+    return pl.col(field_.value).drop_nulls().first()
+
+
+def _count_values(rows: pl.DataFrame, fields: Sequence[Field]) -> int:
+    counts: Mapping[str, int] = rows.select(pl.col(f.value).count() for f in fields).row(0, named=True)
+    return sum(counts.values())
+
+
+def _sum(masks: Sequence[pl.Series], height: int | None = None) -> pl.Series:
+    if not masks:
+        return pl.repeat(0, height or 0, dtype=pl.UInt32, eager=True)
+    return pl.DataFrame([m.alias(str(i)) for i, m in enumerate(masks)]).sum_horizontal().cast(pl.UInt32)

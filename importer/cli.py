@@ -1,0 +1,417 @@
+"""The commands, the progress bar, the exit codes; the only module that prints.
+
+Data goes to stdout, progress and messages to stderr. Every error ends here, as a sentence and an exit code.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import shlex
+import sys
+import traceback
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import TracebackType
+from typing import Any, NoReturn, Self
+
+from tqdm import tqdm
+
+from importer import config as configuration
+from importer import pipeline, runs, sandbox
+from importer.errors import ConfigError, ImporterError
+from importer.models import RunSummary
+from importer.options import Options, RejectLimit
+from importer.runs import RunFolder
+from importer.summary import as_json
+
+PROJECT = Path(__file__).resolve().parent.parent
+"""The checkout, where the demo finds its sample and its configuration."""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code; nothing is raised, no traceback is printed."""
+    os.umask(0o077)
+    try:
+        options = _parser().parse_args(arguments)
+        command: Callable[[argparse.Namespace], int] = options.command
+        return command(options)
+    except ImporterError as error:
+        _say(f"importer: {error}")
+        return error.exit_code
+    except KeyboardInterrupt:
+        _say("importer: interrupted; nothing was being sent.")
+        return 130
+    except BrokenPipeError:
+        sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader of our output is gone
+        return 0
+    except asyncio.CancelledError:
+        _say("importer: stopped at once; what was answered is in the journal. Go on with: importer resume")
+        return 130
+    except Exception as error:  # noqa: BLE001 - the last resort: no traceback, no text of another library
+        _say(f"importer: internal error ({_place(error)}); nothing on disk is lost. Please report it.")
+        return 9
+
+
+def _place(error: Exception) -> str:
+    """The kind of an unexpected error and where it arose; its text could quote a person's values."""
+    frames = [f for f in traceback.extract_tb(error.__traceback__) if "importer" in f.filename]
+    where = f" at {Path(frames[-1].filename).name}:{frames[-1].lineno}" if frames else ""
+    return f"{type(error).__name__}{where}"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr)
+
+
+class _Parser(argparse.ArgumentParser):
+    """Usage errors as ours: one sentence, exit code 2."""
+
+    def error(self, message: str) -> NoReturn:
+        raise ConfigError(f"{message}; see: {self.prog} --help")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = _Parser(prog="importer", description="Writes customer lists as user attributes into engagement APIs.")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
+
+    demo = _command(commands, "demo", _demo, "import the sample list into a local sandbox")
+    _add_state(demo)
+    check = _command(commands, "check", _check, "read and check everything, send nothing")
+    run = _command(commands, "run", _run, "the import")
+    for parser_ in (check, run):
+        parser_.add_argument("config", metavar="CONFIG", help="the TOML file")
+        parser_.add_argument("sources", metavar="SOURCE", nargs="*", help="instead of the configured source")
+        parser_.add_argument("--run-id", metavar="ID", help="name of the run (default: the time and a little chance)")
+        parser_.add_argument("--limit", metavar="N", type=_count, help="only the first N rows over all sources")
+        _add_state(parser_)
+        _add_sending(parser_)
+        _add_output(parser_)
+    resume = _command(commands, "resume", _resume, "continue a run that was stopped or killed")
+    resume.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
+    retry = _command(commands, "retry", _retry, "send what a run rejected or could not confirm again")
+    retry.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
+    retry.add_argument("file", metavar="FILE", nargs="?", help="a corrected file of rejected_rows/")
+    retry.add_argument("--run-id", metavar="ID", help="name of the new run")
+    for parser_ in (resume, retry):
+        _add_state(parser_)
+        _add_sending(parser_)
+        _add_output(parser_)
+    listing = _command(commands, "runs", _runs, "the past runs")
+    _add_state(listing)
+    report = _command(commands, "report", _report, "one run's summary")
+    report.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
+    _add_state(report)
+    _add_output(report)
+    _add_sandbox(commands)
+    return parser
+
+
+def _command(
+    commands: Any, name: str, function: Callable[[argparse.Namespace], int], text: str
+) -> argparse.ArgumentParser:
+    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser.set_defaults(command=function)
+    return parser
+
+
+def _add_state(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--state-dir",
+        metavar="DIR",
+        type=Path,
+        default=os.environ.get("IMPORTER_STATE_DIR"),
+        help="where runs are kept (default: .importer beside the config, else ./.importer)",
+    )
+
+
+def _add_sending(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--base-url", metavar="URL", help="instead of the configured base_url")
+    parser.add_argument("--rate", metavar="N", type=_rate, help="ceiling in requests per second; 0 = none")
+    parser.add_argument(
+        "--max-rejects", metavar="N|P%%", type=RejectLimit.parse, help="stop with 6 past so many rejects"
+    )
+
+
+def _add_output(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout, nothing else")
+    parser.add_argument("--quiet", action="store_true", help="no progress and no summary, only errors")
+
+
+def _add_sandbox(commands: Any) -> None:
+    parser = _command(commands, "sandbox", _sandbox, "a local server that answers as the destination would")
+    parser.add_argument("config", metavar="CONFIG", nargs="?", help="its attributes are what the server knows")
+    parser.add_argument("--port", metavar="P", type=_count, default=8080, help="0 = any free port (default: 8080)")
+    parser.add_argument("--fail", metavar="FAULT", action="append", default=[], help=_FAIL_HELP)
+    parser.add_argument("--latency", metavar="TIME", type=_seconds, default=0.0, help="like 50ms or 0.2s")
+    parser.add_argument("--rate-limit", metavar="N", type=_rate, default=0.0, help="unannounced, in requests/s")
+    parser.add_argument("--quota", metavar="N", type=_count, help="so many stored values, then the quota is used up")
+    parser.add_argument("--undefined", metavar="KEY", action="append", default=[], help="unknown to the server")
+    parser.add_argument("--archived", metavar="KEY", action="append", default=[], help="archived at the server")
+    parser.add_argument("--seed", metavar="N", type=_count, default=0, help="which calls a share of faults hits")
+
+
+_FAIL_HELP = "a fault and its share, call numbers or interval: 429:0.05, 503@3,7, reset_after/40"
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError("expected a whole number from 0 on")
+    return int(text)
+
+
+def _rate(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = -1.0
+    if not 0 <= value < float("inf"):
+        raise argparse.ArgumentTypeError("expected requests per second, 0 for no ceiling")
+    return value
+
+
+def _seconds(text: str) -> float:
+    number, unit = (text[:-2], 0.001) if text.endswith("ms") else (text.removesuffix("s"), 1.0)
+    return _rate(number) * unit
+
+
+# ------------------------------------------------------------------- commands
+
+
+def _options(args: argparse.Namespace) -> Options:
+    return Options(
+        state_dir=Path(args.state_dir) if args.state_dir else None,
+        run_id=getattr(args, "run_id", None),
+        base_url=args.base_url,
+        limit=getattr(args, "limit", None),
+        max_rejects=args.max_rejects,
+        rate=args.rate,
+    )
+
+
+def _run(args: argparse.Namespace) -> int:
+    return _imported(args, pipeline.run)
+
+
+def _check(args: argparse.Namespace) -> int:
+    return _imported(args, pipeline.check)
+
+
+def _imported(args: argparse.Namespace, function: Callable[..., RunSummary]) -> int:
+    config, options = configuration.load(args.config), _options(args)
+    with _Progress(quiet=args.quiet) as progress:
+        summary = function(config, args.sources, options, progress)
+    return _show(summary, options.state_dir_of(config), args)
+
+
+def _resume(args: argparse.Namespace) -> int:
+    with _Progress(quiet=args.quiet) as progress:
+        summary = pipeline.resume(_state_dir(args), args.run, _options(args), progress)
+    return _show(summary, _state_dir(args), args)
+
+
+def _retry(args: argparse.Namespace) -> int:
+    with _Progress(quiet=args.quiet) as progress:
+        summary = pipeline.retry(_state_dir(args), args.run, args.file, _options(args), progress)
+    return _show(summary, _state_dir(args), args)
+
+
+def _state_dir(args: argparse.Namespace) -> Path:
+    return Path(args.state_dir) if args.state_dir else Path(".importer")
+
+
+def _runs(args: argparse.Namespace) -> int:
+    lines = [("run", "import", "destination", "state", "exit", "rows", "applied", "rejected")]
+    for folder in runs.all_runs(_state_dir(args)):
+        lines.append(_run_line(folder))
+    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
+    for line in lines:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    return 0
+
+
+def _run_line(folder: RunFolder) -> tuple[str, ...]:
+    meta, summary = folder.read_meta(), folder.read_summary()
+    kind = meta["config"]["destination"]["type"]
+    if summary is None:
+        return folder.run_id, meta["name"], kind, "running or killed", "", "", "", ""
+    rows, values = summary["rows"], summary["values"]
+    numbers = (summary["exit_code"], rows["read"], values["applied"], values["rejected"])
+    return folder.run_id, meta["name"], kind, summary["state"], *(f"{n:,}" for n in numbers)
+
+
+def _report(args: argparse.Namespace) -> int:
+    folder = runs.find(_state_dir(args), args.run)
+    summary = folder.read_summary()
+    if summary is None:
+        raise ConfigError(f"Run {folder.run_id} has no summary: it is going on, or was killed. {_resume_hint(args, folder)}")
+    if args.json:
+        print(json.dumps(summary, indent=2, ensure_ascii=False))
+    else:
+        _print_summary(summary, _state_dir(args))
+    return 0
+
+
+def _resume_hint(args: argparse.Namespace, folder: RunFolder) -> str:
+    return f"If it was killed: {_next('resume', folder.run_id, state_dir=_state_dir(args))}"
+
+
+def _demo(args: argparse.Namespace) -> int:
+    config = configuration.load(PROJECT / "config" / "vevee.toml")
+    source = PROJECT / "samples" / "customers.csv"
+    state_dir = Path(args.state_dir) if args.state_dir else Path(".importer")
+    key = "sk_test_sandbox"
+    config = config.model_copy(
+        update={"destination": config.destination.model_copy(update={"api_key": "env:IMPORTER_DEMO_KEY"})}
+    )
+    os.environ["IMPORTER_DEMO_KEY"] = key
+    faults = sandbox.SandboxOptions(undefined=frozenset({"legacy_score"}))
+    with sandbox.running(config, faults, key) as server, _Progress(quiet=False) as progress:
+        options = Options(state_dir=state_dir, base_url=server.url, rate=0)
+        summary = pipeline.run(config, [str(source)], options, progress)
+    _print_summary(as_json(summary), state_dir)
+    return 0 if summary.state == "finished" else summary.exit_code
+
+
+def _sandbox(args: argparse.Namespace) -> int:
+    config = configuration.load(args.config or PROJECT / "config" / "vevee.toml")
+    options = sandbox.SandboxOptions(
+        faults=tuple(sandbox.parse_fault(text) for text in args.fail),
+        latency=args.latency,
+        rate_limit=args.rate_limit,
+        quota=args.quota,
+        seed=args.seed,
+        archived=frozenset(args.archived),
+        undefined=frozenset(args.undefined),
+        port=args.port,
+    )
+    key = sandbox.key_for(config)
+
+    def ready(url: str) -> None:
+        _say(f"{config.destination.type} sandbox on {url}, Ctrl-C stops it. In another shell:")
+        _say(f"  {_next('run', str(args.config or 'config/vevee.toml'), '--base-url', url)}")
+
+    sandbox.serve(config, options, key, ready)
+    return 0
+
+
+# ------------------------------------------------------------------- output
+
+
+class _Progress:
+    """A bar on stderr: rows, rate, rejects, time left. Silent when stderr is no terminal."""
+
+    def __init__(self, *, quiet: bool) -> None:
+        self._off = quiet or not sys.stderr.isatty()
+        self._bar: tqdm[NoReturn] | None = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._bar is not None:
+            self._bar.close()
+
+    def reading(self, rows: int) -> None:
+        """So many rows are read so far."""
+        self._show("reading", rows, None, "")
+
+    def sending(self, rows: int, total: int, rejects: int) -> None:
+        """So many of `total` rows are done, with so many values and rows rejected."""
+        self._show("sending", rows, total, f"{rejects:,} rejects")
+
+    def _show(self, stage: str, rows: int, total: int | None, postfix: str) -> None:
+        if self._bar is None or self._bar.desc != stage:
+            if self._bar is not None:
+                self._bar.close()
+            self._bar = tqdm(total=total, unit=" rows", disable=self._off, file=sys.stderr, unit_scale=True)
+            self._bar.desc = stage
+        self._bar.set_postfix_str(postfix, refresh=False)
+        self._bar.update(rows - self._bar.n)
+
+
+def _show(summary: RunSummary, state_dir: Path, args: argparse.Namespace) -> int:
+    if args.json:
+        print(json.dumps(as_json(summary), indent=2, ensure_ascii=False))
+        if summary.message:
+            _say(f"importer: {summary.message} {_stopped_hint(summary.run_id, summary.state, state_dir)}".rstrip())
+    elif not args.quiet:
+        _print_summary(as_json(summary), state_dir)
+    elif summary.message:
+        _say(f"importer: {summary.message} {_stopped_hint(summary.run_id, summary.state, state_dir)}".rstrip())
+    return summary.exit_code
+
+
+def _print_summary(summary: Mapping[str, Any], state_dir: Path) -> None:
+    seconds, message = summary["seconds"]["total"], summary["message"]
+    print(
+        f"{summary['name']} → {summary['destination']}: {summary['state']} after {seconds:.1f} s, "
+        f"exit {summary['exit_code']}"
+    )
+    if message:
+        print(f"  {message}")
+    print()
+    for name in ("rows", "values", "people"):
+        print(f"  {name:<8}{_counts(summary[name])}")
+    calls = summary["calls"]
+    print(f"  {'calls':<8}{_counts({'sent': calls['sent']})}, {calls['retried']:,} of them repeated, "
+          f"{summary['requests_per_second']:,.0f} a second")
+    print(f"\n  applied means: {_CONFIRMS[summary['confirms']]}")
+    _print_rejects(summary)
+    _print_next(summary, state_dir)
+
+
+_CONFIRMS = {
+    "value": "the destination confirmed each value by name",
+    "call": "the destination confirmed the call, not each value",
+    "job": "the destination confirmed the job that carried the value",
+}
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    shown = [f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items() if n or name in ("read", "applied", "sent")]
+    return ", ".join(shown)
+
+
+def _print_rejects(summary: Mapping[str, Any], most: int = 10) -> None:
+    rejects = summary["rejects"]
+    if rejects:
+        print("\n  not applied as it stood, by stage, reason and attribute:")
+    for reject in rejects[:most]:
+        what = reject["attribute"] or "whole row"
+        print(f"    {reject['count']:>9,}  {reject['stage']:<6} {reject['reason']:<26} {what}")
+    if len(rejects) > most:
+        print(f"    and {len(rejects) - most} more kinds in summary.json")
+    for warning in summary["warnings"]:
+        rows = ", ".join(str(row) for row in warning["rows"])
+        print(f"\n  warning: {warning['code']} in {warning['count']:,} rows of {warning['column']} (rows {rows}, ...)")
+
+
+def _print_next(summary: Mapping[str, Any], state_dir: Path) -> None:
+    folder = RunFolder(state_dir / "runs" / summary["run_id"])
+    if summary["rejects"]:
+        print(f"\n  report   {folder.rejects}")
+    files = sorted(folder.rejected_rows.glob("*"))
+    if summary["state"] != "finished":
+        print(f"  next     {_next('resume', summary['run_id'], state_dir=state_dir)}")
+    elif files:
+        print(f"  rows     {files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}")
+        print(f"  next     correct them, then: {_next('retry', summary['run_id'], str(files[0]), state_dir=state_dir)}")
+
+
+def _stopped_hint(run_id: str, state: str, state_dir: Path) -> str:
+    return "" if state == "finished" else f"Next: {_next('resume', run_id, state_dir=state_dir)}"
+
+
+def _next(*words: str, state_dir: Path | None = None) -> str:
+    """A command in full, ready to paste."""
+    command = ["importer", *words]
+    if state_dir and state_dir != Path(".importer"):
+        command += ["--state-dir", str(state_dir)]
+    return shlex.join(command)
+
+
+_ = replace

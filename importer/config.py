@@ -1,0 +1,317 @@
+"""The TOML file as one frozen, validated object; all mistakes are reported at once, none quotes a key."""
+
+import ipaddress
+import os
+import re
+import stat
+import tomllib
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Annotated, Any, Literal, Self, cast
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
+
+from importer import destinations
+from importer.attributes import Attribute
+from importer.destinations.base import Definition, Destination, Settings
+from importer.errors import ConfigError
+
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
+_KEY_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)")
+
+
+class _Section(BaseModel):
+    """A table of the file: unknown keys are errors, and no error repeats what was typed."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
+
+
+class SourceConfig(_Section):
+    """`[source]`: where the list is and how its text reads."""
+
+    path: str = Field(min_length=1)
+    format: Literal["csv", "tsv", "parquet"] | None = None
+    delimiter: str | None = Field(None, min_length=1)
+    quote: str = Field('"', max_length=1)
+    escape: str = Field('"', max_length=1)
+    bare_quotes: Literal["reject", "keep"] = "reject"
+    encoding: str = "utf-8"
+    skip_lines: int = Field(0, ge=0)
+    header: bool = True
+    columns: tuple[str, ...] | None = None
+    null_values: tuple[str, ...] = ("",)
+    ignore: tuple[str, ...] = ()
+    where: str = ""
+
+    @model_validator(mode="after")
+    def _columns_without_header(self) -> Self:
+        if self.header and self.columns is not None:
+            raise ValueError("columns: only with header = false; with a header the names stand in the file")
+        if not self.header and not self.columns and self.format != "parquet":
+            raise ValueError("columns: missing; header = false needs columns = [...] in the file's order")
+        if self.quote and self.escape not in (self.quote, "\\"):
+            raise ValueError(r"escape: expected the quote itself (doubled quotes) or a backslash")
+        return self
+
+
+class IdentityConfig(_Section):
+    """`[identity]`: the column that holds the distinct id."""
+
+    column: str = Field(min_length=1)
+    trim: bool = False
+
+
+class DestinationConfig(_Section):
+    """`[destination]`, the keys every vendor has; a vendor's own keys are in its `Settings`."""
+
+    type: str
+    base_url: str = ""
+    api_key: str
+    requests_per_second: Annotated[float, Field(ge=0)] | None = None
+    max_in_flight: int = Field(8, ge=1, le=1024)
+    account: str | None = None
+    connect_timeout: float = Field(10.0, gt=0)
+    read_timeout: float = Field(30.0, gt=0)
+    retry_attempts: int = Field(8, ge=1)
+    retry_seconds: float = Field(300.0, gt=0)
+
+    @field_validator("api_key")
+    @classmethod
+    def _reference_only(cls, value: str) -> str:
+        if not _KEY_REFERENCE.fullmatch(value):
+            raise ValueError(
+                'a key itself is refused here, so that it cannot leak with the file; write "env:NAME" or '
+                '"file:PATH"'
+            )
+        return value
+
+    @field_validator("base_url")
+    @classmethod
+    def _https_or_loopback(cls, value: str) -> str:
+        problem = url_problem(value) if value else None
+        if problem:
+            raise ValueError(problem)
+        return value.rstrip("/")
+
+
+class Config(_Section):
+    """The whole file. `path` is where it was read from, None for a mapping given by a Python caller."""
+
+    name: str
+    source: SourceConfig
+    identity: IdentityConfig
+    destination: DestinationConfig
+    attributes: dict[str, Attribute] = Field(min_length=1)
+    vendor: dict[str, Any] = Field(default_factory=dict)
+    path: Path | None = None
+
+    @field_validator("name")
+    @classmethod
+    def _name_fits_a_folder(cls, value: str) -> str:
+        if not NAME.fullmatch(value):
+            raise ValueError("expected a letter or digit, then up to 63 of A-Z a-z 0-9 . _ -")
+        return value
+
+    @property
+    def columns(self) -> dict[str, str]:
+        """Attribute key → column name."""
+        return {key: a.column or key for key, a in self.attributes.items()}
+
+    @property
+    def declared_columns(self) -> list[str]:
+        """Every column the configuration reads, once each, the id's first."""
+        return list(dict.fromkeys([self.identity.column, *self.columns.values()]))
+
+    @property
+    def definitions(self) -> list[Definition]:
+        """The attributes as a destination needs to know them."""
+        return [
+            Definition(
+                key,
+                a.type,
+                a.options,
+                a.allow_custom,
+                a.max_length,
+                a.min,
+                a.max,
+                a.blank,
+                a.operation,
+            )
+            for key, a in self.attributes.items()
+        ]
+
+    def as_mapping(self) -> dict[str, Any]:
+        """The same configuration as plain data, as `parse` takes it; it refers to the key but holds none."""
+        data = self.model_dump(mode="json", exclude={"path", "vendor"}, exclude_unset=True)
+        data["destination"] |= {**self.vendor, "base_url": self.destination.base_url}
+        data["destination"]["requests_per_second"] = self.destination.requests_per_second
+        return data
+
+    def build_destination(self) -> Destination:
+        """The vendor's object; ConfigError where the configuration asks for what it cannot do."""
+        kind = destinations.load(self.destination.type)
+        return kind(kind.settings_type.model_validate(self.vendor), self.definitions)
+
+
+def url_problem(url: str) -> str | None:
+    """Why calls must not go to `url`, or None. Plain http is for loopback only: it would show the key."""
+    parts = urlsplit(url)
+    if parts.scheme not in ("http", "https") or not parts.hostname:
+        return "expected https://HOST, or http:// with a loopback host for tests"
+    if parts.username or parts.password or parts.query or parts.fragment:
+        return "expected scheme, host and perhaps a path; no user, password, query or fragment"
+    if parts.scheme == "http" and not _is_loopback(parts.hostname):
+        return "plain http shows the key to the network; use https (http is for loopback only)"
+    return None
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def load(path: str | Path) -> Config:
+    """The configuration of a TOML file; ConfigError names the file and every mistake in it."""
+    path = Path(path)
+    try:
+        data = tomllib.loads(path.read_text("utf-8"))
+    except FileNotFoundError:
+        raise ConfigError(f"{path}: no such configuration file.") from None
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(f"{path}: cannot be read as a UTF-8 text file.") from None
+    except tomllib.TOMLDecodeError as error:
+        where = re.search(r"\(at (.*?)\)", str(error))
+        raise ConfigError(
+            f"{path}: not valid TOML{f', {where[1]}' if where else ''}; check quotes and brackets there."
+        ) from None
+    return parse(data, path)
+
+
+def parse(data: Mapping[str, Any], path: Path | None = None) -> Config:
+    """The configuration of a mapping, with the same checks as a file; ConfigError lists every mistake."""
+    mistakes: list[str] = []
+    tables = {key: value for key, value in data.items() if key not in ("vendor", "path")}
+    mistakes += [f"{key}: unknown key" for key in data if key not in tables]
+    kind, vendor = _take_vendor(tables, mistakes)
+    config: Config | None = None
+    try:
+        # TOML has arrays, the model has tuples: the strict mode of JSON input takes the one for the other.
+        config = Config.model_validate(_tuples(tables))
+        config = config.model_copy(update={"vendor": vendor, "path": path})
+    except ValidationError as error:
+        mistakes += [_sentence(e) for e in error.errors(include_url=False, include_input=False)]
+    if config and kind and not mistakes:
+        config = _with_vendor_defaults(config, kind)
+        mistakes += config.build_destination().problems()
+        mistakes += _column_mistakes(config)
+    if mistakes or config is None:
+        raise ConfigError(_listing(path, mistakes))
+    return config
+
+
+def _take_vendor(
+    tables: dict[str, Any], mistakes: list[str]
+) -> tuple[type[Destination] | None, dict[str, Any]]:
+    """Splits `[destination]` into the common keys, left in `tables`, and the vendor's own, returned."""
+    section = tables.get("destination")
+    if not isinstance(section, dict) or not isinstance(section.get("type"), str):
+        return None, {}
+    try:
+        kind = destinations.load(section["type"])
+    except ConfigError as error:
+        mistakes.append(str(error).rstrip("."))
+        kind = None
+    own: Iterable[str] = kind.settings_type.model_fields if kind else section
+    vendor = {k: v for k, v in section.items() if k in own and k not in DestinationConfig.model_fields}
+    tables["destination"] = {k: v for k, v in section.items() if k not in vendor}
+    if kind:
+        mistakes += _vendor_mistakes(kind.settings_type, vendor)
+    return kind, vendor
+
+
+def _vendor_mistakes(settings: type[Settings], vendor: Mapping[str, Any]) -> list[str]:
+    try:
+        settings.model_validate(vendor)
+    except ValidationError as error:
+        return [f"destination.{_sentence(e)}" for e in error.errors(include_url=False, include_input=False)]
+    return []
+
+
+def _with_vendor_defaults(config: Config, kind: type[Destination]) -> Config:
+    section = config.destination
+    if section.requests_per_second is None:
+        section = section.model_copy(update={"requests_per_second": kind.requests_per_second})
+    if not section.base_url:
+        section = section.model_copy(update={"base_url": kind.default_base_url})
+    return config.model_copy(update={"destination": section})
+
+
+def _column_mistakes(config: Config) -> Iterable[str]:
+    for column in config.source.ignore:
+        if column in config.declared_columns:
+            yield f'source.ignore: "{column}" is ignored and declared at once; take it out of one of them'
+
+
+def _tuples(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {k: _tuples(v) for k, v in value.items()}
+    return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
+
+
+def _sentence(error: ErrorDetails) -> str:
+    """One mistake as `place: what is expected`; what was typed is never repeated, it could be a key."""
+    place = ".".join(str(p) for p in error["loc"] if p != "[key]")
+    kind, message = error["type"], error["msg"]
+    if kind == "extra_forbidden":
+        return f"{place}: unknown key"
+    if kind == "missing":
+        return f"{place}: missing"
+    text = message.removeprefix("Value error, ")
+    if kind == "value_error" and re.match(r"[a-z_]+: ", text):
+        return f"{place}.{text}"
+    return f"{place}: {text[0].lower()}{text[1:]}"
+
+
+def _listing(path: Path | None, mistakes: Sequence[str]) -> str:
+    where = str(path) if path else "configuration"
+    if len(mistakes) == 1:
+        return f"{where}: {mistakes[0]}."
+    return "\n".join([f"{where}: {len(mistakes)} mistakes:", *(f"  {m}" for m in mistakes)])
+
+
+def read_key(config: Config, environ: Mapping[str, str] = os.environ) -> str:
+    """The secret that `api_key` refers to, without its final line end.
+
+    ConfigError where the variable is not set, the file is missing or readable by others, or the key is empty
+    or not of one line of printable ASCII. The message names the variable or file, never the key.
+    """
+    kind, _, place = config.destination.api_key.partition(":")
+    key = _key_of_environment(place, environ) if kind == "env" else _key_of_file(place)
+    if not key or not key.isascii() or not key.isprintable():
+        raise ConfigError(f"{kind}:{place}: expected a key of one line of printable ASCII characters.")
+    problem = config.build_destination().key_problem(key)
+    if problem:
+        raise ConfigError(f"{kind}:{place}: {problem}")
+    return key
+
+
+def _key_of_environment(name: str, environ: Mapping[str, str]) -> str:
+    if name not in environ:
+        raise ConfigError(f"The environment variable {name} is not set; it should hold the API key.")
+    return environ[name].strip()
+
+
+def _key_of_file(name: str) -> str:
+    path = Path(name).expanduser()
+    try:
+        mode = path.stat().st_mode
+        text = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError):
+        raise ConfigError(f"{path}: the key file is missing or cannot be read as ASCII text.") from None
+    if stat.S_IMODE(mode) & 0o077:
+        raise ConfigError(f"{path}: the key file is readable by others; run: chmod 600 {path}")
+    return cast(str, text)

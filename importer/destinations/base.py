@@ -1,0 +1,136 @@
+"""What a destination is: pure functions over plain data, no HTTP client and no polars.
+
+A vendor's module holds, in this order: `Settings` (its own keys under `[destination]`), a `Destination`
+subclass, a `Sandbox` subclass, and `DESTINATION = <the subclass>`. The sender runs whatever calls come back.
+"""
+
+import json
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+from importer.models import Answer, Call, Encoding, Judgement, Update
+
+
+class Settings(BaseModel):
+    """A vendor's own keys under `[destination]`; unknown keys are errors."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """One attribute as the configuration declares it, as far as a destination needs to know.
+
+    `archived` is only ever set by a sandbox.
+    """
+
+    key: str
+    type: str
+    options: tuple[str, ...] = ()
+    allow_custom: bool = False
+    max_length: int | None = None
+    min: float | None = None
+    max: float | None = None
+    blank: str = "skip"
+    operation: str = "set"
+    archived: bool = False
+
+
+class Destination(ABC):
+    """One vendor. Instances are built once per run from validated settings and hold no state."""
+
+    name: ClassVar[str]
+    confirms: ClassVar[str]
+    """What an `applied` of this vendor stands for: `value`, `call` or `job`."""
+    default_base_url: ClassVar[str]
+    distinct_id_max: ClassVar[int]
+    """Longest distinct id, in characters."""
+    people_per_call: ClassVar[int] = 1
+    requests_per_second: ClassVar[float] = 0
+    """The vendor's documented ceiling, used where the configuration names none; 0 = none documented."""
+    operations: ClassVar[frozenset[str]] = frozenset({"set"})
+    dead_reasons: ClassVar[frozenset[str]] = frozenset()
+    """Reasons that are facts about an attribute, not a value: once given, it is not sent again in the run."""
+    encoding: ClassVar[Encoding] = Encoding()
+    settings_type: ClassVar[type[Settings]] = Settings
+
+    def __init__(self, settings: Settings, definitions: Sequence[Definition]) -> None:
+        self.settings = settings
+        self.definitions = definitions
+
+    def problems(self) -> Iterable[str]:
+        """What of the configuration this vendor cannot do, one sentence each; none by default."""
+        return ()
+
+    @abstractmethod
+    def key_problem(self, key: str) -> str | None:
+        """Why this key cannot serve, without quoting it, or None; asked before the first call."""
+
+    @abstractmethod
+    def headers(self, key: str) -> Mapping[str, str]:
+        """The headers of every request, authorization included."""
+
+    @abstractmethod
+    def calls(self, updates: Sequence[Update]) -> Sequence[Call]:
+        """The calls that write `updates` (at most `people_per_call`), to be sent one after another."""
+
+    @abstractmethod
+    def judge(self, call: Call, answer: Answer) -> Judgement:
+        """What `answer` means for `call`. Never raises: an answer that makes no sense is a CONTRADICTION."""
+
+
+@dataclass(slots=True)
+class Request:
+    """What a sandbox is asked; `headers` and `query` with lower-case names, `body` as it came."""
+
+    method: str
+    path: str
+    query: Mapping[str, str]
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass
+class Sandbox(ABC):
+    """A vendor's side of the wire, as documented: plain data in, plain data out, no sockets.
+
+    `stored` maps distinct id to attribute to the value the vendor would hold now; people with no value are
+    not in it. `settings` are the vendor's own keys of the configuration, where they change the wire.
+    """
+
+    lies: ClassVar[frozenset[str]] = frozenset()
+    """The faults `lie` knows: answers that contradict what was sent."""
+
+    definitions: Mapping[str, Definition]
+    key: str
+    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
+    settings: Settings = field(default_factory=Settings)
+
+    @abstractmethod
+    def answer(self, request: Request) -> Answer:
+        """The vendor's answer, `stored` updated."""
+
+    @abstractmethod
+    def fault(self, name: str) -> Answer | None:
+        """The vendor's way of saying `quota` or a status (`429`, `500`, ...); None = none is documented."""
+
+    def lie(self, name: str, answer: Answer) -> Answer | None:
+        """`answer`, a success, turned into the lie `name`; None where this answer cannot be turned."""
+        return None
+
+    def distinct_ids(self, request: Request) -> tuple[str, ...]:
+        """The people a request is about, for the sandbox's own log; empty where it names none."""
+        return ()
+
+
+def json_answer(status: int, body: object, headers: Mapping[str, str] | None = None) -> Answer:
+    """An answer with a JSON body."""
+    return Answer(
+        status,
+        {"content-type": "application/json"} | dict(headers or {}),
+        json.dumps(body, ensure_ascii=False).encode(),
+    )

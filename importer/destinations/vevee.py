@@ -1,0 +1,409 @@
+"""Vevee: one call writes many attributes of one person, and names the values it refused.
+
+Sources, read 2026-11-22 (own words; what is not documented is a setting):
+setAttributes    https://vevee.org/docs/methods/set-attributes     body, `applied`, `rejected`
+setAttribute     https://www.aipricinglab.space/docs/methods/set-attribute     types, id of 1-200 characters
+clearAttribute   https://www.aipricinglab.space/docs/methods/clear-attribute   `cleared`
+getAttributes    https://www.aipricinglab.space/docs/methods/get-attributes    read-back
+errors           https://vevee.org/docs/errors
+"""
+
+import json
+import math
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar
+
+from importer.destinations import base
+from importer.destinations.base import Definition, Request, json_answer
+from importer.models import (
+    ALL_APPLIED,
+    SEPARATOR,
+    Answer,
+    Call,
+    Decision,
+    Judgement,
+    Part,
+    Refusal,
+    Target,
+    Update,
+)
+
+BATCH = "/api/v1/attributes/values/batch"
+VALUES = "/api/v1/attributes/values"
+
+
+class Settings(base.Settings):
+    """Vevee shows its SDK, not its wire: the header that carries the key is inferred, so it can be set."""
+
+    auth_header: str = "Authorization"
+    auth_scheme: str = "Bearer"
+
+
+_STOPS: Mapping[str, str] = {
+    "invalid_key": "the destination does not know this key; check that the key is right and not revoked",
+    "requires_secret_key": "this call needs a secret key (sk_...); set one and resume",
+    "client_attribute_writes_disabled": "this key may not write attributes; use a secret key (sk_...)",
+    "workspace_limit_reached": "the workspace's monthly quota is used up; waiting does not help, raise it",
+    "not_implemented": "the destination has not enabled this feature for the workspace",
+}
+"""Codes that refuse the run, whatever the status they come with (docs/errors)."""
+
+_STATUS_STOPS: Mapping[int, str] = {
+    401: "the destination does not accept this key; check that the key is right and not revoked",
+    403: "this key is not allowed to write attributes; use a secret key (sk_...)",
+    501: "the destination has not enabled this feature for the workspace",
+}
+
+_RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""500 is documented as safe to repeat; the others are inferred: the writes are absolute sets."""
+
+
+class Destination(base.Destination):
+    """Vevee `setAttributes`: applied and rejected values are confirmed one by one."""
+
+    name = "vevee"
+    confirms = "value"
+    default_base_url = "https://www.vevee.org"
+    distinct_id_max = 200
+    requests_per_second = 10  # no limit is documented: start low
+    operations = frozenset({"set"})
+    dead_reasons = frozenset({"attribute_not_defined", "attribute_archived"})
+    settings_type: ClassVar[type[base.Settings]] = Settings
+
+    def problems(self) -> Iterable[str]:
+        """Vevee has one operation, `set`; clearing is `blank = "clear"`."""
+        for d in self.definitions:
+            if d.operation != "set":
+                yield f'attributes.{d.key}.operation: vevee has "set" only'
+
+    def key_problem(self, key: str) -> str | None:
+        """A public key would be refused for every person, so it is refused before the first call."""
+        if key.startswith("pk_"):
+            return "this is a public key (pk_...); bulk writes need the workspace's secret key (sk_...)."
+        return None if key.startswith("sk_") else "expected a Vevee secret key, which begins with sk_."
+
+    def headers(self, key: str) -> Mapping[str, str]:
+        """The key in the configured header, JSON both ways."""
+        settings = self.settings
+        assert isinstance(settings, Settings)
+        return {
+            settings.auth_header: f"{settings.auth_scheme} {key}".strip(),
+            "Content-Type": "application/json",
+            "Accept": "application/json",
+        }
+
+    def calls(self, updates: Sequence[Update]) -> Sequence[Call]:
+        """One batch call for all that is set, then one DELETE for each attribute to clear."""
+        return [call for u in updates for part in u.parts for call in self._part_calls(u, part)]
+
+    def _part_calls(self, update: Update, part: Part) -> Iterable[Call]:
+        person = json.dumps(update.distinct_id, ensure_ascii=False)
+        if part.operation == "set":
+            members = part.members.replace(SEPARATOR, ",")
+            body = f'{{"distinctId":{person},"attributes":{{{members}}}}}'
+            yield Call("POST", BATCH, body.encode(), (_target(update, "set", part.keys),))
+        else:
+            for key in part.keys:
+                body = f'{{"distinctId":{person},"attribute":{json.dumps(key, ensure_ascii=False)}}}'
+                yield Call("DELETE", VALUES, body.encode(), (_target(update, "clear", (key,)),))
+
+    def judge(self, call: Call, answer: Answer) -> Judgement:
+        """By the vendor's code before the status; a 2xx must account for every attribute that was sent."""
+        body = _json(answer.body)
+        if 200 <= answer.status < 300:
+            return _judge_clear(body) if call.method == "DELETE" else _judge_batch(call, body)
+        return _judge_error(call, answer.status, _error_code(body))
+
+
+def _target(update: Update, operation: str, keys: tuple[str, ...]) -> Target:
+    return Target(update.person, update.distinct_id, operation, keys)
+
+
+def _json(body: bytes) -> Any:
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+def _result(body: Any) -> Mapping[str, Any]:
+    """The result object: at the top level, or wrapped in `data` (the envelope is not documented)."""
+    if isinstance(body, dict) and isinstance(body.get("data"), dict):
+        body = body["data"]
+    return body if isinstance(body, dict) else {}
+
+
+def _judge_batch(call: Call, body: Any) -> Judgement:
+    """`applied` + `rejected` must be exactly what was sent, or the answer is not believed."""
+    result, keys = _result(body), call.targets[0].keys
+    applied, rejected = result.get("applied"), result.get("rejected")
+    if applied == len(keys) and rejected == [] and applied is not True:
+        return ALL_APPLIED
+    if not isinstance(applied, int) or isinstance(applied, bool) or not isinstance(rejected, list):
+        return _contradiction("the answer does not say what was applied and rejected")
+    refused = [r for r in (_refusal(entry) for entry in rejected) if r is not None]
+    named = [r.key for r in refused]
+    if len(refused) != len(rejected) or len(set(named)) != len(named) or not set(named) <= set(keys):
+        return _contradiction("the answer rejects attributes that were not sent, or one twice")
+    if applied + len(refused) != len(keys):
+        return _contradiction(f"{len(keys)} values sent, but applied and rejected add up to another number")
+    return Judgement(Decision.DONE, tuple(refused))
+
+
+def _refusal(entry: Any) -> Refusal | None:
+    if not isinstance(entry, dict) or not isinstance(entry.get("key"), str):
+        return None
+    reason = entry.get("reason")
+    return Refusal(0, entry["key"], reason if isinstance(reason, str) and reason else "rejected")
+
+
+def _judge_clear(body: Any) -> Judgement:
+    """Clearing what is not set is a success too (`cleared: false`)."""
+    cleared = _result(body).get("cleared")
+    return ALL_APPLIED if isinstance(cleared, bool) else _contradiction("the answer does not say `cleared`")
+
+
+def _contradiction(message: str) -> Judgement:
+    return Judgement(Decision.CONTRADICTION, reason="answer_contradicts", message=message)
+
+
+def _error_code(body: Any) -> str:
+    """The vendor's code, in any of the shapes an undocumented error body may have."""
+    error = body.get("error") if isinstance(body, dict) else None
+    if isinstance(error, dict):
+        body = error
+    elif isinstance(error, str):
+        return error
+    code = _result(body).get("code")
+    return code if isinstance(code, str) else ""
+
+
+def _judge_error(call: Call, status: int, code: str) -> Judgement:
+    if code in _STOPS:
+        return Judgement(Decision.STOP, reason=code, message=_STOPS[code])
+    if code == "limit_reached":
+        # An end user's metering plan is used up; the vendor says not to repeat it.
+        return Judgement(Decision.REFUSED, reason=code, message="the person's plan limit is reached")
+    if status in _RETRY_STATUS or code == "internal_error":
+        return Judgement(Decision.RETRY, reason=code or f"http_{status}", message=f"answered {status}")
+    if status in _STATUS_STOPS:
+        return Judgement(Decision.STOP, reason=code or f"http_{status}", message=_STATUS_STOPS[status])
+    reason = code or f"http_{status}"
+    return Judgement(Decision.REFUSED, reason=reason, message=f"the destination answered {status}")
+
+
+class Sandbox(base.Sandbox):
+    """Vevee as documented: definitions, choices, subset of multi_choice, archived keys, read-back."""
+
+    lies = frozenset({"applied_too_high", "foreign_key"})
+
+    def answer(self, request: Request) -> Answer:
+        """The answer of one endpoint; 404 for any other path."""
+        refused = self._refuse_key(request)
+        if refused:
+            return refused
+        endpoint = _ENDPOINTS.get((request.method, request.path))
+        return endpoint(self, request) if endpoint else _error(404, "not_found")
+
+    def fault(self, name: str) -> Answer | None:
+        """`quota` is Vevee's monthly limit: 429 with a code that waiting cannot cure.
+
+        No code is documented for throttling or for a gateway's errors, so those have none here.
+        """
+        documented = _FAULTS.get(name)
+        return _error(*documented) if documented else None
+
+    def lie(self, name: str, answer: Answer) -> Answer | None:
+        """`applied_too_high` counts one too many; `foreign_key` rejects a key nobody sent, the sum right."""
+        result = _json(answer.body)
+        if answer.status != _OK or not isinstance(result, dict) or "applied" not in result:
+            return None
+        if name == "applied_too_high":
+            return json_answer(_OK, result | {"applied": result["applied"] + 1})
+        foreign = [*result["rejected"], {"key": "never_sent", "reason": _INVALID}]
+        return json_answer(_OK, result | {"applied": max(0, result["applied"] - 1), "rejected": foreign})
+
+    def distinct_ids(self, request: Request) -> tuple[str, ...]:
+        """The one person of a request: in the body, or in the query of a read."""
+        person = request.query.get("distinctid") or _field(_json(request.body), "distinctId")
+        return (person,) if isinstance(person, str) else ()
+
+    def _refuse_key(self, request: Request) -> Answer | None:
+        """A public key reads; it never writes in bulk, and one by one only where the workspace allows it."""
+        settings = self.settings if isinstance(self.settings, Settings) else Settings()
+        given = request.headers.get(settings.auth_header.lower(), "")
+        scheme, _, key = given.rpartition(" ")
+        if scheme != settings.auth_scheme:
+            return _error(401, "invalid_key")
+        if key.startswith("pk_"):
+            return _refuse_public_key(request)
+        return None if key == self.key else _error(401, "invalid_key")
+
+    def _batch(self, request: Request) -> Answer:
+        body = _read_body(request)
+        person, attributes = _field(body, "distinctId"), _field(body, "attributes")
+        if not _is_distinct_id(person) or not isinstance(attributes, dict):
+            return _error(400, "invalid_request")
+        verdicts = {key: self._verdict(key, value) for key, value in attributes.items()}
+        rejected = [{"key": k, "reason": v} for k, v in verdicts.items() if isinstance(v, str)]
+        kept = {k: v[0] for k, v in verdicts.items() if not isinstance(v, str)}
+        if kept:
+            self.stored.setdefault(person, {}).update(kept)
+        result = {"personId": _person_id(person), "applied": len(kept), "rejected": rejected}
+        return json_answer(200, result)
+
+    def _single(self, request: Request) -> Answer:
+        body = _read_body(request)
+        person, key = _field(body, "distinctId"), _field(body, "attribute")
+        if not _is_distinct_id(person) or not isinstance(key, str):
+            return _error(400, "invalid_request")
+        verdict = self._verdict(key, _field(body, "value"))
+        if isinstance(verdict, str):
+            return _error(400, verdict)
+        self.stored.setdefault(person, {})[key] = verdict[0]
+        return json_answer(200, {"personId": _person_id(person), "attribute": key, "value": verdict[0]})
+
+    def _read(self, request: Request) -> Answer:
+        person = request.query.get("distinctid", "")
+        if not _is_distinct_id(person):
+            return _error(400, "invalid_request")
+        hidden = {key for key, d in self.definitions.items() if d.archived}
+        wanted = request.query.get("keys", "").split(",") if request.query.get("keys") else None
+        held = {k: v for k, v in self.stored.get(person, {}).items() if k not in hidden}
+        if wanted is not None:
+            held = {k: v for k, v in held.items() if k in wanted}
+        return json_answer(200, {"personId": _person_id(person), "attributes": held})
+
+    def _clear(self, request: Request) -> Answer:
+        body = _read_body(request)
+        person, key = _field(body, "distinctId"), _field(body, "attribute")
+        if not _is_distinct_id(person) or not isinstance(key, str):
+            return _error(400, "invalid_request")
+        problem = self._undefined(key)
+        if problem:
+            return _error(400, problem)
+        held = self.stored.get(person, {})
+        cleared = held.pop(key, None) is not None
+        if cleared and not held:
+            del self.stored[person]
+        return json_answer(200, {"personId": _person_id(person), "attribute": key, "cleared": cleared})
+
+    def _undefined(self, key: str) -> str | None:
+        definition = self.definitions.get(key)
+        if definition is None:
+            return "attribute_not_defined"
+        return "attribute_archived" if definition.archived else None
+
+    def _verdict(self, key: str, value: Any) -> str | tuple[Any]:
+        """A refusal's reason, or the value that is stored in a tuple of one."""
+        problem = self._undefined(key)
+        if problem:
+            return problem
+        return _CHECKS[self.definitions[key].type](self.definitions[key], value)
+
+
+def _error(status: int, code: str) -> Answer:
+    return json_answer(status, {"error": {"code": code, "message": f"sandbox: {code}"}})
+
+
+def _refuse_public_key(request: Request) -> Answer | None:
+    if request.method == "GET":
+        return None
+    bulk = request.path == BATCH
+    return _error(403, "requires_secret_key" if bulk else "client_attribute_writes_disabled")
+
+
+def _read_body(request: Request) -> Any:
+    """The body as strict JSON: NaN and halves of surrogate pairs, which Python would take, make it None."""
+    try:
+        body = json.loads(request.body, parse_constant=_refuse_constant)
+        if b"\\u" in request.body:
+            json.dumps(body, ensure_ascii=False).encode()
+    except (ValueError, RecursionError):
+        return None
+    return body
+
+
+def _refuse_constant(name: str) -> None:
+    raise ValueError(name)
+
+
+def _field(body: Any, name: str) -> Any:
+    return body.get(name) if isinstance(body, dict) else None
+
+
+def _is_distinct_id(value: Any) -> bool:
+    return isinstance(value, str) and 1 <= len(value) <= Destination.distinct_id_max
+
+
+def _person_id(distinct_id: str) -> str:
+    return f"person_{distinct_id}"
+
+
+_OK = 200
+_INVALID = "attribute_value_invalid"
+
+_FAULTS: Mapping[str, tuple[int, str]] = {
+    "quota": (429, "workspace_limit_reached"),
+    "401": (401, "invalid_key"),
+    "403": (403, "client_attribute_writes_disabled"),
+    "404": (404, "not_found"),
+    "500": (500, "internal_error"),
+    "501": (501, "not_implemented"),
+}
+"""The documented codes (docs/errors) that the sandbox can be asked for."""
+
+
+def _check_text(definition: Definition, value: Any) -> str | tuple[Any]:
+    if not isinstance(value, str) or not value:
+        return _INVALID
+    if definition.max_length and len(value) > definition.max_length:
+        return "attribute_value_too_long"
+    return (value,)
+
+
+def _check_single(definition: Definition, value: Any) -> str | tuple[Any]:
+    known = isinstance(value, str) and (definition.allow_custom or value in definition.options)
+    return _check_text(definition, value) if known else _INVALID
+
+
+def _check_multi(definition: Definition, value: Any) -> str | tuple[Any]:
+    """Off-list options are dropped without a word; with none left the value is invalid."""
+    if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
+        return _INVALID
+    kept = [v for v in value if definition.allow_custom or v in definition.options]
+    return (kept,) if kept else _INVALID
+
+
+def _check_number(definition: Definition, value: Any) -> str | tuple[Any]:
+    if not isinstance(value, (int, float)) or isinstance(value, bool):
+        return _INVALID
+    low, high = definition.min, definition.max
+    fits = (low is None or value >= low) and (high is None or value <= high)
+    fits = fits and abs(value) != math.inf  # 1e999 is valid JSON
+    return (value,) if fits else _INVALID
+
+
+def _check_boolean(definition: Definition, value: Any) -> str | tuple[Any]:
+    return (value,) if isinstance(value, bool) else _INVALID
+
+
+_CHECKS = {
+    "free_text": _check_text,
+    "single_choice": _check_single,
+    "multi_choice": _check_multi,
+    "number": _check_number,
+    "boolean": _check_boolean,
+    "date": _check_text,
+    "datetime": _check_text,
+}
+
+_ENDPOINTS = {
+    ("POST", BATCH): Sandbox._batch,
+    ("POST", VALUES): Sandbox._single,
+    ("GET", VALUES): Sandbox._read,
+    ("DELETE", VALUES): Sandbox._clear,
+}
+
+DESTINATION = Destination
+SANDBOX = Sandbox

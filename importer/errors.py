@@ -1,0 +1,64 @@
+"""Everything that can go wrong, named for what the reader does next.
+
+    ImporterError
+    ├── ConfigError          2   correct the command or the configuration; nothing was sent
+    ├── SourceError          3   correct the file or its declaration; nothing was sent
+    ├── RefusedError         4   the destination refused the run: mend key, permission or quota, then resume
+    ├── UnreachableError     5   the destination could not be reached for too long: wait, then resume
+    ├── GuardError           6   a limit of yours was passed: look at the report, then go on on purpose
+    ├── StateError           7   the state folder cannot be used: free, unlock or mend it, then go on
+    └── InternalError        9   a fault of the importer: report it; nothing on disk is lost
+
+Each message is one or two sentences: where, what was expected and found, the next step. None ever quotes a
+cell, a key or the text of another library's exception, because those can hold personal data.
+"""
+
+from typing import ClassVar
+
+
+class ImporterError(Exception):
+    """Base of all errors a user can meet; `exit_code` is what the command line ends with."""
+
+    exit_code: ClassVar[int] = 9
+
+
+class ConfigError(ImporterError):
+    """Usage or configuration; raised before anything is read or sent."""
+
+    exit_code = 2
+
+
+class SourceError(ImporterError):
+    """The source cannot be read as declared; raised before the first call."""
+
+    exit_code = 3
+
+
+class RefusedError(ImporterError):
+    """The destination refused the run itself (key, permission, quota); the run is resumable."""
+
+    exit_code = 4
+
+
+class UnreachableError(ImporterError):
+    """The destination could not be reached for too long; the run is resumable."""
+
+    exit_code = 5
+
+
+class GuardError(ImporterError):
+    """The reject limit or another guard stopped the run."""
+
+    exit_code = 6
+
+
+class StateError(ImporterError):
+    """The state folder is locked, damaged, full or unwritable."""
+
+    exit_code = 7
+
+
+class InternalError(ImporterError):
+    """A fault of the importer itself, such as books that do not balance."""
+
+    exit_code = 9

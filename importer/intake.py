@@ -1,0 +1,268 @@
+"""From a batch of the reader to rows that can be trusted: `where`, the distinct id, the check of every value.
+
+Everything here happens before the first call (promise 2) and is judged row by row, so the rejects of the
+stages `read` and `check` are final here and already in file order.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from importer import attributes
+from importer.attributes import Attribute, TypedColumn
+from importer.config import Config
+from importer.errors import ConfigError, SourceError
+from importer.reader import Batch
+
+ORDER_SHIFT = 40
+"""A row's place in the whole input is one integer: source index << 40 | data row."""
+
+REJECTS: Mapping[str, pl.DataType] = {
+    "order": pl.Int64(),
+    "position": pl.Int32(),
+    "line": pl.Int64(),
+    "distinct_id": pl.String(),
+    "attribute": pl.String(),
+    "value": pl.String(),
+    "stage": pl.String(),
+    "reason": pl.String(),
+    "message": pl.String(),
+    "status": pl.Int32(),
+    "attempts": pl.Int32(),
+    "at": pl.String(),
+}
+"""The columns of a rejects frame. `position` orders the lines of one row: the row itself is -1, then the
+attributes as declared. `at` is empty until the report is written for what was never sent."""
+
+SET_ASIDE_FREE = "header_repeated"
+"""The one reason that is no fault of a customer's row: it never makes a run exit 1."""
+
+
+@dataclass(slots=True)
+class Taken:
+    """What one batch came to. `rows` go to the spool, `rejects` to the report, `kept` to rejected_rows/."""
+
+    rows: pl.DataFrame
+    rejects: pl.DataFrame
+    kept: pl.DataFrame
+
+
+@dataclass(slots=True)
+class Intake:
+    """Counts of everything read so far; the other half of the books that the chunks must match."""
+
+    rows_read: int = 0
+    filtered: int = 0
+    set_aside: int = 0
+    set_aside_free: int = 0
+    values_read: int = 0
+    values_rejected: int = 0
+    reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    looks_like_email: int = 0
+    email_rows: list[int] = field(default_factory=list)
+
+    @property
+    def rejected(self) -> int:
+        """What the reject limit counts: values refused by the check and rows set aside."""
+        return self.values_rejected + self.set_aside - self.set_aside_free
+
+
+class Gate:
+    """Judges batches by one configuration. `distinct_id_max` is the destination's, in characters."""
+
+    def __init__(self, config: Config, distinct_id_max: int) -> None:
+        self._config = config
+        self._id_max = distinct_id_max
+        self._where = compile_where(config.source.where)
+        self.intake = Intake()
+
+    def take(self, batch: Batch, source: int) -> Taken:
+        """Filters, identifies and checks one batch; SourceError where `where` cannot be evaluated."""
+        rows = _numbered(batch, source)
+        self.intake.rows_read += rows.height + batch.set_aside.height
+        cells = batch.cells
+        if self._where is not None:
+            chosen = self._chosen(cells, source)
+            self.intake.filtered += rows.height - int(chosen.sum())
+            rows, cells = rows.filter(chosen), cells.filter(chosen)
+        ids, problem = self._identify(cells)
+        malformed, malformed_kept = _set_aside(batch, source)
+        refused = self._refused_rows(rows, ids, problem)
+        good = problem.is_null()
+        kept = rows.filter(~good).select("order", pl.lit(None, pl.String).alias("id"), _original(rows))
+        rows, cells = rows.filter(good), cells.filter(good)
+        rows = rows.with_columns(id=ids.filter(good))
+        self._look_at_ids(rows)
+        rejects = self._check(rows, cells)
+        self._count_rows(malformed, refused)
+        for_report = pl.concat([malformed, refused, rejects]).sort("order", "position")
+        bad_rows = rows.filter(pl.col("order").is_in(rejects["order"].unique().implode()))
+        kept = pl.concat([kept, bad_rows.select("order", "id", _original(rows))])
+        return Taken(rows, for_report, _merge_kept(kept, malformed_kept))
+
+    def _chosen(self, cells: pl.DataFrame, source: int) -> pl.Series:
+        text = texts(cells, self._config.source.null_values)
+        try:
+            chosen = text.with_columns(_chosen=self._where)["_chosen"]
+        except pl.exceptions.ColumnNotFoundError:
+            raise SourceError("source.where: names a column that the source does not have.") from None
+        except pl.exceptions.PolarsError:
+            raise SourceError(
+                f"source.where: cannot be evaluated on every row of source {source + 1}; where a CAST may "
+                "fail, use TRY_CAST, which makes such a row not match."
+            ) from None
+        return chosen.fill_null(value=False)
+
+    def _identify(self, cells: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
+        """The distinct ids as text, and per row why it has none that can be used (null = it has)."""
+        identity = self._config.identity
+        ids = attributes.as_text(cells[identity.column])
+        if identity.trim:
+            ids = ids.str.strip_chars()
+        ids = attributes.blank_to_null(ids, tuple({"", *self._config.source.null_values})).rename("id")
+        reason = (
+            pl.when(pl.col("id").is_null())
+            .then(pl.lit("distinct_id_missing"))
+            .when(pl.col("id").str.len_chars() > self._id_max)
+            .then(pl.lit("distinct_id_too_long"))
+        )
+        return ids, ids.to_frame().select(reason.alias("reason")).to_series()
+
+    def _refused_rows(self, rows: pl.DataFrame, ids: pl.Series, problem: pl.Series) -> pl.DataFrame:
+        column = self._config.identity.column
+        frame = rows.select("order", "line").with_columns(
+            distinct_id=ids, value=ids, reason=problem, stage=pl.lit("read")
+        )
+        message = (
+            pl.when(pl.col("reason") == "distinct_id_missing")
+            .then(pl.lit(f'expected an id in column "{column}", found it blank'))
+            .otherwise(pl.lit(f'expected at most {self._id_max} characters in column "{column}"'))
+        )
+        bad = frame.filter(pl.col("reason").is_not_null()).with_columns(message=message)
+        return rejects_frame(bad)
+
+    def _look_at_ids(self, rows: pl.DataFrame) -> None:
+        """An id should be opaque (docs/concepts of Vevee): an address in it is worth a word."""
+        emails = rows.filter(pl.col("id").str.contains("@", literal=True))
+        self.intake.looks_like_email += emails.height
+        if len(self.intake.email_rows) < 5:  # noqa: PLR2004 - the first few are enough to find the column
+            self.intake.email_rows += (emails["order"].head(5) & ((1 << ORDER_SHIFT) - 1)).to_list()
+
+    def _check(self, rows: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
+        found = [rejects_frame(rows.clear())]
+        for position, (key, column, typed) in enumerate(typed_columns(self._config, cells)):
+            self.intake.values_read += int(typed.present.sum())
+            if typed.reason is None or not typed.reason.is_not_null().any():
+                continue
+            attribute = self._config.attributes[key]
+            bad = rows.select("order", "line", distinct_id="id").with_columns(
+                position=pl.lit(position),
+                attribute=pl.lit(key),
+                value=attributes.display(column),
+                reason=typed.reason,
+                stage=pl.lit("check"),
+            )
+            bad = bad.filter(pl.col("reason").is_not_null())
+            found.append(rejects_frame(bad.with_columns(message=_messages(attribute, bad["reason"]))))
+            self.intake.values_rejected += bad.height
+            for reason, count in bad.group_by("reason").len().iter_rows():
+                self.intake.reasons["check", reason, key] += count
+        return pl.concat(found)
+
+    def _count_rows(self, *frames: pl.DataFrame) -> None:
+        for frame in frames:
+            self.intake.set_aside += frame.height
+            for reason, count in frame.group_by("reason").len().iter_rows():
+                self.intake.reasons["read", reason, ""] += count
+                self.intake.set_aside_free += count if reason == SET_ASIDE_FREE else 0
+
+
+def typed_columns(
+    config: Config, cells: pl.DataFrame
+) -> Iterable[tuple[str, pl.Series, TypedColumn]]:
+    """Each attribute's key, its column with blanks as null, and the column typed, in declared order."""
+    nulls = config.source.null_values
+    for key, attribute in config.attributes.items():
+        column = attributes.blank_to_null(cells[config.columns[key]], nulls)
+        yield key, column, attributes.type_column(attribute, column)
+
+
+def texts(cells: pl.DataFrame, null_values: tuple[str, ...]) -> pl.DataFrame:
+    """Every column that can be as text, blanks as null: what `where` sees."""
+    columns = (attributes.blank_to_null(c, null_values) for c in cells.get_columns())
+    return pl.DataFrame([attributes.display(c) for c in columns])
+
+
+def rejects_frame(frame: pl.DataFrame) -> pl.DataFrame:
+    """`frame` with the columns of REJECTS, in their order; what it lacks is null (`position`: -1)."""
+    lacking = [
+        pl.lit(-1 if name == "position" else None, kind).alias(name)
+        for name, kind in REJECTS.items()
+        if name not in frame.columns
+    ]
+    return frame.with_columns(lacking).select(pl.col(name).cast(kind) for name, kind in REJECTS.items())
+
+
+def _messages(attribute: Attribute, reasons: pl.Series) -> pl.Series:
+    distinct = reasons.unique().to_list()
+    return reasons.replace_strict(distinct, [attributes.message(attribute, r) for r in distinct])
+
+
+def _numbered(batch: Batch, source: int) -> pl.DataFrame:
+    rows = pl.DataFrame({"order": batch.row + (source << ORDER_SHIFT), "line": batch.line})
+    if batch.raw is not None:
+        return rows.with_columns(raw=batch.raw)
+    return rows.with_columns(cells=batch.cells.to_struct())
+
+
+def _original(rows: pl.DataFrame) -> pl.Expr:
+    """The row as it stood: its text, or its columns where the source has no text."""
+    return pl.col("raw" if "raw" in rows.columns else "cells").alias("original")
+
+
+def _set_aside(batch: Batch, source: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    frame = batch.set_aside.with_columns(
+        order=pl.col("row") + (source << ORDER_SHIFT), stage=pl.lit("read")
+    )
+    return rejects_frame(frame), frame.select("order", bytes="raw")
+
+
+def _merge_kept(healthy: pl.DataFrame, damaged: pl.DataFrame) -> pl.DataFrame:
+    """Rows for rejected_rows/ in file order: `original` of healthy ones, `bytes` of damaged ones."""
+    return pl.concat([healthy, damaged], how="diagonal").sort("order")
+
+
+_LITERALS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+_REFUSED_WORDS = re.compile(r"\b(select|with|table|values|exists|over|from\s+\w+\s*\(|(?:read|scan)_\w+)\b", re.I)
+
+
+def compile_where(condition: str) -> pl.Expr | None:
+    """`[source] where` as one boolean expression over text columns, None where it is empty.
+
+    ConfigError for anything that is not one condition on one row: a subquery, a window, an aggregate, a
+    function that opens files, a value that is neither true nor false.
+    """
+    if not condition.strip():
+        return None
+    if _REFUSED_WORDS.search(_LITERALS.sub("''", condition)):
+        raise ConfigError(
+            "source.where: only one condition on a row's own columns; subqueries, windows and functions that "
+            "read files are refused."
+        )
+    try:
+        expression = pl.sql_expr(condition)
+        names = expression.meta.root_names()
+        probe = pl.DataFrame({n: [None, None] for n in names}, schema=dict.fromkeys(names, pl.String))
+        outcome = probe.select(expression.alias("chosen"))
+    except (pl.exceptions.PolarsError, TypeError, ValueError):
+        raise ConfigError(
+            "source.where: not a valid SQL condition on text columns; a number needs CAST(column AS INT)."
+        ) from None
+    if not names or outcome.height != probe.height or outcome.schema["chosen"] != pl.Boolean:
+        raise ConfigError(
+            "source.where: expected one condition that is true or false for each row, naming a column of it."
+        )
+    return expression

@@ -1,0 +1,239 @@
+"""The run's durable record of what was answered: call, person, attributes, operation, state.
+
+One SQLite file per run, write-ahead logged. Answers are appended in groups, a commit at most
+`COMMIT_SECONDS` apart, so a kill loses at most the answers of that interval: those calls go out again. A
+commit survives the end of the process at once and a power cut from the next checkpoint on
+(`synchronous = NORMAL`).
+
+People are named by their distinct id and values by their attribute, never by a position in a chunk: a later
+life of the run derives the same updates from the spool and takes out what stands here.
+"""
+
+import json
+import sqlite3
+import threading
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from importer.errors import StateError
+
+COMMIT_SECONDS = 0.05
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS attribute_sets (id INTEGER PRIMARY KEY, keys TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS answers (
+    call INTEGER PRIMARY KEY,
+    chunk INTEGER NOT NULL,
+    person TEXT NOT NULL,
+    operation TEXT NOT NULL,
+    attributes INTEGER NOT NULL REFERENCES attribute_sets,
+    origin TEXT NOT NULL,
+    state TEXT NOT NULL,
+    reason TEXT NOT NULL,
+    status INTEGER NOT NULL,
+    attempts INTEGER NOT NULL,
+    at REAL NOT NULL
+);
+CREATE TABLE IF NOT EXISTS refusals (
+    call INTEGER NOT NULL, attribute TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS chunks (chunk INTEGER PRIMARY KEY, tally TEXT NOT NULL);
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """One answered call as it concerns one person.
+
+    `state` is `applied` (but for its refusals), `rejected` or `unconfirmed`. `origin` is the source order of
+    the row each value came from: one number where all came from one row, else one per attribute.
+    `refusals` are (attribute, reason, message).
+    """
+
+    chunk: int
+    person: str
+    operation: str
+    attributes: tuple[str, ...]
+    origin: tuple[int, ...]
+    state: str
+    reason: str
+    status: int
+    attempts: int
+    at: float
+    refusals: Sequence[tuple[str, str, str]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a run knows of one attribute of one person: where its value came from and how it ended."""
+
+    origin: int
+    state: str
+
+
+class Journal:
+    """Appends entries from any thread; `flush` commits what waits."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._lock = threading.Lock()  # chunks are opened in another thread than calls are settled in
+        with _state_errors(path):
+            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.executescript(_SCHEMA)
+            self._next = self._scalar("SELECT coalesce(max(call), 0) + 1 FROM answers")
+            self._sets = {
+                tuple(json.loads(keys)): number
+                for number, keys in self._db.execute("SELECT id, keys FROM attribute_sets")
+            }
+        self._answers: list[tuple[object, ...]] = []
+        self._refusals: list[tuple[object, ...]] = []
+        self._new_sets: list[tuple[int, str]] = []
+
+    def _scalar(self, query: str) -> int:
+        return int(self._db.execute(query).fetchone()[0])
+
+    def append(self, entry: Entry) -> None:
+        """Takes one answer; durable after the next `flush`."""
+        origin = str(entry.origin[0]) if len(entry.origin) == 1 else json.dumps(entry.origin)
+        with self._lock:
+            call = self._next
+            self._next += 1
+            self._answers.append(
+                (
+                    call,
+                    entry.chunk,
+                    entry.person,
+                    entry.operation,
+                    self._attribute_set(entry.attributes),
+                    origin,
+                    entry.state,
+                    entry.reason,
+                    entry.status,
+                    entry.attempts,
+                    entry.at,
+                )
+            )
+            self._refusals += [(call, *refusal) for refusal in entry.refusals]
+
+    def _attribute_set(self, keys: tuple[str, ...]) -> int:
+        number = self._sets.get(keys)
+        if number is None:
+            number = self._sets[keys] = len(self._sets) + 1
+            self._new_sets.append((number, json.dumps(keys)))
+        return number
+
+    def flush(self) -> None:
+        """Commits everything appended so far; StateError where the disk does not take it."""
+        if self._answers:
+            with _state_errors(self._path), self._transaction():
+                self._write_waiting()
+
+    def close_chunk(self, chunk: int, tally: dict[str, object]) -> None:
+        """Records, in one commit with all its answers, that a chunk is finished and how it ended."""
+        with _state_errors(self._path), self._transaction():
+            self._write_waiting()
+            self._db.execute("INSERT OR REPLACE INTO chunks VALUES (?, ?)", (chunk, json.dumps(tally)))
+
+    def _write_waiting(self) -> None:
+        self._db.executemany("INSERT INTO attribute_sets VALUES (?, ?)", self._new_sets)
+        self._db.executemany("INSERT INTO answers VALUES (?,?,?,?,?,?,?,?,?,?,?)", self._answers)
+        self._db.executemany("INSERT INTO refusals VALUES (?,?,?,?)", self._refusals)
+        self._new_sets, self._answers, self._refusals = [], [], []
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        with self._lock:
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def remember(self, name: str, value: object) -> None:
+        """Keeps one fact of the run (JSON), durable at once."""
+        with _state_errors(self._path), self._transaction():
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+
+    def fact(self, name: str) -> object:
+        """A fact kept by `remember`, None where there is none."""
+        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
+        return json.loads(row[0]) if row else None
+
+    def closed_chunks(self) -> dict[int, dict[str, object]]:
+        """The finished chunks and their tallies."""
+        rows = self._db.execute("SELECT chunk, tally FROM chunks")
+        return {int(chunk): json.loads(tally) for chunk, tally in rows}
+
+    def open_answers(self) -> Iterator[Entry]:
+        """What was answered of chunks that are not finished, in the order of the answers."""
+        where = "WHERE a.chunk NOT IN (SELECT chunk FROM chunks) ORDER BY a.call"
+        yield from self._entries(where, ())
+
+    def held(self, people: Iterable[str]) -> dict[str, dict[str, Held]]:
+        """What this run has written of each of these people, by attribute; the last answer counts.
+
+        Reads the whole record once, so it can be asked for any number of people.
+        """
+        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (person TEXT PRIMARY KEY)")
+        self._db.execute("DELETE FROM wanted")
+        self._db.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((p,) for p in people))
+        found: dict[str, dict[str, Held]] = {}
+        for entry in self._entries("WHERE a.person IN (SELECT person FROM wanted) ORDER BY a.call", ()):
+            held = found.setdefault(entry.person, {})
+            refused = {attribute for attribute, _, _ in entry.refusals}
+            origins = entry.origin if len(entry.origin) > 1 else entry.origin * len(entry.attributes)
+            for attribute, origin in zip(entry.attributes, origins, strict=True):
+                held[attribute] = Held(origin, "rejected" if attribute in refused else entry.state)
+        return found
+
+    def _entries(self, where: str, parameters: Sequence[object]) -> Iterator[Entry]:
+        query = f"""
+            SELECT a.call, a.chunk, a.person, a.operation, s.keys, a.origin, a.state, a.reason, a.status,
+                   a.attempts, a.at
+            FROM answers a JOIN attribute_sets s ON s.id = a.attributes {where}
+        """  # noqa: S608 - `where` is one of the constants above
+        with _state_errors(self._path):
+            refusals: dict[int, list[tuple[str, str, str]]] = {}
+            for call, *refusal in self._db.execute("SELECT call, attribute, reason, message FROM refusals"):
+                refusals.setdefault(call, []).append((refusal[0], refusal[1], refusal[2]))
+            for call, chunk, person, operation, keys, origin, *rest in self._db.execute(query, parameters):
+                places = json.loads(origin)
+                yield Entry(
+                    chunk,
+                    person,
+                    operation,
+                    tuple(json.loads(keys)),
+                    (places,) if isinstance(places, int) else tuple(places),
+                    *rest,
+                    refusals.get(call, ()),
+                )
+
+    def close(self) -> None:
+        """Commits what waits and folds the log into the file."""
+        self.flush()
+        with _state_errors(self._path):
+            self._db.close()
+
+
+@contextmanager
+def _state_errors(path: Path) -> Iterator[None]:
+    """SQLite's errors as ours. Its text is dropped: the next step depends only on the kind of error."""
+    try:
+        yield
+    except sqlite3.OperationalError as error:
+        full = "full" in str(error)
+        step = "free some disk space" if full else "make the folder writable"
+        what = "the disk is full" if full else "the journal cannot be written or read"
+        raise StateError(f"{path}: {what}; {step}, then: importer resume {path.parent.name}") from None
+    except sqlite3.DatabaseError:
+        raise StateError(
+            f"{path}: the journal is damaged, so what was sent is not known for certain; start a new run, "
+            "which writes every value again."
+        ) from None

@@ -1,0 +1,90 @@
+"""What the command line (or a Python caller) may add to a configuration for one run."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+from importer import config as configuration
+from importer.config import Config
+from importer.errors import ConfigError
+
+_WHOLE = 100
+
+
+@dataclass(frozen=True, slots=True)
+class RejectLimit:
+    """`--max-rejects`: a number of values, or a share of them in percent. One of the two is set."""
+
+    count: int | None = None
+    percent: float | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> "RejectLimit":
+        """`250` or `2%`; ConfigError for anything else."""
+        number = text.removesuffix("%")
+        try:
+            value = float(number) if text.endswith("%") else int(number)
+        except ValueError:
+            value = -1
+        if not 0 <= value < float("inf") or (text.endswith("%") and value > _WHOLE):
+            raise ConfigError("--max-rejects: expected a number of values like 250, or a share like 2%.")
+        return cls(percent=value) if text.endswith("%") else cls(count=int(value))
+
+    def passed(self, rejected: int, of: int) -> bool:
+        """Whether so many rejected of so many values are more than the limit allows."""
+        if self.count is not None:
+            return rejected > self.count
+        return rejected * _WHOLE > (self.percent or 0) * of
+
+    def __str__(self) -> str:
+        return f"{self.percent:g}%" if self.percent is not None else str(self.count)
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """`state_dir` None = `.importer` beside the config; `rate` in requests per second, 0 = no ceiling."""
+
+    state_dir: Path | None = None
+    run_id: str | None = None
+    base_url: str | None = None
+    limit: int | None = None
+    max_rejects: RejectLimit | None = None
+    rate: float | None = None
+
+    def state_dir_of(self, config: Config) -> Path:
+        """Where the state of this import is kept."""
+        if self.state_dir is not None:
+            return self.state_dir
+        return (config.path.parent if config.path else Path()) / ".importer"
+
+    def applied_to(self, config: Config) -> Config:
+        """The configuration as these options change it; ConfigError where the URL may not be used."""
+        changes: dict[str, Any] = {}
+        if self.base_url is not None:
+            problem = configuration.url_problem(self.base_url)
+            if problem:
+                raise ConfigError(f"--base-url: {problem}.")
+            changes["base_url"] = self.base_url.rstrip("/")
+        if self.rate is not None:
+            changes["requests_per_second"] = self.rate
+        return config.model_copy(update={"destination": config.destination.model_copy(update=changes)})
+
+
+class Observer(Protocol):
+    """Who watches a run, such as a progress bar. Every method may be called often."""
+
+    def reading(self, rows: int) -> None:
+        """So many rows are read so far."""
+
+    def sending(self, rows: int, total: int, rejects: int) -> None:
+        """So many of `total` rows are done, with so many values and rows rejected."""
+
+
+class Silent:
+    """An observer that does not look."""
+
+    def reading(self, rows: int) -> None:
+        """Nothing."""
+
+    def sending(self, rows: int, total: int, rejects: int) -> None:
+        """Nothing."""

@@ -1,0 +1,443 @@
+"""Joins the stages; the only module that knows them all.
+
+    read    reader → intake → spool          nothing is sent before everything is read and checked
+    guard   the reject limit
+    send    chunker → destination → sender → reconciler → journal, chunk by chunk
+    finish  reports, books, summary
+"""
+
+import asyncio
+import signal
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from importer import config as configuration
+from importer import runs
+from importer.config import Config
+from importer.destinations.base import Destination
+from importer.errors import ConfigError, GuardError, ImporterError, StateError
+from importer.intake import ORDER_SHIFT, Gate, Taken
+from importer.journal import Entry, Journal
+from importer.models import RunSummary
+from importer.options import Observer, Options, Silent
+from importer.pacing import Pacer
+from importer.reading import Reading, SourceReader, open_sources
+from importer.reconciler import OpenChunk
+from importer.reports import Reports
+from importer.retrying import Withheld, align
+from importer.runs import RunFolder
+from importer.sender import Counts, Limits, Sender, Stop
+from importer.sending import Books, ChunkStream, over_limit
+from importer.spool import Spool, SpoolWriter
+from importer.summary import as_json, books, has_rejects, peak_rss_bytes, reject_counts, warnings
+
+DRAIN_SECONDS = 20.0
+"""How long a signal waits for the calls in flight before they are given up as unanswered."""
+
+
+def run(
+    config: Config | Mapping[str, Any] | str | Path,
+    sources: Sequence[str] = (),
+    options: Options = Options(),
+    observer: Observer | None = None,
+) -> RunSummary:
+    """Imports `sources` (default: the configured one) and says what became of every row.
+
+    Returns the summary of a run that ended by itself or was stopped by the destination, a guard or a signal
+    (`exit_code`, `message`). Raises ConfigError, SourceError or StateError where nothing was sent.
+    """
+    life = _Life.new(as_config(config), sources, options, observer or Silent(), "run")
+    return life.go()
+
+
+def check(
+    config: Config | Mapping[str, Any] | str | Path,
+    sources: Sequence[str] = (),
+    options: Options = Options(),
+    observer: Observer | None = None,
+) -> RunSummary:
+    """Reads and checks everything and writes the same reports, but sends nothing and needs no key."""
+    life = _Life.new(as_config(config), sources, options, observer or Silent(), "check")
+    return life.go()
+
+
+def resume(
+    state_dir: Path, run_id: str | None, options: Options = Options(), observer: Observer | None = None
+) -> RunSummary:
+    """Continues a run that was stopped or killed, from what is acknowledged in its journal."""
+    runs.prepare_state_dir(state_dir)
+    folder = runs.find(state_dir, run_id)
+    summary = folder.read_summary()
+    if summary and summary["state"] in ("finished", "superseded"):
+        raise ConfigError(f"Run {folder.run_id} is {summary['state']}; there is nothing to resume.")
+    return _Life.again(folder, options, observer or Silent()).go()
+
+
+def retry(
+    state_dir: Path,
+    run_id: str | None,
+    file: str | None = None,
+    options: Options = Options(),
+    observer: Observer | None = None,
+) -> RunSummary:
+    """Sends what a run rejected or could not confirm again, from a corrected file or the rows it kept."""
+    runs.prepare_state_dir(state_dir)
+    corrected = runs.find(state_dir, run_id)
+    summary = corrected.read_summary()
+    if not summary or summary["state"] != "finished":
+        raise ConfigError(
+            f"Run {corrected.run_id} is not finished; first: importer resume {corrected.run_id}"
+        )
+    meta = corrected.read_meta()
+    config = _stored_config(meta)
+    files = [file] if file else [str(p) for p in sorted(corrected.rejected_rows.glob("*"))]
+    if not files:
+        raise ConfigError(f"Run {corrected.run_id} has nothing rejected or unconfirmed; nothing to retry.")
+    life = _Life.new(config, files, options, observer or Silent(), "retry", state_dir)
+    life.corrected = corrected
+    return life.go()
+
+
+def as_config(config: Config | Mapping[str, Any] | str | Path) -> Config:
+    """A configuration from a file's path, a mapping of the same keys, or one that is built already."""
+    if isinstance(config, Config):
+        return config
+    return configuration.load(config) if isinstance(config, (str, Path)) else configuration.parse(config)
+
+
+def _stored_config(meta: Mapping[str, Any]) -> Config:
+    path = meta.get("config_path")
+    return configuration.parse(meta["config"], Path(path) if path else None)
+
+
+@dataclass
+class _Life:
+    """One life of one run: from its folder to its summary."""
+
+    config: Config
+    destination: Destination
+    folder: RunFolder
+    state_dir: Path
+    options: Options
+    observer: Observer
+    mode: str
+    arguments: Sequence[str]
+    key: str = ""
+    resumed: bool = False
+    corrected: RunFolder | None = None
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+    stop: Stop = field(default_factory=Stop)
+    counts: Counts = field(default_factory=Counts)
+    seconds: dict[str, float] = field(default_factory=lambda: {"reading": 0.0, "sending": 0.0})
+
+    @classmethod
+    def new(
+        cls,
+        config: Config,
+        sources: Sequence[str],
+        options: Options,
+        observer: Observer,
+        mode: str,
+        state_dir: Path | None = None,
+    ) -> "_Life":
+        config = options.applied_to(config)
+        destination = config.build_destination()
+        key = "" if mode == "check" else configuration.read_key(config)
+        state_dir = state_dir or options.state_dir_of(config)
+        runs.prepare_state_dir(state_dir)
+        folder = runs.create(state_dir, options.run_id)
+        life = cls(config, destination, folder, state_dir, options, observer, mode, tuple(sources), key)
+        folder.write_json(folder.meta, life._meta())
+        return life
+
+    @classmethod
+    def again(cls, folder: RunFolder, options: Options, observer: Observer) -> "_Life":
+        meta = folder.read_meta()
+        config = options.applied_to(_stored_config(meta))
+        life = cls(
+            config,
+            config.build_destination(),
+            folder,
+            folder.path.parent.parent,
+            options,
+            observer,
+            meta["mode"],
+            tuple(meta["arguments"]),
+            "" if meta["mode"] == "check" else configuration.read_key(config),
+            resumed=True,
+            corrected=_run_beside(folder, meta.get("corrects")),
+        )
+        life.started = datetime.fromisoformat(meta["started_at"])
+        return life
+
+    def _meta(self) -> dict[str, Any]:
+        return {
+            "run_id": self.folder.run_id,
+            "name": self.config.name,
+            "mode": self.mode,
+            "started_at": _iso(self.started),
+            "arguments": list(self.arguments),
+            "corrects": self.corrected.run_id if self.corrected else None,
+            "identity": runs.identity(self.config),
+            "config_path": str(self.config.path) if self.config.path else None,
+            "config": self.config.as_mapping(),
+        }
+
+    def go(self) -> RunSummary:
+        """Reads (or takes up what was read), guards, sends, reports."""
+        with runs.lock(self.state_dir, self.config, self.folder.run_id):
+            if self.corrected:
+                self.folder.write_json(self.folder.meta, self._meta())
+            self.folder.open_temporary()
+            journal = Journal(self.folder.journal)
+            try:
+                return self._go(journal)
+            except ImporterError:
+                self._forget_if_unread(journal)
+                raise
+            finally:
+                journal.close()
+
+    def _forget_if_unread(self, journal: Journal) -> None:
+        """A run that never came to its first call leaves no rows of people behind."""
+        if journal.fact("reading") is None:
+            self.folder.drop_temporary()
+
+    def _go(self, journal: Journal) -> RunSummary:
+        reports = Reports(self.folder)
+        reading, spool, withheld = self._read(journal, reports)
+        earlier: dict[int, list[Entry]] = {}
+        for entry in journal.open_answers():
+            earlier.setdefault(entry.chunk, []).append(entry)
+        dead = journal.fact("dead")
+        shared = Books(
+            self.config,
+            self.destination,
+            reading,
+            spool,
+            journal,
+            reports,
+            withheld.prepare if withheld else _nothing,
+            earlier,
+            dead if isinstance(dead, dict) else {},
+        )
+        self._send(shared)
+        return self._finish(shared, journal)
+
+    # ---------------------------------------------------------------- read
+
+    def _read(self, journal: Journal, reports: Reports) -> tuple[Reading, Spool, Withheld | None]:
+        known = journal.fact("reading")
+        places: dict[int, int] = {}
+        if isinstance(known, dict):
+            reading, spool = Reading.load(known), Spool.open(self.folder.spool)
+            places = {int(k): int(str(v)) for k, v in dict(known.get("places", {})).items()}
+        else:
+            reading, spool, places = self._read_sources(journal, reports)
+        if not self.corrected:
+            return reading, spool, None
+        return reading, spool, Withheld(self.corrected, self._later_runs(), places)
+
+    def _read_sources(self, journal: Journal, reports: Reports) -> tuple[Reading, Spool, dict[int, int]]:
+        began = time.monotonic()
+        gate = Gate(self.config, self.destination.distinct_id_max)
+        writer = SpoolWriter(self.folder.spool)
+        seen: list[pl.DataFrame] = []
+        look: Callable[[Taken], None] = seen_by(seen) if self.corrected else _nothing
+        source_reader = SourceReader(gate, reports, writer, self.observer, self.options.limit, look)
+        reading = source_reader.read(open_sources(self.config, self.arguments))
+        places = self._places(seen)
+        journal.remember("reading", {**reading.dump(), "places": places})
+        spool = writer.finish()
+        self.seconds["reading"] = time.monotonic() - began
+        return reading, spool, places
+
+    def _places(self, seen: Sequence[pl.DataFrame]) -> dict[int, int]:
+        """Where the rows of corrected files stood in the run they correct."""
+        if not self.corrected or not seen:
+            return {}
+        paths = sorted(self.corrected.kept.glob("*.parquet"))
+        kept = pl.scan_parquet(paths, glob=False, missing_columns="insert", extra_columns="ignore")
+        every = kept.select("order", "id").unique("order").sort("order").collect()
+        rows = pl.concat(seen).unique("order").sort("order")
+        places: dict[int, int] = {}
+        for _, file in rows.group_by(pl.col("order") // (1 << ORDER_SHIFT), maintain_order=True):
+            places |= align(file, every, ORDER_SHIFT)
+        return places
+
+    def _later_runs(self) -> list[RunFolder]:
+        """Runs of the same import that began after the corrected one, this one aside."""
+        assert self.corrected is not None
+        started = self.corrected.read_meta()["started_at"]
+        return [
+            folder
+            for folder in runs.all_runs(self.state_dir)
+            if folder.run_id not in (self.folder.run_id, self.corrected.run_id)
+            and (meta := folder.read_meta())["identity"] == runs.identity(self.config)
+            and meta["mode"] != "check"
+            and meta["started_at"] > started
+            and folder.journal.exists()
+        ]
+
+    # ---------------------------------------------------------------- send
+
+    def _send(self, shared: Books) -> None:
+        began = time.monotonic()
+        if self.mode == "check":
+            shared.count_without_sending(shared.plans, check=True)
+            return
+        self._guard(shared)
+        if self.stop.is_set:
+            shared.count_without_sending(shared.plans)
+            return
+        asyncio.run(self._send_all(shared))
+        self.seconds["sending"] = time.monotonic() - began
+
+    def _guard(self, shared: Books) -> None:
+        """The reject limit, judged for the first time: rejected over read, before any call."""
+        limit, intake = self.options.max_rejects, shared.reading.intake
+        values = intake.values_read + intake.set_aside - intake.set_aside_free
+        if limit and limit.passed(intake.rejected, values):
+            self.stop.because(GuardError(over_limit(limit, intake.rejected) + " Nothing was sent."))
+
+    async def _send_all(self, shared: Books) -> None:
+        section = self.config.destination
+        limits = Limits(
+            base_url=section.base_url,
+            headers=self.destination.headers(self.key),
+            max_in_flight=section.max_in_flight,
+            connect_timeout=section.connect_timeout,
+            read_timeout=section.read_timeout,
+            retry_attempts=section.retry_attempts,
+            retry_seconds=section.retry_seconds,
+        )
+        pacer = Pacer(section.requests_per_second or 0)
+        sender = Sender(limits, self.destination, pacer, self.stop, self.counts)
+        stream = ChunkStream(shared, self.stop, self.observer, self.options.max_rejects)
+        with _signals(self.stop):
+            await stream.send(sender)
+
+    # ---------------------------------------------------------------- finish
+
+    def _finish(self, shared: Books, journal: Journal) -> RunSummary:
+        reading = shared.reading
+        originals = [source.original() for source in reading.sources]
+        shared.reports.write(reading.edges, originals)
+        self._add_former_counts(journal)
+        state, code, message = self._ending(shared)
+        line = books(reading, shared.tally)
+        seconds = {**self.seconds, "total": (datetime.now(UTC) - self.started).total_seconds()}
+        summary = RunSummary(
+            run_id=self.folder.run_id,
+            name=self.config.name,
+            destination=self.config.destination.type,
+            account=self.config.destination.account,
+            confirms=self.destination.confirms,
+            state=state,
+            exit_code=code,
+            started_at=_iso(self.started),
+            finished_at=_iso(datetime.now(UTC)),
+            sources=[{"path": s.path, "rows": s.rows} for s in reading.sources],
+            limited=reading.limited,
+            rows=line["rows"],
+            values=line["values"],
+            people=line["people"],
+            calls={"sent": self.counts.sent, "retried": self.counts.retried, "throttled": self.counts.throttled},
+            trimmed=shared.tally.trimmed,
+            rejects=reject_counts(reading, shared.tally),
+            warnings=warnings(reading, self.config.identity.column),
+            seconds={name: round(value, 3) for name, value in seconds.items()},
+            requests_per_second=round(self.counts.sent / max(self.seconds["sending"], 0.001), 1),
+            peak_rss_bytes=peak_rss_bytes(),
+            message=message,
+        )
+        self.folder.write_json(self.folder.summary, as_json(summary))
+        if state == "finished":
+            self.folder.drop_temporary()
+        return summary
+
+    def _add_former_counts(self, journal: Journal) -> None:
+        """Calls and seconds of all lives of the run."""
+        former = journal.fact("counts")
+        if isinstance(former, dict):
+            self.counts.sent += int(former["sent"])
+            self.counts.retried += int(former["retried"])
+            self.counts.throttled += int(former["throttled"])
+            self.seconds["reading"] += float(former["reading"])
+            self.seconds["sending"] += float(former["sending"])
+        counts = {
+            "sent": self.counts.sent,
+            "retried": self.counts.retried,
+            "throttled": self.counts.throttled,
+            **self.seconds,
+        }
+        journal.remember("counts", counts)
+
+    def _ending(self, shared: Books) -> tuple[str, int, str]:
+        """State, exit code and sentence. Where several hold: a signal, then the stop, then the rejects."""
+        if self.stop.signal:
+            name = signal.Signals(self.stop.signal).name
+            return "interrupted", 128 + self.stop.signal, f"{name}: stopped after the calls in flight."
+        error = self.stop.error
+        if error is not None:
+            code = error.exit_code if isinstance(error, ImporterError) else ImporterError.exit_code
+            return "stopped", code, str(error)
+        bad = has_rejects(shared.reading, shared.tally)
+        return "finished", 1 if bad and self.options.max_rejects is None else 0, ""
+
+
+def seen_by(seen: list[pl.DataFrame]) -> Callable[[Taken], None]:
+    """Collects order and id of every row taken, null where the row has no id that can be used."""
+
+    def look(taken: Taken) -> None:
+        seen.append(taken.rows.select("order", "id"))
+        if taken.kept.height:
+            without = taken.kept.filter(pl.col("id").is_null())
+            seen.append(without.select("order", "id"))
+
+    return look
+
+
+def _nothing(_: Taken | OpenChunk) -> None:
+    """The default of a hook."""
+
+
+def _run_beside(folder: RunFolder, run_id: str | None) -> RunFolder | None:
+    return RunFolder(folder.path.parent / run_id) if run_id else None
+
+
+@contextmanager
+def _signals(stop: Stop) -> Iterator[None]:
+    """SIGINT and SIGTERM let the calls in flight come back; a second one, or the deadline, does not wait."""
+    loop = asyncio.get_running_loop()
+    task = asyncio.current_task()
+    assert task is not None
+
+    def drain(number: int) -> None:
+        if stop.signal:
+            task.cancel()
+            return
+        stop.signal = number
+        loop.call_later(DRAIN_SECONDS, task.cancel)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, drain, number)
+    try:
+        yield
+    finally:
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.remove_signal_handler(number)
+
+
+def _iso(moment: datetime) -> str:
+    return moment.isoformat(timespec="milliseconds")
+
+
+_ = StateError

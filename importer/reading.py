@@ -1,0 +1,187 @@
+"""The first half of a run: the whole input, checked, into the spool. Nothing is sent before it is done."""
+
+from base64 import b64decode, b64encode
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from importer import reader, records
+from importer.config import Config
+from importer.errors import SourceError, StateError
+from importer.intake import ORDER_SHIFT, Gate, Intake, Taken
+from importer.options import Observer
+from importer.reports import Original, Reports
+from importer.spool import SpoolWriter
+
+
+@dataclass(frozen=True, slots=True)
+class Opened:
+    """One source as the run knows it, also when the file is gone: what it takes to read its rows again."""
+
+    path: str
+    rows: int
+    layout: records.Layout | None
+    header: bytes
+    newline: bytes
+
+    def original(self) -> Original:
+        """How rows of this source are written back."""
+        return Original(self.path, self.header, self.newline, self.layout)
+
+
+@dataclass(slots=True)
+class Reading:
+    """What reading came to. `edges` is the last source order of each batch, in order."""
+
+    sources: list[Opened] = field(default_factory=list)
+    edges: list[int] = field(default_factory=list)
+    intake: Intake = field(default_factory=Intake)
+    limited: bool = False
+
+    def cells(self, layout: int, rows: pl.DataFrame) -> pl.DataFrame:
+        """Spooled rows → their cells under the source's own column names."""
+        known = self.sources[layout].layout
+        return rows["cells"].struct.unnest() if known is None else records.parse(known, rows["raw"])
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON, for a later life of the run."""
+        intake = asdict(self.intake)
+        intake["reasons"] = [[*key, count] for key, count in self.intake.reasons.items()]
+        sources = [
+            {
+                "path": s.path,
+                "rows": s.rows,
+                "layout": asdict(s.layout) if s.layout else None,
+                "header": b64encode(s.header).decode(),
+                "newline": b64encode(s.newline).decode(),
+            }
+            for s in self.sources
+        ]
+        return {"sources": sources, "edges": self.edges, "intake": intake, "limited": self.limited}
+
+    @classmethod
+    def load(cls, data: dict[str, Any]) -> "Reading":
+        """The reading of an earlier life; StateError where it is damaged."""
+        try:
+            intake = dict(data["intake"])
+            intake["reasons"] = Counter({(s, r, a): n for s, r, a, n in intake["reasons"]})
+            sources = [_load_source(s) for s in data["sources"]]
+            return cls(sources, list(data["edges"]), Intake(**intake), bool(data["limited"]))
+        except (KeyError, TypeError, ValueError):
+            raise StateError("What this run had read is damaged; start a new run.") from None
+
+
+def _load_source(data: dict[str, Any]) -> Opened:
+    layout = data["layout"]
+    if layout:
+        layout = records.Layout(records.Dialect(**layout["dialect"]), tuple(layout["columns"]))
+    return Opened(data["path"], data["rows"], layout, b64decode(data["header"]), b64decode(data["newline"]))
+
+
+def open_sources(config: Config, arguments: Sequence[str]) -> list[reader.Source]:
+    """The sources of a run, their headers read and their columns checked; SourceError names all mistakes."""
+    source = config.source
+    paths = _paths(config, arguments)
+    options = reader.SourceOptions(
+        format=source.format,
+        delimiter=source.delimiter,
+        quote=source.quote,
+        escape=source.escape,
+        encoding=source.encoding,
+        skip_lines=source.skip_lines,
+        header=source.header,
+        columns=source.columns,
+        bare_quotes=source.bare_quotes,
+    )
+    opened = [reader.open_source(path, options) for path in paths]
+    reader.check_columns(opened, config.declared_columns, source.ignore)
+    return opened
+
+
+def _paths(config: Config, arguments: Sequence[str]) -> list[str]:
+    """What the command line names, else the configured path: from here, then from the config's folder."""
+    if arguments:
+        return reader.expand(arguments, base=Path())
+    try:
+        return reader.expand([config.source.path], base=Path())
+    except SourceError:
+        if config.path is None:
+            raise
+        return reader.expand([config.source.path], base=config.path.parent)
+
+
+class SourceReader:
+    """Reads sources batch by batch through the gate into the spool and the first parts of the reports."""
+
+    def __init__(
+        self,
+        gate: Gate,
+        reports: Reports,
+        writer: SpoolWriter,
+        observer: Observer,
+        limit: int | None,
+        look: Callable[[Taken], None] = lambda _: None,
+    ) -> None:
+        self._gate = gate
+        self._reports = reports
+        self._writer = writer
+        self._observer = observer
+        self._limit = limit
+        self._look = look
+        self.reading = Reading(intake=gate.intake)
+
+    def read(self, sources: Sequence[reader.Source]) -> Reading:
+        """All rows of all sources, or the first `limit`."""
+        layouts: dict[object, int] = {}
+        for index, source in enumerate(sources):
+            layout = layouts.setdefault(source.layout or source.path, index)
+            before = self._gate.intake.rows_read
+            self._read_source(source, index, layout)
+            rows = self._gate.intake.rows_read - before
+            self.reading.sources.append(
+                Opened(source.path, rows, source.layout, source.header_raw, source.newline)
+            )
+        return self.reading
+
+    def _read_source(self, source: reader.Source, index: int, layout: int) -> None:
+        if self.reading.limited:
+            return
+        for batch in source.batches():
+            limited = self._cut(batch)
+            taken = self._gate.take(limited, index)
+            self._look(taken)
+            edges = self.reading.edges
+            self._reports.add_batch(len(edges), taken.rejects, taken.kept)
+            edges.append(_last_order(limited, index, edges[-1] if edges else 0))
+            if taken.rows.height:
+                self._writer.add(taken.rows, layout)
+            self._observer.reading(self._gate.intake.rows_read)
+            if self.reading.limited:
+                return
+
+    def _cut(self, batch: reader.Batch) -> reader.Batch:
+        """What `--limit` leaves of the batch; set-aside rows count too."""
+        height = batch.row.len() + batch.set_aside.height
+        left = height if self._limit is None else self._limit - self._gate.intake.rows_read
+        if height <= left:
+            return batch
+        self.reading.limited = True
+        numbers = pl.concat([batch.row, batch.set_aside["row"]]).sort().head(left)
+        within = batch.row <= (numbers[-1] if left else 0)
+        return replace(
+            batch,
+            cells=batch.cells.filter(within),
+            row=batch.row.filter(within),
+            line=batch.line.filter(within),
+            raw=None if batch.raw is None else batch.raw.filter(within),
+            set_aside=batch.set_aside.filter(pl.col("row") <= (numbers[-1] if left else 0)),
+        )
+
+
+def _last_order(batch: reader.Batch, source: int, before: int) -> int:
+    last = [s.max() for s in (batch.row, batch.set_aside["row"]) if len(s)]
+    return max([before, *((source << ORDER_SHIFT) + int(str(n)) for n in last)])

@@ -1,0 +1,458 @@
+"""Applied, rejected, unconfirmed: what became of every value of a chunk, into the journal and the books.
+
+While a chunk is open only the exceptions are held one by one; that a person's call was applied as a whole is
+one bit. When its last call is settled, `close` looks at every row once more and says how it ended.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import NamedTuple
+
+import polars as pl
+
+from importer import attributes
+from importer.chunker import CLEAR, Chunk, Field, Parse, Tally
+from importer.config import Config
+from importer.intake import REJECTS, rejects_frame
+from importer.journal import Entry, Journal
+from importer.models import Decision, Outcome, Part, Refusal, Settled, Target, Update
+
+_CODES = (
+    None,
+    Outcome.APPLIED,
+    Outcome.REJECTED,
+    Outcome.UNCONFIRMED,
+    Outcome.NOT_ATTEMPTED,
+    Outcome.UNCHANGED,
+    Outcome.SUPERSEDED,
+)
+_CODE = {outcome: code for code, outcome in enumerate(_CODES) if outcome}
+
+
+class Verdict(NamedTuple):
+    """How one value ended that did not simply share its call's success."""
+
+    person: int
+    code: int
+    reason: str
+    message: str
+    status: int
+    attempts: int
+    at: str
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """What a finished chunk leaves: its counts, its lines for rejects.csv, its rows to keep."""
+
+    tally: Tally
+    rejects: pl.DataFrame
+    kept: pl.DataFrame
+
+
+@dataclass(slots=True)
+class Answers:
+    """Values answered in this life of the run: how many, and how many of them not well."""
+
+    values: int = 0
+    rejected: int = 0
+    unconfirmed: int = 0
+    trimmed: int = 0
+
+    @property
+    def bad(self) -> int:
+        """What the reject limit counts."""
+        return self.rejected + self.unconfirmed + self.trimmed
+
+
+@dataclass
+class OpenChunk:
+    """One chunk between its first call and its last.
+
+    `dead` maps an attribute to the destination's reason for never taking it; it is shared by all chunks.
+    """
+
+    chunk: Chunk
+    journal: Journal
+    answers: Answers
+    dead: dict[str, str]
+    dead_reasons: frozenset[str]
+    _applied: dict[str, bytearray] = field(default_factory=dict)
+    _sizes: dict[str, list[int]] = field(default_factory=dict)
+    _called: bytearray = field(default_factory=bytearray)
+    _verdicts: dict[str, dict[int, Verdict]] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        people = self.chunk.people
+        for operation in self.chunk.operations:
+            self._applied[operation] = bytearray(people.height)
+            lengths = people[f"keys_{operation}"].str.len_chars().fill_null(0)
+            self._sizes[operation] = lengths.to_list()
+        self._called = bytearray(people.height)
+        self._verdicts = {f.key: {} for f in self.chunk.fields}
+        self._orders: list[int] = people["order"].to_list()
+        self._trims: list[int] = people["trims"].to_list()
+        self._origins = _origins(self.chunk)
+
+    def jobs(self) -> Iterator[Update]:
+        """The updates still to be sent: without what is answered already or can never be taken."""
+        for update in self.chunk.updates():
+            if self.dead or self._called[update.person]:
+                update = self._reduced(update)  # noqa: PLW2901 - the same person, less to send
+            if update.parts:
+                yield update
+
+    def _reduced(self, update: Update) -> Update:
+        parts = (self._reduced_part(update, part) for part in update.parts)
+        return Update(update.person, update.distinct_id, tuple(p for p in parts if p.keys))
+
+    def _reduced_part(self, update: Update, part: Part) -> Part:
+        person = update.person
+        if self._applied[part.operation][person]:
+            return Part(part.operation, (), "")
+        open_keys = [k for k in part.keys if person not in self._verdicts[k]]
+        for key in [k for k in open_keys if k in self.dead]:
+            open_keys.remove(key)
+            self._refuse_dead(update, part.operation, key)
+        return part.only(open_keys)
+
+    def _refuse_dead(self, update: Update, operation: str, key: str) -> None:
+        reason, person = self.dead[key], update.person
+        self.answers.rejected += 1
+        self.answers.values += 1
+        message = "not sent again: the destination refused this attribute before in this run"
+        self._verdict(key, Verdict(person, _CODE[Outcome.REJECTED], reason, message, 0, 0, _now()))
+        target = Target(person, update.distinct_id, operation, (key,))
+        self._write(target, "rejected", reason, 0, 0, 0.0, ())
+
+    def origin(self, person: int, key: str) -> int:
+        """The source order of the row that a person's value of this attribute came from."""
+        several = self._origins.get(person)
+        return several[key] if several else self._orders[person]
+
+    def leave_out(self, update: Update, operation: str, key: str, outcome: Outcome) -> None:
+        """Settles a value without a call: `unchanged`, or `superseded` by what the destination has already."""
+        self._verdict(key, Verdict(update.person, _CODE[outcome], "", "", 0, 0, ""))
+        target = Target(update.person, update.distinct_id, operation, (key,))
+        self._write(target, outcome, "", 0, 0, 0.0, ())
+
+    def settle(self, settled: Settled) -> None:
+        """Takes the end of one call: marks its values and appends it to the journal."""
+        decision = settled.judgement.decision
+        for index, target in enumerate(settled.call.targets):
+            if not self._called[target.person]:
+                self._called[target.person] = 1
+                self.answers.trimmed += self._trims[target.person]
+            if decision is Decision.DONE:
+                self._done(settled, index, target)
+            elif decision is Decision.REFUSED:
+                self._whole(settled, target, Outcome.REJECTED)
+            elif settled.unconfirmed:
+                self._whole(settled, target, Outcome.UNCONFIRMED)
+
+    def _done(self, settled: Settled, index: int, target: Target) -> None:
+        refused = [r for r in settled.judgement.refused if r.target == index]
+        if len(target.keys) == self._sizes[target.operation][target.person]:
+            self._applied[target.operation][target.person] = 1
+        else:
+            taken = Verdict(target.person, _CODE[Outcome.APPLIED], "", "", 0, 0, "")
+            for key in target.keys:
+                self._verdict(key, taken)
+        for refusal in refused:
+            self._refused(settled, target, refusal)
+        self.answers.values += len(target.keys)
+        lines = [(r.key, r.reason, r.message) for r in refused]
+        self._write(target, "applied", "", settled.status, settled.attempts, settled.at, lines)
+
+    def _refused(self, settled: Settled, target: Target, refusal: Refusal) -> None:
+        message = refusal.message or "the destination refused this value"
+        code = _CODE[Outcome.REJECTED]
+        self._verdict(
+            refusal.key,
+            Verdict(
+                target.person,
+                code,
+                refusal.reason,
+                message,
+                settled.status,
+                settled.attempts,
+                _iso(settled.at),
+            ),
+        )
+        self.answers.rejected += 1
+        if refusal.reason in self.dead_reasons and refusal.key not in self.dead:
+            self.dead[refusal.key] = refusal.reason
+            self.journal.remember("dead", self.dead)
+
+    def _whole(self, settled: Settled, target: Target, outcome: Outcome) -> None:
+        judgement = settled.judgement
+        reason = "unconfirmed" if outcome is Outcome.UNCONFIRMED else judgement.reason
+        verdict = Verdict(
+            target.person,
+            _CODE[outcome],
+            reason,
+            judgement.message,
+            settled.status,
+            settled.attempts,
+            _iso(settled.at),
+        )
+        for key in target.keys:
+            self._verdict(key, verdict)
+        if outcome is Outcome.UNCONFIRMED:
+            self.answers.unconfirmed += len(target.keys)
+        else:
+            self.answers.rejected += len(target.keys)
+        self.answers.values += len(target.keys)
+        self._write(target, outcome, reason, settled.status, settled.attempts, settled.at, ())
+
+    def _verdict(self, key: str, verdict: Verdict) -> None:
+        self._verdicts[key][verdict.person] = verdict
+
+    def _write(
+        self,
+        target: Target,
+        state: str,
+        reason: str,
+        status: int,
+        attempts: int,
+        at: float,
+        refusals: Sequence[tuple[str, str, str]],
+    ) -> None:
+        origin = (self._orders[target.person],)
+        if target.person in self._origins:
+            origins = tuple(self.origin(target.person, key) for key in target.keys)
+            origin = origins[:1] if len(set(origins)) == 1 else origins
+        self.journal.append(
+            Entry(
+                self.chunk.plan.number,
+                target.distinct_id,
+                target.operation,
+                target.keys,
+                origin,
+                state,
+                reason,
+                status,
+                attempts,
+                at,
+                refusals,
+            )
+        )
+
+    def restore(self, entries: Iterable[Entry]) -> None:
+        """Takes over what an earlier life had answered; what it left unconfirmed is open again."""
+        place = {id_: person for person, id_ in enumerate(self.chunk.people["id"].to_list())}
+        for entry in entries:
+            person = place.get(entry.person)
+            if person is not None and entry.state != Outcome.UNCONFIRMED:
+                self._restore(person, entry)
+
+    def _restore(self, person: int, entry: Entry) -> None:
+        self._called[person] = 1
+        outcome = Outcome(entry.state)
+        if outcome is Outcome.APPLIED and len(entry.attributes) == self._sizes[entry.operation][person]:
+            self._applied[entry.operation][person] = 1
+        else:
+            for key in entry.attributes:
+                self._verdict(key, _restored(person, outcome, entry.reason, "", entry))
+        for key, reason, message in entry.refusals:
+            self._verdict(key, _restored(person, Outcome.REJECTED, reason, message, entry))
+
+    def close(self, config: Config, parse: Parse, *, check: bool) -> Closed:
+        """How every row and value of the chunk ended. `check`: nothing was meant to be sent."""
+        chunk, rows = self.chunk, self.chunk.rows
+        codes = rows.select("person").with_columns(
+            self._codes(rows, f).alias(f"c{f.index}") for f in chunk.fields
+        )
+        names = [f"c{f.index}" for f in chunk.fields]
+        tally = chunk.tally
+        _count_values(codes, names, tally)
+        _count_rows(rows, codes, names, tally)
+        self._count_people(codes, names, tally)
+        rejects, kept = self._report(rows, codes, config, parse, check=check)
+        tally.trimmed += rejects.filter(pl.col("stage") == "trim").height
+        for stage, reason, key, count in (
+            rejects.group_by("stage", "reason", "attribute").len().iter_rows()
+        ):
+            tally.reasons[stage, reason, key] += count
+        return Closed(tally, rejects, kept)
+
+    def _codes(self, rows: pl.DataFrame, field_: Field) -> pl.Series:
+        """Per row how this attribute's value ended, as an index into _CODES; 0 = no winning value here."""
+        value = rows[field_.value]
+        applied = self._flags(field_.operation, rows)
+        if "clear" in self._applied:
+            applied = applied.set(value == CLEAR, None).fill_null(self._flags("clear", rows))
+        frame = pl.DataFrame({"held": value.is_not_null(), "applied": applied, "person": rows["person"]})
+        code = pl.when("applied").then(_CODE[Outcome.APPLIED]).otherwise(_CODE[Outcome.NOT_ATTEMPTED])
+        verdicts = self._verdicts[field_.key]
+        if verdicts:
+            special = pl.DataFrame(
+                {"person": list(verdicts), "special": [v.code for v in verdicts.values()]},
+                schema={"person": frame.schema["person"], "special": pl.Int32},
+            )
+            frame = frame.join(special, on="person", how="left", maintain_order="left")
+            code = pl.coalesce("special", code)
+        return frame.select(pl.when("held").then(code).otherwise(0).cast(pl.UInt8)).to_series()
+
+    def _flags(self, operation: str, rows: pl.DataFrame) -> pl.Series:
+        flags = pl.Series(self._applied[operation], dtype=pl.UInt8).cast(pl.Boolean)
+        return flags.gather(rows["person"])
+
+    def _count_people(self, codes: pl.DataFrame, names: Sequence[str], tally: Tally) -> None:
+        waiting = pl.any_horizontal(pl.col(names) == _CODE[Outcome.NOT_ATTEMPTED]).any()
+        unchanged = pl.any_horizontal(pl.col(names) == _CODE[Outcome.UNCHANGED]).any()
+        people = codes.group_by("person").agg(waiting=waiting, unchanged=unchanged)
+        called = pl.Series(self._called, dtype=pl.UInt8).cast(pl.Boolean)
+        people = people.with_columns(called=called.gather(people["person"]))
+        state = (
+            pl.when("called")
+            .then(pl.lit("called"))
+            .when("waiting")
+            .then(pl.lit("not_attempted"))
+            .when("unchanged")
+            .then(pl.lit("unchanged"))
+            .otherwise(pl.lit("nothing_to_send"))
+        )
+        _add(tally.people, people.select(state.alias("s")))
+
+    def _report(
+        self, rows: pl.DataFrame, codes: pl.DataFrame, config: Config, parse: Parse, *, check: bool
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The lines for rejects.csv and the rows to keep of this chunk."""
+        sent = _CODE[Outcome.NOT_ATTEMPTED if check else Outcome.APPLIED]
+        bad, trimmed = pl.Series([], dtype=pl.Boolean), pl.Series([], dtype=pl.Boolean)
+        masks: list[tuple[Field, pl.Series, pl.Series]] = []
+        nothing = pl.repeat(False, rows.height, eager=True)
+        keep, show = nothing, nothing
+        for f in self.chunk.fields:
+            code = codes[f"c{f.index}"]
+            bad = code.is_in([_CODE[Outcome.REJECTED], _CODE[Outcome.UNCONFIRMED]])
+            trimmed = (code == sent) & rows[f.dropped].is_not_null() if f.dropped in rows.columns else nothing
+            if bad.any() or trimmed.any():
+                masks.append((f, bad, trimmed))
+                keep, show = keep | bad, show | bad | trimmed
+        if not masks:
+            return pl.DataFrame(schema=dict(REJECTS)), pl.DataFrame()
+        texts = _texts(rows.filter(show), config, parse)
+        lines = [
+            line
+            for f, bad, trimmed in masks
+            for line in (
+                self._bad_lines(rows.filter(bad), f, texts),
+                _trim_lines(rows.filter(trimmed), f, texts),
+            )
+        ]
+        original = "raw" if "raw" in rows.columns else "cells"
+        kept = rows.filter(keep).select("order", "id", pl.col(original).alias("original"))
+        return pl.concat(lines).sort("order", "position"), kept.sort("order")
+
+    def _bad_lines(self, rows: pl.DataFrame, field_: Field, texts: pl.DataFrame) -> pl.DataFrame:
+        verdicts = pl.DataFrame(
+            list(self._verdicts[field_.key].values()),
+            schema={
+                "person": rows.schema["person"],
+                "code": pl.UInt8,
+                "reason": pl.String,
+                "message": pl.String,
+                "status": pl.Int32,
+                "attempts": pl.Int32,
+                "at": pl.String,
+            },
+            orient="row",
+        )
+        found = rows.select("order", "line", "person", distinct_id="id").join(verdicts, on="person")
+        return _lines(found, field_, texts, "send")
+
+
+def _restored(person: int, outcome: Outcome, reason: str, message: str, entry: Entry) -> Verdict:
+    return Verdict(
+        person, _CODE[outcome], reason, message, entry.status, entry.attempts, _iso(entry.at) if entry.at else ""
+    )
+
+
+def _origins(chunk: Chunk) -> dict[int, dict[str, int]]:
+    """Person → attribute → source order of its value, for the people whose values come from several rows."""
+    several = chunk.rows.filter(pl.col("person").is_duplicated())
+    found: dict[int, dict[str, int]] = {}
+    for f in chunk.fields:
+        winners = several.filter(pl.col(f.value).is_not_null()).select("person", "order")
+        for person, order in winners.iter_rows():
+            found.setdefault(person, {})[f.key] = order
+    return found
+
+
+def _texts(rows: pl.DataFrame, config: Config, parse: Parse) -> pl.DataFrame:
+    """`order` and, per attribute key, the cell as it stood in the source."""
+    found = [pl.DataFrame(schema={"order": pl.Int64, **dict.fromkeys(config.attributes, pl.String)})]
+    for layout, part in rows.group_by("layout"):
+        cells = parse(int(str(layout[0])), part)
+        columns = {k: attributes.display(cells[c]) for k, c in config.columns.items()}
+        found.append(part.select("order").with_columns(**columns))
+    return pl.concat(found)
+
+
+def _trim_lines(rows: pl.DataFrame, field_: Field, texts: pl.DataFrame) -> pl.DataFrame:
+    message = pl.lit("sent without the options that are not declared: ") + pl.col(field_.dropped)
+    found = rows.select(
+        "order",
+        "line",
+        distinct_id="id",
+        reason=pl.lit(attributes.NOT_DECLARED),
+        message=message if field_.dropped in rows.columns else pl.lit(""),
+    )
+    return _lines(found, field_, texts, "trim")
+
+
+def _lines(found: pl.DataFrame, field_: Field, texts: pl.DataFrame, stage: str) -> pl.DataFrame:
+    values = texts.select("order", value=field_.key)
+    named = found.join(values, on="order", how="left").with_columns(
+        position=pl.lit(field_.index), attribute=pl.lit(field_.key), stage=pl.lit(stage)
+    )
+    return rejects_frame(named)
+
+
+def _count_values(codes: pl.DataFrame, names: Sequence[str], tally: Tally) -> None:
+    for name in names:
+        for code, count in codes[name].value_counts().iter_rows():
+            outcome = _CODES[code]
+            if outcome:
+                tally.values[outcome] += count
+
+
+def _count_rows(rows: pl.DataFrame, codes: pl.DataFrame, names: Sequence[str], tally: Tally) -> None:
+    """A row's state is the first of DESIGN.md's list that fits."""
+
+    def any_of(*outcomes: Outcome) -> pl.Expr:
+        return pl.any_horizontal(pl.col(names).is_in([_CODE[o] for o in outcomes]))
+
+    rejected = any_of(Outcome.REJECTED) | (pl.col("bads") > 0)
+    state = (
+        pl.when(any_of(Outcome.UNCONFIRMED))
+        .then(pl.lit("unconfirmed"))
+        .when(any_of(Outcome.NOT_ATTEMPTED))
+        .then(pl.lit("not_attempted"))
+        .when(rejected & any_of(Outcome.APPLIED, Outcome.UNCHANGED))
+        .then(pl.lit("partly_applied"))
+        .when(rejected)
+        .then(pl.lit("rejected"))
+        .when(any_of(Outcome.APPLIED))
+        .then(pl.lit("applied"))
+        .when(any_of(Outcome.UNCHANGED))
+        .then(pl.lit("unchanged"))
+        .otherwise(pl.lit("merged"))
+    )
+    _add(tally.rows, codes.with_columns(rows["bads"]).select(state.alias("s")))
+
+
+def _add(counter: "dict[str, int]", states: pl.DataFrame) -> None:
+    for name, count in states["s"].value_counts().iter_rows():
+        counter[name] = counter.get(name, 0) + count
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")

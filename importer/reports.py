@@ -1,0 +1,186 @@
+"""The reports of a run: `rejects.csv`, sorted by file and row, and the original rows to correct.
+
+Rejects of the reader and of the check come in file order, those of the destination chunk by chunk. Both are
+set down as parts while the run goes on and merged at the end, one stretch of the input after another, so that
+memory stays the same whatever was rejected.
+"""
+
+import gzip
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import polars as pl
+
+from importer.intake import ORDER_SHIFT, REJECTS
+from importer.reader import _Encoding, _zstd
+from importer.records import Layout
+from importer.runs import RunFolder, state_errors
+
+COLUMNS = (
+    "file",
+    "row",
+    "line",
+    "distinct_id",
+    "attribute",
+    "value",
+    "stage",
+    "reason",
+    "message",
+    "status",
+    "attempts",
+    "at",
+)
+STRETCH = 4
+"""Batches of the reader that are merged at a time."""
+
+_ROW_MASK = (1 << ORDER_SHIFT) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """How the rows of one source are written back.
+
+    `path` as given; `header` the bytes before the first row; `newline` the source's line end; `layout` how
+    its text is written, None for Parquet.
+    """
+
+    path: str
+    header: bytes
+    newline: bytes
+    layout: Layout | None
+
+
+class Reports:
+    """Takes parts while the run goes on; `write` merges them into the files of the run."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        folder.kept.mkdir(exist_ok=True)
+
+    def add_batch(self, number: int, rejects: pl.DataFrame, kept: pl.DataFrame) -> None:
+        """What reading and checking refused of one batch; both frames are in file order."""
+        self._put(f"batch-{number:06d}", rejects, kept)
+
+    def add_chunk(self, number: int, rejects: pl.DataFrame, kept: pl.DataFrame) -> None:
+        """What became of one chunk; both frames are in file order."""
+        self._put(f"chunk-{number:06d}", rejects, kept)
+
+    def _put(self, name: str, rejects: pl.DataFrame, kept: pl.DataFrame) -> None:
+        with state_errors(self._folder.path):
+            if rejects.height:
+                rejects.write_parquet(self._folder.work / f"{name}.parquet", compression="lz4")
+            if kept.height:
+                kept.write_parquet(self._folder.kept / f"{name}.parquet", compression="lz4")
+
+    def write(self, edges: Sequence[int], originals: Sequence[Original]) -> None:
+        """Writes `rejects.csv` and `rejected_rows/`. `edges` is the last source order of each batch read."""
+        with state_errors(self._folder.path), ExitStack() as stack:
+            part = self._folder.rejects.with_suffix(".part")
+            report = stack.enter_context(part.open("wb"))
+            report.write((",".join(COLUMNS) + "\n").encode())
+            rows = _RowFiles(self._folder.rejected_rows, originals, stack)
+            for first, last in _stretches(edges):
+                for frame in _merged(self._folder.work, first, last, edges):
+                    _report_lines(frame, originals).write_csv(report, include_header=False)
+                for frame in _merged(self._folder.kept, first, last, edges):
+                    rows.write(frame.unique("order", keep="first", maintain_order=True))
+            rows.finish()
+            part.replace(self._folder.rejects)
+
+
+def _stretches(edges: Sequence[int]) -> Iterator[tuple[int, int]]:
+    for first in range(0, len(edges), STRETCH):
+        yield first, min(first + STRETCH, len(edges))
+
+
+def _merged(folder: Path, first: int, last: int, edges: Sequence[int]) -> Iterator[pl.DataFrame]:
+    """The parts of one stretch, in source order; the damaged rows of a source have no column `original`."""
+    low = edges[first - 1] if first else -1
+    found = [
+        pl.read_parquet(path, glob=False)
+        for path in (folder / f"batch-{n:06d}.parquet" for n in range(first, last))
+        if path.exists()
+    ]
+    between = pl.col("order").is_between(low, edges[last - 1], closed="right")
+    for path in sorted(folder.glob("chunk-*.parquet")):
+        frame = pl.scan_parquet(path, glob=False).filter(between).collect()
+        if frame.height:
+            found.append(frame)
+    by = ["order", "position"] if found and "position" in found[0].columns else ["order"]
+    if found:
+        yield pl.concat(found, how="diagonal").sort(by)
+
+
+def _report_lines(frame: pl.DataFrame, originals: Sequence[Original]) -> pl.DataFrame:
+    paths = pl.Series([o.path for o in originals], dtype=pl.String)
+    return frame.select(list(REJECTS)).select(
+        paths.gather(frame["order"] // (1 << ORDER_SHIFT)).alias("file"),
+        (pl.col("order") & _ROW_MASK).alias("row"),
+        *COLUMNS[2:],
+    )
+
+
+class _RowFiles:
+    """`rejected_rows/NN-name`, one per source with something rejected, opened when first needed."""
+
+    def __init__(self, folder: Path, originals: Sequence[Original], stack: ExitStack) -> None:
+        self._folder = folder
+        self._originals = originals
+        self._stack = stack
+        self._open: dict[int, BinaryIO] = {}
+        self._tables: dict[int, list[Path]] = {}
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Appends rows, in source order."""
+        for (source,), part in frame.group_by(pl.col("order") // (1 << ORDER_SHIFT), maintain_order=True):
+            original = self._originals[int(str(source))]
+            if original.layout is None:
+                self._write_table(int(str(source)), part)
+            else:
+                self._write_text(int(str(source)), part, original)
+
+    def _name(self, source: int) -> Path:
+        self._folder.mkdir(exist_ok=True)
+        name = self._originals[source].path.rstrip("/").rpartition("/")[2]
+        return self._folder / f"{source + 1:02d}-{name}"
+
+    def _write_text(self, source: int, part: pl.DataFrame, original: Original) -> None:
+        file = self._open.get(source)
+        if file is None:
+            file = self._open[source] = self._stack.enter_context(_create(self._name(source)))
+            file.write(original.header)
+        assert original.layout is not None
+        rows = _original_bytes(part, original, original.layout)
+        file.write(b"".join(row + original.newline for row in rows))
+
+    def _write_table(self, source: int, part: pl.DataFrame) -> None:
+        parts = self._tables.setdefault(source, [])
+        path = self._folder.parent / "work" / f"rows-{source:03d}-{len(parts):06d}.parquet"
+        part["original"].struct.unnest().write_parquet(path)
+        parts.append(path)
+
+    def finish(self) -> None:
+        """Joins the parts of the Parquet files."""
+        for source, parts in self._tables.items():
+            pl.scan_parquet(parts, glob=False).sink_parquet(self._name(source))
+
+
+def _original_bytes(part: pl.DataFrame, original: Original, layout: Layout) -> Iterator[bytes]:
+    """Each row as it stood in the file: damaged ones as bytes, healthy ones from their text."""
+    encoding = _Encoding(layout.dialect.encoding)
+    encoding.settle(original.header)
+    nothing = [None] * part.height
+    texts = part["original"].to_list() if "original" in part.columns else nothing
+    damaged = part["bytes"].to_list() if "bytes" in part.columns else nothing
+    for text, raw in zip(texts, damaged, strict=True):
+        yield raw if text is None else encoding.restore(text.encode())
+
+
+def _create(path: Path) -> BinaryIO:
+    """A file to write, compressed as its name says, so that it can be read back as the source was."""
+    if path.suffix == ".gz":
+        return cast(BinaryIO, gzip.open(path, "wb", compresslevel=6))
+    return cast(BinaryIO, _zstd().open(path, "wb")) if path.suffix == ".zst" else path.open("wb")

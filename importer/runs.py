@@ -1,0 +1,207 @@
+"""The state folder: one folder per run, and the lock that keeps two runs of one import apart.
+
+`<state-dir>/runs/<run-id>/` holds everything known about a run. The state folder is the owner's alone: the
+process's umask is set before anything is written, since polars and SQLite create files with the usual rights.
+"""
+
+import fcntl
+import hashlib
+import json
+import os
+import secrets
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from importer.config import NAME, Config
+from importer.errors import ConfigError, StateError
+
+
+@dataclass(frozen=True, slots=True)
+class RunFolder:
+    """The paths of one run."""
+
+    path: Path
+
+    @property
+    def run_id(self) -> str:
+        """The run's name, which is its folder's."""
+        return self.path.name
+
+    @property
+    def meta(self) -> Path:
+        """What the run was started with."""
+        return self.path / "run.json"
+
+    @property
+    def summary(self) -> Path:
+        """How the run ended; absent while it runs."""
+        return self.path / "summary.json"
+
+    @property
+    def journal(self) -> Path:
+        """What was answered."""
+        return self.path / "journal.sqlite"
+
+    @property
+    def spool(self) -> Path:
+        """The rows, until the run is finished."""
+        return self.path / "spool"
+
+    @property
+    def work(self) -> Path:
+        """Parts of the reports, and other libraries' temporary files."""
+        return self.path / "work"
+
+    @property
+    def kept(self) -> Path:
+        """The rows with something rejected or unconfirmed, for `retry`."""
+        return self.path / "kept"
+
+    @property
+    def rejects(self) -> Path:
+        """One line per value rejected, unconfirmed or trimmed, and per row set aside."""
+        return self.path / "rejects.csv"
+
+    @property
+    def rejected_rows(self) -> Path:
+        """The original rows with something rejected, a file per source."""
+        return self.path / "rejected_rows"
+
+    def read_meta(self) -> dict[str, Any]:
+        """What the run was started with; StateError where it cannot be read."""
+        return _read_json(self.meta)
+
+    def read_summary(self) -> dict[str, Any] | None:
+        """How the run ended, None while it runs or where it was killed."""
+        return _read_json(self.summary) if self.summary.exists() else None
+
+    def write_json(self, path: Path, value: object) -> None:
+        """Writes a file whole or not at all."""
+        part = path.with_suffix(".part")
+        with state_errors(path):
+            part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
+            part.replace(path)
+
+    def open_temporary(self) -> None:
+        """Makes the working folders and sends every library's temporary files there."""
+        with state_errors(self.path):
+            self.work.mkdir(exist_ok=True)
+            self.spool.mkdir(exist_ok=True)
+        for name in ("TMPDIR", "SQLITE_TMPDIR", "POLARS_TEMP_DIR"):
+            os.environ[name] = str(self.work)
+        tempfile.tempdir = str(self.work)
+
+    def drop_temporary(self) -> None:
+        """Deletes the spool and the parts: only what the report needs stays."""
+        shutil.rmtree(self.spool, ignore_errors=True)
+        shutil.rmtree(self.work, ignore_errors=True)
+        tempfile.tempdir = None
+
+
+def prepare_state_dir(state_dir: Path) -> None:
+    """Makes the state folder, closed to others and to git; StateError where that is not possible."""
+    os.umask(0o077)
+    with state_errors(state_dir):
+        (state_dir / "runs").mkdir(parents=True, exist_ok=True)
+        (state_dir / "locks").mkdir(exist_ok=True)
+        ignore = state_dir / ".gitignore"
+        if not ignore.exists():
+            ignore.write_text("*\n")
+
+
+def create(state_dir: Path, run_id: str | None) -> RunFolder:
+    """A new run's folder; ConfigError where the id is not one or is taken."""
+    run_id = run_id or new_run_id()
+    if not NAME.fullmatch(run_id):
+        raise ConfigError("--run-id: expected a letter or digit, then up to 63 of A-Z a-z 0-9 . _ -")
+    folder = RunFolder(state_dir / "runs" / run_id)
+    try:
+        with state_errors(state_dir):
+            folder.path.mkdir()
+    except FileExistsError:
+        raise ConfigError(f"--run-id: there is a run {run_id} already; choose another id.") from None
+    return folder
+
+
+def new_run_id() -> str:
+    """The moment in UTC and a little chance: sorts by time, unique without asking anyone."""
+    return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+
+
+def find(state_dir: Path, run_id: str | None) -> RunFolder:
+    """The run of this id, or the newest one; ConfigError where there is none."""
+    runs = all_runs(state_dir)
+    if run_id is None:
+        if not runs:
+            raise ConfigError(f"{state_dir}: no run here yet; start one with: importer run CONFIG")
+        return runs[-1]
+    for folder in runs:
+        if folder.run_id == run_id:
+            return folder
+    raise ConfigError(f"{state_dir}: no run {run_id} here; list them with: importer runs")
+
+
+def all_runs(state_dir: Path) -> list[RunFolder]:
+    """Every run, oldest first."""
+    folders = [RunFolder(p) for p in (state_dir / "runs").glob("*") if (p / "run.json").exists()]
+    return sorted(folders, key=lambda f: (f.read_meta()["started_at"], f.run_id))
+
+
+def identity(config: Config) -> str:
+    """What makes two runs the same import: name, destination, base URL and account, as a short digest."""
+    section = config.destination
+    parts = [config.name, section.type, section.base_url, section.account or ""]
+    return f"{config.name}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
+
+
+@contextmanager
+def lock(state_dir: Path, config: Config, run_id: str) -> Iterator[None]:
+    """Holds the import for one run. The kernel drops it with the process, so no stale lock is ever left.
+
+    StateError names the run that holds it.
+    """
+    path = state_dir / "locks" / f"{identity(config)}.lock"
+    with state_errors(path):
+        handle = path.open("a+")
+    with handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            handle.seek(0)
+            holder = handle.read(100).strip() or "another run"
+            raise StateError(
+                f'Import "{config.name}" is held by run {holder}, which is still going; wait for it to end.'
+            ) from None
+        handle.seek(0)
+        handle.truncate()
+        handle.write(run_id)
+        handle.flush()
+        yield
+
+
+@contextmanager
+def state_errors(path: Path) -> Iterator[None]:
+    """The operating system's errors on the state folder as ours."""
+    try:
+        yield
+    except FileExistsError:
+        if not path.is_dir():
+            raise StateError(f"{path}: is a file, expected a folder; choose another --state-dir.") from None
+        raise
+    except OSError as error:
+        reason = (error.strerror or "cannot be used").lower()
+        raise StateError(f"{path}: {reason}; choose another --state-dir or mend this one.") from None
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        value: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
+    except (OSError, ValueError):
+        raise StateError(f"{path}: missing or damaged; the run cannot be used, start a new one.") from None
+    return dict(value)

@@ -1,0 +1,230 @@
+"""The second half of a run: chunks through the sender, the next one prepared while this one is sent."""
+
+import asyncio
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from functools import partial
+
+from importer.chunker import Chunker, Tally
+from importer.config import Config
+from importer.destinations.base import Destination
+from importer.errors import GuardError
+from importer.journal import COMMIT_SECONDS, Entry, Journal
+from importer.models import Settled, Update
+from importer.options import Observer, RejectLimit
+from importer.reading import Reading
+from importer.reconciler import Answers, Closed, OpenChunk
+from importer.reports import Reports
+from importer.sender import Job, Sender, Stop
+from importer.spool import ChunkPlan, Spool
+
+SHARE_FROM = 100
+"""From so many values answered on, a share of rejects is judged; before, it would be chance."""
+
+
+@dataclass
+class Books:
+    """What the chunks of a run share, and what they come to.
+
+    `prepare` may settle values of a chunk without a call before it is sent; `earlier` holds what former lives
+    of the run had answered of chunks that are still open; `dead` maps an attribute to the destination's reason
+    for never taking it.
+    """
+
+    config: Config
+    destination: Destination
+    reading: Reading
+    spool: Spool
+    journal: Journal
+    reports: Reports
+    prepare: Callable[[OpenChunk], None] = lambda _: None
+    earlier: dict[int, list[Entry]] = field(default_factory=dict)
+    dead: dict[str, str] = field(default_factory=dict)
+    tally: Tally = field(default_factory=Tally)
+    answers: Answers = field(default_factory=Answers)
+    plans: list[ChunkPlan] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self._chunker = Chunker(self.config, self.destination.encoding, self.reading.cells)
+        closed = self.journal.closed_chunks()
+        for tally in closed.values():
+            self.tally.add(Tally.load(tally))
+        self.plans = [plan for plan in self.spool.plan() if plan.number not in closed]
+
+    def open(self, plan: ChunkPlan) -> OpenChunk:
+        """A chunk ready to send, without what is settled already."""
+        chunk = self._chunker.build(plan, self.spool.read(plan))
+        opened = OpenChunk(chunk, self.journal, self.answers, self.dead, self.destination.dead_reasons)
+        opened.restore(self.earlier.pop(plan.number, ()))
+        self.prepare(opened)
+        return opened
+
+    def close(self, opened: OpenChunk, *, check: bool = False) -> Closed:
+        """How the chunk ended, its lines and rows set down as parts of the reports."""
+        closed = opened.close(self.config, self.reading.cells, check=check)
+        self.reports.add_chunk(opened.chunk.plan.number, closed.rejects, closed.kept)
+        return closed
+
+    def count_without_sending(self, plans: Sequence[ChunkPlan], *, check: bool = False) -> None:
+        """Closes chunks of which nothing more will be sent: all of them for `check`, the rest after a stop."""
+        for plan in plans:
+            self.tally.add(self.close(self.open(plan), check=check).tally)
+
+
+@dataclass
+class _Progress:
+    """A chunk while its calls go out. Also where the sender hands in what became of a job."""
+
+    opened: OpenChunk
+    jobs: Iterator[Job]
+    waiting: int = 0
+    exhausted: bool = False
+
+    @property
+    def over(self) -> bool:
+        """Whether every job was handed out and came back."""
+        return self.exhausted and not self.waiting
+
+
+class ChunkStream:
+    """Feeds the sender with the jobs of one chunk after another, and closes each chunk when it is over."""
+
+    def __init__(
+        self, books: Books, stop: Stop, observer: Observer, limit: RejectLimit | None
+    ) -> None:
+        self._books = books
+        self._stop = stop
+        self._observer = observer
+        self._limit = limit
+        self._left = list(books.plans)
+        self._turn = asyncio.Lock()
+        self._current: _Progress | None = None
+        self._coming: asyncio.Task[OpenChunk] | None = None
+        self._closing: set[asyncio.Task[None]] = set()
+        self._rows = sum(books.tally.rows.values())
+        self.unfinished: dict[int, _Progress] = {}
+
+    async def send(self, sender: Sender) -> None:
+        """Sends every chunk; what a stop left open is in `unfinished` and in the plans not begun."""
+        ticking = asyncio.create_task(self._tick())
+        try:
+            await sender.run(self)
+            await asyncio.gather(*self._closing)
+        finally:
+            ticking.cancel()
+            if self._coming:
+                await asyncio.gather(self._coming, return_exceptions=True)
+            self._books.journal.flush()
+        self._count_unfinished()
+
+    def _count_unfinished(self) -> None:
+        for progress in self.unfinished.values():
+            self._books.tally.add(self._books.close(progress.opened).tally)
+        self._books.count_without_sending(self._left)
+
+    async def _tick(self) -> None:
+        """Commits the journal at its interval, and shows how far the run is."""
+        while True:
+            await asyncio.sleep(COMMIT_SECONDS)
+            self._books.journal.flush()
+            self._show()
+
+    def _show(self) -> None:
+        intake = self._books.reading.intake
+        done = intake.filtered + intake.set_aside + self._rows
+        self._observer.sending(done, intake.rows_read, intake.rejected + self._books.answers.bad)
+
+    def __aiter__(self) -> "ChunkStream":
+        return self
+
+    async def __anext__(self) -> Job:
+        """The next job; waits only where the next chunk is not ready yet."""
+        while True:
+            current = self._current
+            job = next(current.jobs, None) if current else None
+            if current and job:
+                current.waiting += 1
+                return job
+            async with self._turn:
+                if self._current is current:
+                    await self._advance()
+                if self._current is None:
+                    raise StopAsyncIteration
+
+    async def _advance(self) -> None:
+        """Makes the next chunk the current one and has the one after it prepared meanwhile."""
+        if self._current:
+            self._current.exhausted = True
+            self._close_if_over(self._current)
+        self._coming = self._coming or self._prepare()
+        if self._coming is None or self._stop.is_set:
+            self._current = None
+            return
+        opened = await self._coming
+        self._left.pop(0)
+        self._coming = self._prepare(skip=0)
+        self._rows += sum(opened.chunk.tally.rows.values())
+        progress = _Progress(opened, iter(()))
+        progress.jobs = self._jobs(progress)
+        self.unfinished[opened.chunk.plan.number] = progress
+        self._current = progress
+
+    def _prepare(self, skip: int = 0) -> "asyncio.Task[OpenChunk] | None":
+        if len(self._left) <= skip:
+            return None
+        return asyncio.create_task(asyncio.to_thread(self._books.open, self._left[skip]))
+
+    def _jobs(self, progress: _Progress) -> Iterator[Job]:
+        size = self._books.destination.people_per_call
+        rows = progress.opened.chunk.people["rows"].to_list()
+        updates: list[Update] = []
+        for update in progress.opened.jobs():
+            updates.append(update)
+            if len(updates) == size:
+                yield self._job(progress, updates, rows)
+                updates = []
+        if updates:
+            yield self._job(progress, updates, rows)
+
+    def _job(self, progress: _Progress, updates: Sequence[Update], rows: Sequence[int]) -> Job:
+        done = sum(rows[u.person] for u in updates)
+        return Job(
+            self._books.destination.calls(updates),
+            partial(self._settle, progress),
+            partial(self._finish, progress, done),
+        )
+
+    def _settle(self, progress: _Progress, settled: Settled) -> None:
+        progress.opened.settle(settled)
+        if self._limit:
+            self._judge_limit(self._limit)
+
+    def _judge_limit(self, limit: RejectLimit) -> None:
+        answers, before = self._books.answers, self._books.reading.intake.rejected
+        if limit.count is not None:
+            passed = limit.passed(before + answers.bad, 0)
+        else:
+            passed = answers.values >= SHARE_FROM and limit.passed(answers.bad, answers.values)
+        if passed:
+            self._stop.because(GuardError(over_limit(limit, before + answers.bad)))
+
+    def _finish(self, progress: _Progress, rows: int) -> None:
+        self._rows += rows
+        progress.waiting -= 1
+        self._close_if_over(progress)
+
+    def _close_if_over(self, progress: _Progress) -> None:
+        number = progress.opened.chunk.plan.number
+        if progress.over and not self._stop.is_set and number in self.unfinished:
+            del self.unfinished[number]
+            self._closing.add(asyncio.create_task(self._close(progress.opened)))
+
+    async def _close(self, opened: OpenChunk) -> None:
+        closed = await asyncio.to_thread(self._books.close, opened)
+        self._books.journal.close_chunk(opened.chunk.plan.number, closed.tally.dump())
+        self._books.tally.add(closed.tally)
+
+
+def over_limit(limit: RejectLimit, rejected: int) -> str:
+    """What a passed `--max-rejects` says."""
+    return f"--max-rejects {limit} is passed: {rejected} values and rows were rejected, trimmed or unconfirmed."

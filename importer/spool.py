@@ -1,0 +1,184 @@
+"""The rows of a run, by bucket, on disk until the run is finished.
+
+The spool holds rows as they stood in the source; types, winners and JSON are derived from them chunk by
+chunk, the same way in a first run, a resumed one and a retry. It is written as segments: each takes the rows
+as they come until it holds `SEGMENT_BYTES`, is sorted by bucket and written once, with an index of where each
+bucket begins. A chunk is a run of neighbouring buckets: a slice of every segment.
+
+People are spread by xxh64 of their id, whose values are fixed by its specification; polars' own hash is not
+stable between versions.
+"""
+
+import json
+import shutil
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import polars as pl
+import polars_hash as plh
+
+from importer.errors import StateError
+
+BUCKETS = 1024
+HASH = "xxh64/1024"
+"""Names the spread of people over buckets; stored, and checked when a spool is opened again."""
+
+SEGMENT_BYTES = 32 << 20
+CHUNK_BYTES = 16 << 20
+ROW_OVERHEAD = 128
+"""What a row costs beyond its text: its id, its numbers and the objects that will carry its update."""
+
+_SPARE_BYTES = 256 << 20
+"""Free disk that is left alone: the journal and the reports still have to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file of the spool: `starts[b]` is the first row of bucket b, `weights[b]` the bytes it holds.
+
+    All rows of a segment share one layout, the index of the source layout by which they are read.
+    """
+
+    file: str
+    layout: int
+    starts: Sequence[int]
+    weights: Sequence[int]
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkPlan:
+    """A run of buckets [first, end) that fits CHUNK_BYTES, or one bucket that does not."""
+
+    number: int
+    first: int
+    end: int
+    rows: int
+
+
+class SpoolWriter:
+    """Takes the rows of a run in source order; `finish` makes them readable and durable under a name."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._segments: list[Segment] = []
+        self._waiting: list[pl.DataFrame] = []
+        self._weight = 0
+        self._layout = 0
+
+    def add(self, frame: pl.DataFrame, layout: int) -> None:
+        """Adds rows: `id` and `order`, `line`, and either `raw` (String) or `cells` (Struct).
+
+        StateError when the disk is too full to hold them.
+        """
+        if layout != self._layout:
+            self._flush()
+            self._layout = layout
+        weighed = frame.with_columns(
+            bucket=(plh.col("id").nchash.xxhash64() % BUCKETS).cast(pl.UInt16), weight=_weight(frame)
+        )
+        self._waiting.append(weighed)
+        self._weight += int(weighed["weight"].sum())
+        if self._weight >= SEGMENT_BYTES:
+            self._flush()
+
+    def finish(self) -> "Spool":
+        """Writes what is waiting and the manifest; the spool can be opened again from here on."""
+        self._flush()
+        manifest = {"hash": HASH, "segments": [asdict(s) for s in self._segments]}
+        part = self._folder / "manifest.part"
+        part.write_text(json.dumps(manifest))
+        part.rename(self._folder / "manifest.json")
+        return Spool(self._folder, self._segments)
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        frame = pl.concat(self._waiting).sort("bucket", maintain_order=True)
+        self._waiting, weight, self._weight = [], self._weight, 0
+        _require_space(self._folder, weight)
+        sizes = frame.group_by("bucket").agg(rows=pl.len(), weight=pl.col("weight").sum())
+        file = f"segment-{len(self._segments):05d}.arrow"
+        frame.drop("bucket", "weight").write_ipc(self._folder / file, compression="lz4")
+        self._segments.append(Segment(file, self._layout, *_index(sizes)))
+
+
+def _weight(frame: pl.DataFrame) -> pl.Expr | pl.Series:
+    if "raw" in frame.columns:
+        return pl.col("raw").str.len_bytes().cast(pl.Int64) + ROW_OVERHEAD
+    mean = frame.estimated_size() // max(1, frame.height)
+    return pl.repeat(mean + ROW_OVERHEAD, frame.height, dtype=pl.Int64, eager=True)
+
+
+def _index(sizes: pl.DataFrame) -> tuple[list[int], list[int]]:
+    every = pl.DataFrame({"bucket": range(BUCKETS)}, schema={"bucket": pl.UInt16})
+    full = every.join(sizes, on="bucket", how="left", maintain_order="left").fill_null(0)
+    starts = [0, *full["rows"].cast(pl.Int64).cum_sum().to_list()]
+    return starts, full["weight"].cast(pl.Int64).to_list()
+
+
+def _require_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed + _SPARE_BYTES:
+        raise StateError(
+            f"{folder}: {free >> 20} MiB free, {(needed + _SPARE_BYTES) >> 20} MiB needed to go on reading; "
+            "free some space or choose another --state-dir, then run again. Nothing was sent."
+        )
+
+
+class Spool:
+    """A finished spool: plans its chunks, and reads them back in pieces that fit in memory."""
+
+    def __init__(self, folder: Path, segments: Sequence[Segment]) -> None:
+        self._folder = folder
+        self._segments = segments
+
+    @classmethod
+    def open(cls, folder: Path) -> "Spool":
+        """The spool of an earlier life; StateError where it was never finished or is damaged."""
+        try:
+            manifest = json.loads((folder / "manifest.json").read_text())
+            segments = [Segment(**s) for s in manifest["segments"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise StateError(f"{folder}: the rows of this run are not there; start a new run.") from None
+        if manifest["hash"] != HASH:
+            raise StateError(f"{folder}: written by another version of the importer; start a new run.")
+        return cls(folder, segments)
+
+    def plan(self) -> list[ChunkPlan]:
+        """The chunks, in order of bucket; the same for the same spool, so their numbers are durable."""
+        plans: list[ChunkPlan] = []
+        first, weight, rows = 0, 0, 0
+        for bucket in range(BUCKETS):
+            more = sum(s.weights[bucket] for s in self._segments)
+            if weight and weight + more > CHUNK_BYTES:
+                plans.append(ChunkPlan(len(plans), first, bucket, rows))
+                first, weight, rows = bucket, 0, 0
+            weight += more
+            rows += sum(s.starts[bucket + 1] - s.starts[bucket] for s in self._segments)
+        if rows:
+            plans.append(ChunkPlan(len(plans), first, BUCKETS, rows))
+        return plans
+
+    def read(self, plan: ChunkPlan) -> Iterator[tuple[int, pl.DataFrame]]:
+        """The chunk's rows as (layout, frame) pieces in source order, each of about CHUNK_BYTES at most."""
+        pieces: list[pl.DataFrame] = []
+        weight, layout = 0, 0
+        for segment in self._segments:
+            start, end = segment.starts[plan.first], segment.starts[plan.end]
+            more = sum(segment.weights[plan.first : plan.end])
+            if pieces and (segment.layout != layout or weight + more > CHUNK_BYTES):
+                yield layout, pl.concat(pieces)
+                pieces, weight = [], 0
+            if end > start:
+                layout = segment.layout
+                pieces.append(self._slice(segment.file, start, end))
+                weight += more
+        if pieces:
+            yield layout, pl.concat(pieces)
+
+    def _slice(self, file: str, start: int, end: int) -> pl.DataFrame:
+        try:
+            return pl.scan_ipc(self._folder / file).slice(start, end - start).collect()
+        except (pl.exceptions.PolarsError, OSError):
+            raise StateError(f"{self._folder / file}: damaged or gone; start a new run.") from None
