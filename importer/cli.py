@@ -11,7 +11,6 @@ import shlex
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -222,9 +221,8 @@ def _state_dir(args: argparse.Namespace) -> Path:
 
 
 def _runs(args: argparse.Namespace) -> int:
-    lines = [("run", "import", "destination", "state", "exit", "rows", "applied", "rejected")]
-    for folder in runs.all_runs(_state_dir(args)):
-        lines.append(_run_line(folder))
+    head: tuple[str, ...] = ("run", "import", "destination", "state", "exit", "rows", "applied", "rejected")
+    lines = [head, *(_run_line(folder) for folder in runs.all_runs(_state_dir(args)))]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for line in lines:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -245,16 +243,13 @@ def _report(args: argparse.Namespace) -> int:
     folder = runs.find(_state_dir(args), args.run)
     summary = folder.read_summary()
     if summary is None:
-        raise ConfigError(f"Run {folder.run_id} has no summary: it is going on, or was killed. {_resume_hint(args, folder)}")
+        hint = _next("resume", folder.run_id, state_dir=_state_dir(args))
+        raise ConfigError(f"Run {folder.run_id} has no summary: it is going on, or was killed; then: {hint}")
     if args.json:
         print(json.dumps(summary, indent=2, ensure_ascii=False))
     else:
         _print_summary(summary, _state_dir(args))
     return 0
-
-
-def _resume_hint(args: argparse.Namespace, folder: RunFolder) -> str:
-    return f"If it was killed: {_next('resume', folder.run_id, state_dir=_state_dir(args))}"
 
 
 def _demo(args: argparse.Namespace) -> int:
@@ -336,12 +331,11 @@ class _Progress:
 def _show(summary: RunSummary, state_dir: Path, args: argparse.Namespace) -> int:
     if args.json:
         print(json.dumps(as_json(summary), indent=2, ensure_ascii=False))
-        if summary.message:
-            _say(f"importer: {summary.message} {_stopped_hint(summary.run_id, summary.state, state_dir)}".rstrip())
     elif not args.quiet:
         _print_summary(as_json(summary), state_dir)
-    elif summary.message:
-        _say(f"importer: {summary.message} {_stopped_hint(summary.run_id, summary.state, state_dir)}".rstrip())
+    if summary.message:
+        _say(f"importer: {summary.message}")
+        _say(f"  next: {_next('resume', summary.run_id, state_dir=state_dir)}")
     return summary.exit_code
 
 
@@ -402,10 +396,6 @@ def _print_next(summary: Mapping[str, Any], state_dir: Path) -> None:
         print(f"  next     correct them, then: {_next('retry', summary['run_id'], str(files[0]), state_dir=state_dir)}")
 
 
-def _stopped_hint(run_id: str, state: str, state_dir: Path) -> str:
-    return "" if state == "finished" else f"Next: {_next('resume', run_id, state_dir=state_dir)}"
-
-
 def _next(*words: str, state_dir: Path | None = None) -> str:
     """A command in full, ready to paste."""
     command = ["importer", *words]
@@ -413,5 +403,3 @@ def _next(*words: str, state_dir: Path | None = None) -> str:
         command += ["--state-dir", str(state_dir)]
     return shlex.join(command)
 
-
-_ = replace

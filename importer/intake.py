@@ -183,11 +183,11 @@ class Gate:
 def typed_columns(
     config: Config, cells: pl.DataFrame
 ) -> Iterable[tuple[str, pl.Series, TypedColumn]]:
-    """Each attribute's key, its column with blanks as null, and the column typed, in declared order."""
+    """Each attribute's key, its column as it stands, and the column typed, in declared order."""
     nulls = config.source.null_values
     for key, attribute in config.attributes.items():
-        column = attributes.blank_to_null(cells[config.columns[key]], nulls)
-        yield key, column, attributes.type_column(attribute, column)
+        column = cells[config.columns[key]]
+        yield key, column, attributes.type_column(attribute, attributes.blank_to_null(column, nulls))
 
 
 def texts(cells: pl.DataFrame, null_values: tuple[str, ...]) -> pl.DataFrame:

@@ -22,7 +22,7 @@ from importer import config as configuration
 from importer import runs
 from importer.config import Config
 from importer.destinations.base import Destination
-from importer.errors import ConfigError, GuardError, ImporterError, StateError
+from importer.errors import ConfigError, GuardError, ImporterError
 from importer.intake import ORDER_SHIFT, Gate, Taken
 from importer.journal import Entry, Journal
 from importer.models import RunSummary
@@ -290,12 +290,9 @@ class _Life:
 
     def _send(self, shared: Books) -> None:
         began = time.monotonic()
-        if self.mode == "check":
-            shared.count_without_sending(shared.plans, check=True)
-            return
         self._guard(shared)
-        if self.stop.is_set:
-            shared.count_without_sending(shared.plans)
+        if self.mode == "check" or self.stop.is_set:
+            shared.count_without_sending(shared.plans, check=self.mode == "check")
             return
         asyncio.run(self._send_all(shared))
         self.seconds["sending"] = time.monotonic() - began
@@ -305,7 +302,7 @@ class _Life:
         limit, intake = self.options.max_rejects, shared.reading.intake
         values = intake.values_read + intake.set_aside - intake.set_aside_free
         if limit and limit.passed(intake.rejected, values):
-            self.stop.because(GuardError(over_limit(limit, intake.rejected) + " Nothing was sent."))
+            self.stop.because(GuardError(over_limit(limit, intake.rejected, "Nothing was sent.")))
 
     async def _send_all(self, shared: Books) -> None:
         section = self.config.destination
@@ -439,5 +436,3 @@ def _signals(stop: Stop) -> Iterator[None]:
 def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
 
-
-_ = StateError

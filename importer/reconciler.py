@@ -82,6 +82,7 @@ class OpenChunk:
     _sizes: dict[str, list[int]] = field(default_factory=dict)
     _called: bytearray = field(default_factory=bytearray)
     _verdicts: dict[str, dict[int, Verdict]] = field(default_factory=dict)
+    _some_settled: bool = False
 
     def __post_init__(self) -> None:
         people = self.chunk.people
@@ -98,10 +99,9 @@ class OpenChunk:
     def jobs(self) -> Iterator[Update]:
         """The updates still to be sent: without what is answered already or can never be taken."""
         for update in self.chunk.updates():
-            if self.dead or self._called[update.person]:
-                update = self._reduced(update)  # noqa: PLW2901 - the same person, less to send
-            if update.parts:
-                yield update
+            left = self._reduced(update) if self.dead or self._some_settled else update
+            if left.parts:
+                yield left
 
     def _reduced(self, update: Update) -> Update:
         parts = (self._reduced_part(update, part) for part in update.parts)
@@ -133,6 +133,7 @@ class OpenChunk:
 
     def leave_out(self, update: Update, operation: str, key: str, outcome: Outcome) -> None:
         """Settles a value without a call: `unchanged`, or `superseded` by what the destination has already."""
+        self._some_settled = True
         self._verdict(key, Verdict(update.person, _CODE[outcome], "", "", 0, 0, ""))
         target = Target(update.person, update.distinct_id, operation, (key,))
         self._write(target, outcome, "", 0, 0, 0.0, ())
@@ -219,7 +220,7 @@ class OpenChunk:
         at: float,
         refusals: Sequence[tuple[str, str, str]],
     ) -> None:
-        origin = (self._orders[target.person],)
+        origin: tuple[int, ...] = (self._orders[target.person],)
         if target.person in self._origins:
             origins = tuple(self.origin(target.person, key) for key in target.keys)
             origin = origins[:1] if len(set(origins)) == 1 else origins
@@ -248,7 +249,8 @@ class OpenChunk:
                 self._restore(person, entry)
 
     def _restore(self, person: int, entry: Entry) -> None:
-        self._called[person] = 1
+        self._some_settled = True
+        self._called[person] = self._called[person] or entry.attempts > 0
         outcome = Outcome(entry.state)
         if outcome is Outcome.APPLIED and len(entry.attributes) == self._sizes[entry.operation][person]:
             self._applied[entry.operation][person] = 1

@@ -186,7 +186,7 @@ class _Grammar:
         return f"^{one}(?:{d}{one}){{{self.fields - 1}}}$"
 
     def _build_single(self, d: str, q: str, e: str) -> None:
-        """For the walk: one line at a time. NUL is text here, so that it does not move a boundary."""
+        """For the walk: one line at a time, NUL taken out before."""
         escaped = f"|{e}." if e else ""
         text = f"(?:[^{d}{q}{e}]++{escaped})*+"
         if self._keep and q:
@@ -394,6 +394,11 @@ class _Block:
         """The lines in signs, with their own ends."""
         return [line.decode() for line in self.mapped.splitlines(keepends=True)]
 
+    @cached_property
+    def structure(self) -> pl.Series:
+        """The lines without NUL: one that was put in moves no boundary of a field."""
+        return self.lines.str.replace_all("\0", "", literal=True) if self.has("\0") else self.lines
+
     def has(self, sign: str) -> bool:
         return bool(sign) and sign.encode() in self.view
 
@@ -448,7 +453,8 @@ def last_line_end(data: bytes) -> int:
 
 # ------------------------------------------------------------------------------------------ the careful walk
 
-_BLANK, _HEALTHY, _OPEN, _BROKEN = range(4)
+_BLANK, _HEALTHY, _SPOILT, _OPEN, _BROKEN = range(5)
+"""A spoilt line would be healthy without its NULs and undecodable bytes: a row of its own, but no good one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -495,18 +501,23 @@ class _Walk:
         """Fill `units`, and `undecided` with the first line that needs the next block."""
         self._prepare()
         for at, code in enumerate(self.codes):
-            if code < _OPEN or at < self._next:
+            if code < _SPOILT or at < self._next:
                 continue
-            decided = self._open(at) if code == _OPEN else self._broken(at)
+            decided = self._judge(at, code)
             if not decided:
                 self.undecided = at
                 return
 
+    def _judge(self, at: int, code: int) -> bool:
+        if code == _SPOILT:
+            return self._add(at, at + 1, NUL)
+        return self._open(at) if code == _OPEN else self._broken(at)
+
     def _prepare(self) -> None:
-        lines, quote = self.block.lines, self._grammar.signs.quote
+        lines, quote = self.block.structure, self._grammar.signs.quote
         codes = pl.Series(self.codes, dtype=pl.UInt8)
         quoted = lines.str.contains(quote, literal=True) if quote else pl.repeat(False, lines.len(), eager=True)
-        wanted = quoted | (codes >= _OPEN)
+        wanted = quoted | (codes >= _SPOILT)
         self._texts = dict(zip(wanted.arg_true().to_list(), lines.filter(wanted).to_list(), strict=True))
         self._quoted = quoted.arg_true().to_list()
         self._starts = [0, *(lines.str.len_bytes().cast(pl.Int64) + 1).cum_sum().to_list()]
@@ -532,7 +543,9 @@ class _Walk:
     def _open(self, at: int) -> bool:
         """Two readings: still inside the quote on the next lines, or a stray quote and rows go on."""
         begun = self._grammar.scan(self._texts[at])
-        as_text = begun.fields + begun.rest.count(self._grammar.signs.delimiter)
+        as_text = self._as_text(at)
+        if self.habits.multiline:  # any quote may be the stray one in a list without quoted line breaks
+            as_text = begun.fields + begun.rest.count(self._grammar.signs.delimiter)
         end, total = self._follow(at, begun.fields)
         if end is None:
             return False
@@ -566,7 +579,7 @@ class _Walk:
             return self._add(at, end + 1, self._nul(at, end + 1))
         rows = self.codes[at + 1 : end + 1].count(_HEALTHY)
         if not rows or (rows <= FEW and (self.habits.multiline or as_text < self._n)):
-            return self._add(at, end + 1, self._count(total))
+            return self._give_up(at, end + 1, self._count(total))
         return self._unclosed(at, end, as_text)
 
     def _nul(self, start: int, end: int) -> str | None:
@@ -578,10 +591,24 @@ class _Walk:
         """The quote at `at` is stray, or its partner is lost; the row ends on line `end` at the latest."""
         if as_text >= self._n and not self.habits.multiline:
             return self._add(at, at + 1, self._stray(at))
-        return self._spilled(at, end, as_text)
+        return self._give_up(at, self._spilled(at, end, as_text))
 
-    def _spilled(self, at: int, end: int, total: int) -> bool:
-        """A row whose closing quote is lost may go on over the next lines: give up to the next certain one.
+    def _give_up(self, at: int, end: int, message: str | None = None) -> bool:
+        """Set lines [at, end) aside, and those before that are in doubt with them.
+
+        Where a damaged line with a quote stands before, the quote at `at` closes what was lost there, and
+        rows begin again on the next line.
+        """
+        head = self._head(at)
+        damaged = any(unit.start == head and unit.message for unit in self.units[-HOLD:])
+        if head < at and self._is_stray(head):
+            return self._replace(head, at + 1)
+        if head < at and self.habits.multiline and (damaged or message is None):
+            return self._replace(head, end)
+        return self._add(at, end, message or self._doubt(at, end))
+
+    def _spilled(self, at: int, end: int, total: int) -> int:
+        """The line behind a row whose closing quote is lost: it may go on, up to the next certain line.
 
         A line that starts with a quote cannot stand inside a quoted field, so it is certain; so is one after
         the row has all its fields, in a list that has shown no quoted line break besides; and every line
@@ -598,28 +625,35 @@ class _Walk:
             total += self._as_text(line) - 1
             if line in self._texts and self._has_quote(line):
                 break
-        return self._add(at, last, self._doubt(at, last))
+        return last
 
     def _is_certain(self, line: int, total: int) -> bool:
         if self.codes[line] != _BROKEN and self._starts_quoted(line):
-            return True
+            return total >= self._n or not self.habits.multiline
         return total >= self._n and not self.habits.multiline
 
     def _end_of(self, line: int) -> int:
         if self.codes[line] != _OPEN:
             return line + 1
-        end, total = self._follow(line, 0)
+        end, total = self._follow(line, 1)
         return line + 1 if end is None or not total else end + 1
 
     def _starts_quoted(self, line: int) -> bool:
         return self._has_quote(line) and self._texts[line].startswith(self._grammar.signs.quote)
+
+    def _may_open(self, line: int) -> bool:
+        """A quote that is more than an escaped one inside a quoted field."""
+        return self._has_quote(line) and self._grammar.scan(self._texts[line], inside=True) != _Scan("open", 0)
+
+    def _is_stray(self, line: int) -> bool:
+        return self.codes[line] == _BROKEN and self._has_quote(line)
 
     def _has_quote(self, line: int) -> bool:
         quote = self._grammar.signs.quote
         return bool(quote) and quote in self._texts.get(line, "")
 
     def _as_text(self, line: int) -> int:
-        if self.codes[line] == _HEALTHY:
+        if self.codes[line] in (_HEALTHY, _SPOILT):
             return self._n
         return self._texts[line].count(self._grammar.signs.delimiter) + 1
 
@@ -627,11 +661,13 @@ class _Walk:
 
     def _broken(self, at: int) -> bool:
         start = self._head(at)
+        return self._replace(start, at + 1) if start < at else self._add(at, at + 1, self._why(at))
+
+    def _replace(self, start: int, end: int) -> bool:
+        """Set lines [start, end) aside as one, whatever was decided on them before."""
         while self.units and self.units[-1].start >= start:
             self.units.pop()
-        if start < at:
-            return self._add(start, at + 1, self._doubt(start, at + 1))
-        return self._add(at, at + 1, self._why(at))
+        return self._add(start, end, self._doubt(start, end))
 
     def _head(self, at: int) -> int:
         """The first line in doubt because `at` reads well as the tail of a quoted field.
@@ -642,28 +678,44 @@ class _Walk:
             return at
         tail = self._grammar.scan(self._texts[at], inside=True)
         short = self._as_text(at) < self._n
-        if tail.state != "done" or tail.fields >= self._n or not (short or self.habits.multiline):
-            return at
-        return self._look_back(at, tail.fields)
+        reads = tail.state == "done" or (tail.state == "open" and tail.fields > 0)
+        head = at
+        if reads and tail.fields < self._n and (short or self.habits.multiline):
+            head = self._look_back(at, tail.fields, short)
+        return self._linked(at) if head == at and self.habits.multiline else head
 
-    def _look_back(self, at: int, after: int) -> int:
-        """Back over lines that could stand inside that field, to the row that may have opened it.
+    def _linked(self, at: int) -> int:
+        """The damaged line with a quote before `at` where no quote between them makes a row certain."""
+        for unit in self._units_before(at):
+            if at - unit.start > max(HOLD, 2 * self.habits.longest):
+                break
+            if unit.message is None and self._grammar.signs.quote in self.block.text(unit.start, unit.end):
+                break
+            if unit.message is not None and any(self._has_quote(i) for i in range(unit.start, unit.end)):
+                return unit.start
+        return at
 
-        after: the fields that follow it on line `at`.
+    def _look_back(self, at: int, after: int, short: bool) -> int:
+        """Back over lines that could stand inside that field, to the line that may have opened it.
+
+        That is a damaged line with a quote, within reach, or else the healthy row just before; more rows
+        than that one only in a list known to have quoted line breaks. after: fields behind it on line `at`.
         """
         head, rows, total = at, 0, self._as_text(at)
         for unit in self._units_before(at):
             if unit.message is not None:
-                head = unit.start
                 total += sum(self._as_text(i) - 1 for i in range(unit.start, unit.end) if i in self._texts)
-                if any(self._has_quote(i) for i in range(unit.start, unit.end)):
-                    break
+                if any(self._may_open(i) for i in range(unit.start, unit.end)):
+                    return unit.start
+                head = unit.start if not rows or self.habits.multiline else head
                 continue
-            if total >= self._n and not self.habits.multiline or not self._in_doubt(unit, after):
+            enough = total >= self._n and not self.habits.multiline
+            if enough or rows == HOLD or not self._in_doubt(unit, after, short and not rows):
                 break
-            head, rows = unit.start, rows + 1
-            if rows == HOLD or not self.habits.multiline:
+            if rows and (unit.end - unit.start > 1 or at - unit.start >= 2 * self.habits.longest):
                 break
+            rows += 1
+            head = unit.start if rows == 1 or self.habits.multiline else head
         return head
 
     def _units_before(self, at: int) -> Iterator[_Unit]:
@@ -678,20 +730,29 @@ class _Walk:
             if self.codes[at] == _HEALTHY:
                 yield _Unit(at, at + 1)
 
-    def _in_doubt(self, unit: _Unit, after: int) -> bool:
-        """Could this healthy row have lost the opening quote of the field `after` fields before its end?"""
+    def _in_doubt(self, unit: _Unit, after: int, short: bool) -> bool:
+        """Could this healthy row have lost the opening quote of the field `after` fields before its end?
+
+        Or have been closed too early by a stray quote, where `short` shows that the tail is no row of its own?
+        """
         quote, delimiter = self._grammar.signs.quote, self._grammar.signs.delimiter
         text = self.block.text(unit.start, unit.end)
         if quote not in text:
             return True
-        ends = self._grammar.scan(text.rpartition(quote)[2], inside=False).fields - 1
-        return ends > after or (ends == after and text.endswith(delimiter))
+        if short and not after and text.endswith(quote):
+            return True
+        if unit.end - unit.start > 1 and text.endswith(quote):  # did it end with the quote of the next row?
+            return text[-2] in (delimiter, "\n", "\r")
+        before, _, behind = text.rpartition(quote)
+        ends = behind.count(delimiter)  # fields that begin behind the last quoted one
+        empty = before.endswith(delimiter + quote) or before == quote
+        return ends > after or (ends == after and empty)
 
     # -- messages: what was expected and found, never a cell
 
     def _why(self, at: int) -> str:
         text = self._texts[at]
-        if "\0" in text:
+        if self._nul(at, at + 1):
             return NUL
         found = self._grammar.scan(text)
         return self._count(found.fields) if found.state == "done" else self._stray(at, found.fields)
@@ -1059,11 +1120,17 @@ def _join_groups(lines: pl.Series, inside: pl.Series, between: str) -> pl.Series
 
 
 def _codes(block: _Block) -> list[int]:
-    lines, grammar = block.lines, block.grammar
-    code = pl.when(pl.col("raw") == "").then(_BLANK).when(pl.col("healthy")).then(_HEALTHY)
-    frame = pl.DataFrame({"raw": lines, "healthy": grammar.all_healthy(lines)})
-    opens = pl.col("raw").str.contains(grammar.open) if grammar.open else pl.lit(False)
-    return frame.select(code=code.when(opens).then(_OPEN).otherwise(_BROKEN))["code"].to_list()
+    grammar, structure = block.grammar, block.structure
+    frame = pl.DataFrame({"raw": block.lines, "line": structure, "healthy": grammar.all_healthy(structure)})
+    opens = pl.col("line").str.contains(grammar.open) if grammar.open else pl.lit(False)
+    code = (
+        pl.when(pl.col("raw") == "").then(_BLANK)
+        .when(pl.col("healthy") & (pl.col("raw") == pl.col("line"))).then(_HEALTHY)
+        .when(pl.col("healthy")).then(_SPOILT)
+        .when(opens).then(_OPEN)
+        .otherwise(_BROKEN)
+    )
+    return frame.select(code=code)["code"].to_list()
 
 
 def _hold_units(walk: _Walk) -> int:

@@ -225,6 +225,7 @@ class ChunkStream:
         self._books.tally.add(closed.tally)
 
 
-def over_limit(limit: RejectLimit, rejected: int) -> str:
+def over_limit(limit: RejectLimit, rejected: int, sent: str = "Look at rejects.csv before you go on.") -> str:
     """What a passed `--max-rejects` says."""
-    return f"--max-rejects {limit} is passed: {rejected} values and rows were rejected, trimmed or unconfirmed."
+    bad = f"{rejected:,} values and rows were rejected, trimmed or unconfirmed"
+    return f"--max-rejects {limit} is passed: {bad}. {sent}"

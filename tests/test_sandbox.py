@@ -497,16 +497,15 @@ def test_the_quota_stops_writes_and_nothing_else() -> None:
 
 
 def test_latency_is_kept_and_nobody_waits_for_another() -> None:
-    with running(latency=0.05, log=40) as server:
+    with running(latency=0.1, log=20) as server:
         with ThreadPoolExecutor(20) as pool:
             begun = time.monotonic()
             replies = list(pool.map(lambda n: write(server, f"p{n}"), range(20)))
             took = time.monotonic() - begun
-        assert {r.status for r in replies} == {200}
-        assert took < 0.5  # one after another they would take a second
         waits = sorted(entry.answered - entry.at for entry in server.log)
-    assert waits[0] >= 0.049
-    assert waits[len(waits) // 2] < 0.06
+    assert {r.status for r in replies} == {200}
+    assert took < sum(waits) / 2  # they waited beside one another
+    assert 0.099 <= waits[0] < 0.12  # the least disturbed of them, on a machine that has other work too
 
 
 # What it shows

@@ -189,7 +189,9 @@ def _good(rng: random.Random, n: int) -> dict[str, str]:
         "revenue": rng.choice(
             (f"{rng.randrange(10**7) / 100:.2f}", "0.1", "-3.25", "1e5", "123456.789", "0")
         ),
-        "account_no": str(rng.choice((rng.randrange(-(2**63), 2**63), 2**63 - 1, -(2**63), 2**53 + 1))),
+        "account_no": str(
+            rng.choice((rng.randrange(-(2**63), 2**63), 2**63 - 1, 2**64 - 1, -(2**63), 2**53 + 1))
+        ),
         "newsletter": rng.choice(("true", "FALSE", "1", "0", "Yes", "no", "True")),
         "active": rng.choice(("yes", "NO", "0", "1")),
         "birthday": f"{day:02d}/{month:02d}/{year}",
@@ -206,7 +208,7 @@ _BAD = {
     "topics": ("history|cooking", "cooking", "knitting|math|knitting"),
     "age": ("121", "-1", "twelve", "12,5", "1 2"),
     "revenue": ("NaN", "inf", "1e999", "1.2.3", "€5"),
-    "account_no": (str(2**63), str(-(2**63) - 1), "0x10", "12abc"),
+    "account_no": (str(2**64), str(-(2**63) - 1), "0x10", "12abc"),
     "newsletter": ("maybe", "2", "wahr", " true"),
     "active": ("y", "on"),
     "birthday": ("31/02/2020", "2020-02-01", "12/31/1999", "00/00/0000"),

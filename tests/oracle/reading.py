@@ -187,10 +187,12 @@ def _text(a: Attribute, raw: str) -> tuple[Any, str, bool]:
 
 
 def _single(a: Attribute, raw: str) -> tuple[Any, str, bool]:
-    return _text(a, raw) if a.allow_custom or raw in a.options else (None, UNDECLARED, False)
+    """The vendor has a word for an option that is not declared, so the check uses it too."""
+    return _text(a, raw) if a.allow_custom or raw in a.options else (None, INVALID, False)
 
 
 def _multi(a: Attribute, raw: str) -> tuple[Any, str, bool]:
+    """The vendor drops such options without a word, so the word is ours."""
     pieces = list(dict.fromkeys(p for p in raw.split(a.separator) if p))
     kept = [p for p in pieces if a.allow_custom or p in a.options]
     return (kept, "", len(kept) < len(pieces)) if kept else (None, UNDECLARED, False)
@@ -200,7 +202,7 @@ def _number(a: Attribute, raw: str) -> tuple[Any, str, bool]:
     if not re.fullmatch(r"-?[0-9]+(\.[0-9]+)?([eE][+-]?[0-9]+)?", raw):
         raise ValueError
     number = Decimal(raw)
-    if "." not in raw and "e" not in raw.lower() and not -(2**63) <= number < 2**63:
+    if "." not in raw and "e" not in raw.lower() and not -(2**63) <= number < 2**64:
         raise ValueError
     if abs(number) > Decimal("1.7976931348623157e308"):
         raise ValueError
@@ -324,7 +326,7 @@ def _values(index: int, row: Row, declared: Declared) -> Iterable[Value]:
         elif a.blank == "clear":
             yield Value(index, a.key, raw, CLEAR)
         elif a.blank == "reject":
-            yield Value(index, a.key, raw, None, BLANK, False, "rejected")
+            yield Value(index, a.key, "", None, BLANK, False, "rejected")
 
 
 def _send(

@@ -266,6 +266,9 @@ class _Connection(asyncio.Protocol):
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
+        if self.buffer[:1] == b"\x16" and self.transport:  # a TLS client: what a plain server does is hang up
+            self.transport.close()
+            return
         while request := self._take():
             call, reply = self.server.receive(*request)
             seconds = self.server.wait(call, reply)
