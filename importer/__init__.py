@@ -20,6 +20,6 @@ def __getattr__(name: str) -> Any:
     """Loads the library on first use, so that `import importer.errors` stays light."""
     if name not in __all__:
         raise AttributeError(f"module 'importer' has no attribute {name!r}")
-    import importlib  # noqa: PLC0415 - only when first asked for
+    import importlib
 
     return getattr(importlib.import_module(f"importer.{_HOMES.get(name, 'pipeline')}"), name)

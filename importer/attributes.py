@@ -1,8 +1,8 @@
 """Text → declared types, column by column: the declaration of an attribute, its check and its encoding.
 
 A column comes as one Series, String for CSV and its own type for Parquet, null where the cell is blank. It is
-typed once (`type_column`) and, where it is to be sent, encoded once into JSON text (`encode`). Both are polars
-from end to end; what differs from column to column (does any cell need escaping? is every number a small
+typed once (`type_column`) and, where it is to be sent, encoded once into JSON text (`encode`). Both are
+polars from end to end; what differs from column to column (does any cell need escaping? is every number a small
 integer?) is asked of the whole column, so that the common case costs one pass.
 """
 
@@ -35,7 +35,7 @@ MESSAGES: Mapping[tuple[str, str], str] = {
 
 _COMMON_MESSAGES: Mapping[str, str] = {
     TOO_LONG: "longer than the declared max_length",
-    BLANK: "blank, and blank = \"reject\" is declared",
+    BLANK: 'blank, and blank = "reject" is declared',
     INVALID: "not a value of the declared type",
 }
 
@@ -116,7 +116,7 @@ def message(attribute: Attribute, reason: str) -> str:
 
 
 def blank_to_null(column: pl.Series, null_values: tuple[str, ...]) -> pl.Series:
-    """The column with each text of `null_values`, or each empty list, as null; other types keep their nulls."""
+    """The column with each text of `null_values`, or each empty list, as null; other types stay as they are."""
     if isinstance(column.dtype, pl.List):
         return column.set(column.list.len() == 0, None)
     if column.dtype != pl.String or not null_values:
@@ -136,10 +136,10 @@ def type_column(attribute: Attribute, column: pl.Series) -> TypedColumn:
     present = pl.repeat(True, len(column), eager=True)
     if attribute.blank == "clear":
         return TypedColumn(typed.value, present, typed.reason, typed.dropped, typed.utc)
-    reasons = pl.repeat(None, len(column), dtype=pl.String, eager=True) if typed.reason is None else typed.reason
-    return TypedColumn(
-        typed.value, present, reasons.set(column.is_null(), BLANK), typed.dropped, typed.utc
+    reasons = (
+        pl.repeat(None, len(column), dtype=pl.String, eager=True) if typed.reason is None else typed.reason
     )
+    return TypedColumn(typed.value, present, reasons.set(column.is_null(), BLANK), typed.dropped, typed.utc)
 
 
 def encode(typed: TypedColumn, attribute: Attribute, encoding: Encoding) -> pl.Series:
@@ -187,7 +187,9 @@ _ESCAPES: Mapping[str, str] = {c: json.dumps(c)[1:-1] for c in '"\\' + "".join(m
 def _chosen(mask: pl.Series, yes: pl.Expr, no: pl.Expr) -> pl.Series:
     """`yes` where the mask is true, `no` where it is false, null where it is null."""
     column = pl.col(mask.name)
-    return mask.to_frame().select(pl.when(column).then(yes).when(~column).then(no).alias(mask.name)).to_series()
+    return (
+        mask.to_frame().select(pl.when(column).then(yes).when(~column).then(no).alias(mask.name)).to_series()
+    )
 
 
 def _unusable(column: pl.Series) -> SourceError:
@@ -301,7 +303,9 @@ def _type_number(attribute: Attribute, column: pl.Series) -> TypedColumn:
         raise _unusable(column)
     text = as_text(column)
     number = _number_text(attribute, text)
-    return _checked(text, number if attribute.min is None and attribute.max is None else _within(attribute, number))
+    return _checked(
+        text, number if attribute.min is None and attribute.max is None else _within(attribute, number)
+    )
 
 
 _PLAIN = r"^[+-]?[0-9]+$"
@@ -401,8 +405,10 @@ def _type_date(attribute: Attribute, column: pl.Series) -> TypedColumn:
 
 
 def _plausible(moments: pl.Series, pattern: str) -> pl.Series:
-    """chrono reads `%Y` from one digit on; a year before 1000 is a two-digit year under the wrong pattern."""
-    return moments.set((moments.dt.year() < 1000).fill_null(value=False), None) if "%Y" in pattern else moments
+    """Chrono reads `%Y` from one digit on; a year before 1000 is a two-digit year under the wrong pattern."""
+    return (
+        moments.set((moments.dt.year() < 1000).fill_null(value=False), None) if "%Y" in pattern else moments
+    )
 
 
 _ISO = (

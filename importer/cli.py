@@ -72,7 +72,9 @@ class _Parser(argparse.ArgumentParser):
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = _Parser(prog="importer", description="Writes customer lists as user attributes into engagement APIs.")
+    parser = _Parser(
+        prog="importer", description="Writes customer lists as user attributes into engagement APIs."
+    )
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
 
     demo = _command(commands, "demo", _demo, "import the sample list into a local sandbox")
@@ -82,8 +84,12 @@ def _parser() -> argparse.ArgumentParser:
     for parser_ in (check, run):
         parser_.add_argument("config", metavar="CONFIG", help="the TOML file")
         parser_.add_argument("sources", metavar="SOURCE", nargs="*", help="instead of the configured source")
-        parser_.add_argument("--run-id", metavar="ID", help="name of the run (default: the time and a little chance)")
-        parser_.add_argument("--limit", metavar="N", type=_count, help="only the first N rows over all sources")
+        parser_.add_argument(
+            "--run-id", metavar="ID", help="name of the run (default: the time and a little chance)"
+        )
+        parser_.add_argument(
+            "--limit", metavar="N", type=_count, help="only the first N rows over all sources"
+        )
         _add_state(parser_)
         _add_sending(parser_)
         _add_output(parser_)
@@ -140,15 +146,29 @@ def _add_output(parser: argparse.ArgumentParser) -> None:
 
 def _add_sandbox(commands: Any) -> None:
     parser = _command(commands, "sandbox", _sandbox, "a local server that answers as the destination would")
-    parser.add_argument("config", metavar="CONFIG", nargs="?", help="its attributes are what the server knows")
-    parser.add_argument("--port", metavar="P", type=_count, default=8080, help="0 = any free port (default: 8080)")
+    parser.add_argument(
+        "config", metavar="CONFIG", nargs="?", help="its attributes are what the server knows"
+    )
+    parser.add_argument(
+        "--port", metavar="P", type=_count, default=8080, help="0 = any free port (default: 8080)"
+    )
     parser.add_argument("--fail", metavar="FAULT", action="append", default=[], help=_FAIL_HELP)
     parser.add_argument("--latency", metavar="TIME", type=_seconds, default=0.0, help="like 50ms or 0.2s")
-    parser.add_argument("--rate-limit", metavar="N", type=_rate, default=0.0, help="unannounced, in requests/s")
-    parser.add_argument("--quota", metavar="N", type=_count, help="so many stored values, then the quota is used up")
-    parser.add_argument("--undefined", metavar="KEY", action="append", default=[], help="unknown to the server")
-    parser.add_argument("--archived", metavar="KEY", action="append", default=[], help="archived at the server")
-    parser.add_argument("--seed", metavar="N", type=_count, default=0, help="which calls a share of faults hits")
+    parser.add_argument(
+        "--rate-limit", metavar="N", type=_rate, default=0.0, help="unannounced, in requests/s"
+    )
+    parser.add_argument(
+        "--quota", metavar="N", type=_count, help="so many stored values, then the quota is used up"
+    )
+    parser.add_argument(
+        "--undefined", metavar="KEY", action="append", default=[], help="unknown to the server"
+    )
+    parser.add_argument(
+        "--archived", metavar="KEY", action="append", default=[], help="archived at the server"
+    )
+    parser.add_argument(
+        "--seed", metavar="N", type=_count, default=0, help="which calls a share of faults hits"
+    )
 
 
 _FAIL_HELP = "a fault and its share, call numbers or interval: 429:0.05, 503@3,7, reset_after/40"
@@ -351,8 +371,10 @@ def _print_summary(summary: Mapping[str, Any], state_dir: Path) -> None:
     for name in ("rows", "values", "people"):
         print(f"  {name:<8}{_counts(summary[name])}")
     calls = summary["calls"]
-    print(f"  {'calls':<8}{_counts({'sent': calls['sent']})}, {calls['retried']:,} of them repeated, "
-          f"{summary['requests_per_second']:,.0f} a second")
+    print(
+        f"  {'calls':<8}{_counts({'sent': calls['sent']})}, {calls['retried']:,} of them repeated, "
+        f"{summary['requests_per_second']:,.0f} a second"
+    )
     print(f"\n  applied means: {_CONFIRMS[summary['confirms']]}")
     _print_rejects(summary)
     _print_next(summary, state_dir)
@@ -366,7 +388,11 @@ _CONFIRMS = {
 
 
 def _counts(counts: Mapping[str, int]) -> str:
-    shown = [f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items() if n or name in ("read", "applied", "sent")]
+    shown = [
+        f"{n:,} {name.replace('_', ' ')}"
+        for name, n in counts.items()
+        if n or name in ("read", "applied", "sent")
+    ]
     return ", ".join(shown)
 
 
@@ -381,7 +407,8 @@ def _print_rejects(summary: Mapping[str, Any], most: int = 10) -> None:
         print(f"    and {len(rejects) - most} more kinds in summary.json")
     for warning in summary["warnings"]:
         rows = ", ".join(str(row) for row in warning["rows"])
-        print(f"\n  warning: {warning['code']} in {warning['count']:,} rows of {warning['column']} (rows {rows}, ...)")
+        where = f"{warning['count']:,} rows of {warning['column']}, the first: {rows}"
+        print(f"\n  warning: {warning['code']} in {where}")
 
 
 def _print_next(summary: Mapping[str, Any], state_dir: Path) -> None:
@@ -393,7 +420,8 @@ def _print_next(summary: Mapping[str, Any], state_dir: Path) -> None:
         print(f"  next     {_next('resume', summary['run_id'], state_dir=state_dir)}")
     elif files:
         print(f"  rows     {files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}")
-        print(f"  next     correct them, then: {_next('retry', summary['run_id'], str(files[0]), state_dir=state_dir)}")
+        retry = _next("retry", summary["run_id"], str(files[0]), state_dir=state_dir)
+        print(f"  next     correct them, then: {retry}")
 
 
 def _next(*words: str, state_dir: Path | None = None) -> str:
@@ -402,4 +430,3 @@ def _next(*words: str, state_dir: Path | None = None) -> str:
     if state_dir and state_dir != Path(".importer"):
         command += ["--state-dir", str(state_dir)]
     return shlex.join(command)
-

@@ -7,7 +7,7 @@ import stat
 import tomllib
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -314,4 +314,4 @@ def _key_of_file(name: str) -> str:
         raise ConfigError(f"{path}: the key file is missing or cannot be read as ASCII text.") from None
     if stat.S_IMODE(mode) & 0o077:
         raise ConfigError(f"{path}: the key file is readable by others; run: chmod 600 {path}")
-    return cast(str, text)
+    return text

@@ -148,7 +148,7 @@ class Gate:
         """An id should be opaque (docs/concepts of Vevee): an address in it is worth a word."""
         emails = rows.filter(pl.col("id").str.contains("@", literal=True))
         self.intake.looks_like_email += emails.height
-        if len(self.intake.email_rows) < 5:  # noqa: PLR2004 - the first few are enough to find the column
+        if len(self.intake.email_rows) < 5:
             self.intake.email_rows += (emails["order"].head(5) & ((1 << ORDER_SHIFT) - 1)).to_list()
 
     def _check(self, rows: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
@@ -180,9 +180,7 @@ class Gate:
                 self.intake.set_aside_free += count if reason == SET_ASIDE_FREE else 0
 
 
-def typed_columns(
-    config: Config, cells: pl.DataFrame
-) -> Iterable[tuple[str, pl.Series, TypedColumn]]:
+def typed_columns(config: Config, cells: pl.DataFrame) -> Iterable[tuple[str, pl.Series, TypedColumn]]:
     """Each attribute's key, its column as it stands, and the column typed, in declared order."""
     nulls = config.source.null_values
     for key, attribute in config.attributes.items():
@@ -224,9 +222,7 @@ def _original(rows: pl.DataFrame) -> pl.Expr:
 
 
 def _set_aside(batch: Batch, source: int) -> tuple[pl.DataFrame, pl.DataFrame]:
-    frame = batch.set_aside.with_columns(
-        order=pl.col("row") + (source << ORDER_SHIFT), stage=pl.lit("read")
-    )
+    frame = batch.set_aside.with_columns(order=pl.col("row") + (source << ORDER_SHIFT), stage=pl.lit("read"))
     return rejects_frame(frame), frame.select("order", bytes="raw")
 
 
@@ -236,7 +232,9 @@ def _merge_kept(healthy: pl.DataFrame, damaged: pl.DataFrame) -> pl.DataFrame:
 
 
 _LITERALS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
-_REFUSED_WORDS = re.compile(r"\b(select|with|table|values|exists|over|from\s+\w+\s*\(|(?:read|scan)_\w+)\b", re.I)
+_REFUSED_WORDS = re.compile(
+    r"\b(select|with|table|values|exists|over|from\s+\w+\s*\(|(?:read|scan)_\w+)\b", re.IGNORECASE
+)
 
 
 def compile_where(condition: str) -> pl.Expr | None:

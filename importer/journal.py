@@ -205,14 +205,10 @@ class Journal:
                 refusals.setdefault(call, []).append((refusal[0], refusal[1], refusal[2]))
             for call, chunk, person, operation, keys, origin, *rest in self._db.execute(query, parameters):
                 places = json.loads(origin)
+                origins = (places,) if isinstance(places, int) else tuple(places)
+                attributes = tuple(json.loads(keys))
                 yield Entry(
-                    chunk,
-                    person,
-                    operation,
-                    tuple(json.loads(keys)),
-                    (places,) if isinstance(places, int) else tuple(places),
-                    *rest,
-                    refusals.get(call, ()),
+                    chunk, person, operation, attributes, origins, *rest, refusals=refusals.get(call, ())
                 )
 
     def close(self) -> None:

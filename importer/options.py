@@ -70,6 +70,9 @@ class Options:
         return config.model_copy(update={"destination": config.destination.model_copy(update=changes)})
 
 
+DEFAULTS = Options()
+
+
 class Observer(Protocol):
     """Who watches a run, such as a progress bar. Every method may be called often."""
 

@@ -1,9 +1,9 @@
 """Joins the stages; the only module that knows them all.
 
-    read    reader → intake → spool          nothing is sent before everything is read and checked
-    guard   the reject limit
-    send    chunker → destination → sender → reconciler → journal, chunk by chunk
-    finish  reports, books, summary
+read    reader → intake → spool          nothing is sent before everything is read and checked
+guard   the reject limit
+send    chunker → destination → sender → reconciler → journal, chunk by chunk
+finish  reports, books, summary
 """
 
 import asyncio
@@ -26,7 +26,7 @@ from importer.errors import ConfigError, GuardError, ImporterError
 from importer.intake import ORDER_SHIFT, Gate, Taken
 from importer.journal import Entry, Journal
 from importer.models import RunSummary
-from importer.options import Observer, Options, Silent
+from importer.options import DEFAULTS, Observer, Options, Silent
 from importer.pacing import Pacer
 from importer.reading import Reading, SourceReader, open_sources
 from importer.reconciler import OpenChunk
@@ -45,7 +45,7 @@ DRAIN_SECONDS = 20.0
 def run(
     config: Config | Mapping[str, Any] | str | Path,
     sources: Sequence[str] = (),
-    options: Options = Options(),
+    options: Options = DEFAULTS,
     observer: Observer | None = None,
 ) -> RunSummary:
     """Imports `sources` (default: the configured one) and says what became of every row.
@@ -60,7 +60,7 @@ def run(
 def check(
     config: Config | Mapping[str, Any] | str | Path,
     sources: Sequence[str] = (),
-    options: Options = Options(),
+    options: Options = DEFAULTS,
     observer: Observer | None = None,
 ) -> RunSummary:
     """Reads and checks everything and writes the same reports, but sends nothing and needs no key."""
@@ -69,7 +69,7 @@ def check(
 
 
 def resume(
-    state_dir: Path, run_id: str | None, options: Options = Options(), observer: Observer | None = None
+    state_dir: Path, run_id: str | None, options: Options = DEFAULTS, observer: Observer | None = None
 ) -> RunSummary:
     """Continues a run that was stopped or killed, from what is acknowledged in its journal."""
     runs.prepare_state_dir(state_dir)
@@ -84,7 +84,7 @@ def retry(
     state_dir: Path,
     run_id: str | None,
     file: str | None = None,
-    options: Options = Options(),
+    options: Options = DEFAULTS,
     observer: Observer | None = None,
 ) -> RunSummary:
     """Sends what a run rejected or could not confirm again, from a corrected file or the rows it kept."""
@@ -346,7 +346,11 @@ class _Life:
             rows=line["rows"],
             values=line["values"],
             people=line["people"],
-            calls={"sent": self.counts.sent, "retried": self.counts.retried, "throttled": self.counts.throttled},
+            calls={
+                "sent": self.counts.sent,
+                "retried": self.counts.retried,
+                "throttled": self.counts.throttled,
+            },
             trimmed=shared.tally.trimmed,
             rejects=reject_counts(reading, shared.tally),
             warnings=warnings(reading, self.config.identity.column),
@@ -435,4 +439,3 @@ def _signals(stop: Stop) -> Iterator[None]:
 
 def _iso(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds")
-

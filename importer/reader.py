@@ -24,7 +24,7 @@ from typing import IO, Any
 import polars as pl
 
 from importer.errors import SourceError
-from importer.records import SET_ASIDE, Batch, Dialect, Layout, Splitter, grammar_of, last_line_end
+from importer.records import SET_ASIDE, Batch, Dialect, Layout, Splitter, grammar_of
 
 __all__ = ["Batch", "Dialect", "Layout", "Source", "SourceOptions", "check_columns", "expand", "open_source"]
 
@@ -42,7 +42,7 @@ _FORMATS = {
     ".parquet": "parquet",
     ".pq": "parquet",
 }
-_URL = re.compile(r"^(?:s3|s3a|gs|az|azure|abfss?|adl)://", re.I)
+_URL = re.compile(r"^(?:s3|s3a|gs|az|azure|abfss?|adl)://", re.IGNORECASE)
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 _MAGICS = (
     (b"\x1f\x8b", "is compressed with gzip: name it .csv.gz"),
@@ -233,7 +233,9 @@ def _trouble(path: str) -> Iterator[None]:
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise SourceError(f"{path}: the compressed stream is truncated or damaged; fetch it again.") from None
     except (OSError, pl.exceptions.PolarsError) as error:
-        raise SourceError(f"{path}: cannot be read ({type(error).__name__}); fetch or export it again.") from None
+        raise SourceError(
+            f"{path}: cannot be read ({type(error).__name__}); fetch or export it again."
+        ) from None
     except (MemoryError, SourceError):
         raise
     except Exception as error:
@@ -349,7 +351,8 @@ def _wanted(name: str, pattern: str) -> bool:
 
 class _Encoding:
     """A declared encoding. Its text is UTF-8 in which a byte b that cannot be decoded is U+DC00 + b: no
-    UTF-8 either, so that `records` meets all encodings' bad bytes in one way, and none is ever lost."""
+    UTF-8 either, so that `records` meets all encodings' bad bytes in one way, and none is ever lost.
+    """
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -527,7 +530,7 @@ class _Head:
     def source(self, kind: str) -> Source:
         for _ in range(self._options.skip_lines):
             self._next()
-        header, columns = (self._header() if self._options.header else self._declared())
+        header, columns = self._header() if self._options.header else self._declared()
         newline = re.search(rb"\r\n|\r|\n", self._data)
         return Source(
             path=self._path,
@@ -556,14 +559,16 @@ class _Head:
             grammar = grammar_of(Layout(self._dialect, ("",)), record.encode())
             found = grammar.scan(_mapped(grammar, _chomp(record)))
         if found.state != "done" or "\0" in record:
-            raise SourceError(f"{self._path}: the header on line {self._line - 1} has a quote or NUL out of place.")
+            raise SourceError(
+                f"{self._path}: the header on line {self._line - 1} has a quote or NUL out of place."
+            )
         record = _chomp(record)
         cells = grammar.cells(_mapped(grammar, record))
         return record, tuple(_unmapped(grammar, cell) for cell in cells)
 
     def _declared(self) -> tuple[None, tuple[str, ...]]:
         if not self._options.columns:
-            raise SourceError(f"{self._path}: header = false needs columns = [\"…\"], the names in file order.")
+            raise SourceError(f'{self._path}: header = false needs columns = ["…"], the names in file order.')
         at, line = self._at, self._line
         self._first_line()
         self._at, self._line = at, line
@@ -641,7 +646,9 @@ def check_columns(sources: Iterable[Source], declared: Sequence[str], ignore: Se
     Raises one SourceError that names all missing, undeclared and doubled columns of all files. Where a header
     has none of the declared names, its own are not quoted: the first line may be a customer.
     """
-    told = [f"{source.path}: {fault}" for source in sources for fault in _column_faults(source, declared, ignore)]
+    told = [
+        f"{source.path}: {fault}" for source in sources for fault in _column_faults(source, declared, ignore)
+    ]
     if told:
         raise SourceError("; ".join(told) + ".")
 
@@ -655,8 +662,10 @@ def _column_faults(source: Source, declared: Sequence[str], ignore: Sequence[str
     known = {*wanted, *ignore}
     undeclared = [name for name in dict.fromkeys(source.columns) if name.strip() and name not in known]
     if missing:
-        yield f"column {_quoted(missing)} is missing" if len(missing) == 1 else (
-            f"columns {_quoted(missing)} are missing"
+        yield (
+            f"column {_quoted(missing)} is missing"
+            if len(missing) == 1
+            else (f"columns {_quoted(missing)} are missing")
         )
     if undeclared:
         yield f"{_quoted(undeclared)}: neither declared nor in [source] ignore"
@@ -718,7 +727,9 @@ def _scan(path: str) -> pl.LazyFrame:
 def _parquet_batches(path: str, columns: tuple[str, ...]) -> Iterator[Batch]:
     first = 1
     with _trouble(path):
-        for cells in _scan(path).select(columns).collect_batches(chunk_size=PARQUET_ROWS, maintain_order=True):
+        for cells in (
+            _scan(path).select(columns).collect_batches(chunk_size=PARQUET_ROWS, maintain_order=True)
+        ):
             if not cells.height:
                 continue
             row = pl.int_range(first, first + cells.height, eager=True, dtype=pl.Int64).alias("row")

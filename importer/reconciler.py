@@ -132,7 +132,7 @@ class OpenChunk:
         return several[key] if several else self._orders[person]
 
     def leave_out(self, update: Update, operation: str, key: str, outcome: Outcome) -> None:
-        """Settles a value without a call: `unchanged`, or `superseded` by what the destination has already."""
+        """Settles a value without a call: `unchanged`, or `superseded` by what the destination has."""
         self._some_settled = True
         self._verdict(key, Verdict(update.person, _CODE[outcome], "", "", 0, 0, ""))
         target = Target(update.person, update.distinct_id, operation, (key,))
@@ -273,9 +273,7 @@ class OpenChunk:
         self._count_people(codes, names, tally)
         rejects, kept = self._report(rows, codes, config, parse, check=check)
         tally.trimmed += rejects.filter(pl.col("stage") == "trim").height
-        for stage, reason, key, count in (
-            rejects.group_by("stage", "reason", "attribute").len().iter_rows()
-        ):
+        for stage, reason, key, count in rejects.group_by("stage", "reason", "attribute").len().iter_rows():
             tally.reasons[stage, reason, key] += count
         return Closed(tally, rejects, kept)
 
@@ -369,7 +367,13 @@ class OpenChunk:
 
 def _restored(person: int, outcome: Outcome, reason: str, message: str, entry: Entry) -> Verdict:
     return Verdict(
-        person, _CODE[outcome], reason, message, entry.status, entry.attempts, _iso(entry.at) if entry.at else ""
+        person,
+        _CODE[outcome],
+        reason,
+        message,
+        entry.status,
+        entry.attempts,
+        _iso(entry.at) if entry.at else "",
     )
 
 

@@ -38,7 +38,9 @@ SET_ASIDE = pl.Schema(
 )
 _BOM = "\ufeff"
 _EXTRA = "\0extra"  # names of the unnamed trailing columns; NUL can be in no header
-_STAND_INS = "\x1f\x1e\x1d\x1c\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19"
+_STAND_INS = (
+    "\x1f\x1e\x1d\x1c\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,9 @@ class Dialect:
             found.append("delimiter must be one or several characters, and no sign a line break or NUL")
         if len(self.quote) > 1 or len(self.escape) > 1:
             found.append("quote and escape must be single characters")
-        if self.quote and self.quote in self.delimiter or self.own_escape and self.escape in self.delimiter:
+        if (self.quote and self.quote in self.delimiter) or (
+            self.own_escape and self.escape in self.delimiter
+        ):
             found.append("delimiter, quote and escape must differ")
         if self.bare_quotes not in ("reject", "keep"):
             found.append('bare_quotes must be "reject" or "keep"')
@@ -195,12 +199,12 @@ class _Grammar:
         ends = rf"(?={d}|\Z)"
         one = f"(?:{q}{inside}{q}|{text}){ends}" if q else f"{text}{ends}"
         last = f"{e}?" if e else ""
-        self._one = re.compile(f"{d}({one})", re.S)
-        self._run = re.compile(f"(?:{d}{one})*+", re.S)
-        self._opens = re.compile(rf"{d}{q}{inside}{last}\Z" if q else r"(?!)", re.S)
-        self._closes = re.compile(f"{inside}{q}{ends}" if q else r"(?!)", re.S)
-        self._stays = re.compile(rf"{inside}{last}\Z" if q else r"(?!)", re.S)
-        self._escaped = re.compile(f"{e or q + q}(.?)", re.S) if e or q else None
+        self._one = re.compile(f"{d}({one})", re.DOTALL)
+        self._run = re.compile(f"(?:{d}{one})*+", re.DOTALL)
+        self._opens = re.compile(rf"{d}{q}{inside}{last}\Z" if q else r"(?!)", re.DOTALL)
+        self._closes = re.compile(f"{inside}{q}{ends}" if q else r"(?!)", re.DOTALL)
+        self._stays = re.compile(rf"{inside}{last}\Z" if q else r"(?!)", re.DOTALL)
+        self._escaped = re.compile(f"{e or q + q}(.?)", re.DOTALL) if e or q else None
 
     def scan(self, line: str, inside: bool = False) -> _Scan:
         """Read one line, from the start of a record or from inside a quoted field."""
@@ -231,7 +235,7 @@ class _Grammar:
             one = one[1:-1]
             if not e:
                 return one.replace(q + q, q)
-        return re.sub(_hex(e) + "(.)", r"\1", one, flags=re.S) if e and e in one else one
+        return re.sub(_hex(e) + "(.)", r"\1", one, flags=re.DOTALL) if e and e in one else one
 
     def all_healthy(self, records: pl.Series) -> pl.Series:
         """Boolean: is each a healthy record of the right number of fields?"""
@@ -516,7 +520,9 @@ class _Walk:
     def _prepare(self) -> None:
         lines, quote = self.block.structure, self._grammar.signs.quote
         codes = pl.Series(self.codes, dtype=pl.UInt8)
-        quoted = lines.str.contains(quote, literal=True) if quote else pl.repeat(False, lines.len(), eager=True)
+        quoted = (
+            lines.str.contains(quote, literal=True) if quote else pl.repeat(False, lines.len(), eager=True)
+        )
         wanted = quoted | (codes >= _SPOILT)
         self._texts = dict(zip(wanted.arg_true().to_list(), lines.filter(wanted).to_list(), strict=True))
         self._quoted = quoted.arg_true().to_list()
@@ -619,7 +625,7 @@ class _Walk:
         for line in range(at + 1, min(end + 1, len(self.codes))):
             if self.codes[line] == _BLANK:
                 continue
-            if self._is_certain(line, total) or line - at >= reach and total >= self._n:
+            if self._is_certain(line, total) or (line - at >= reach and total >= self._n):
                 break
             last = self._end_of(line)
             total += self._as_text(line) - 1
@@ -643,7 +649,9 @@ class _Walk:
 
     def _may_open(self, line: int) -> bool:
         """A quote that is more than an escaped one inside a quoted field."""
-        return self._has_quote(line) and self._grammar.scan(self._texts[line], inside=True) != _Scan("open", 0)
+        return self._has_quote(line) and self._grammar.scan(self._texts[line], inside=True) != _Scan(
+            "open", 0
+        )
 
     def _is_stray(self, line: int) -> bool:
         return self.codes[line] == _BROKEN and self._has_quote(line)
@@ -1034,7 +1042,9 @@ class Splitter:
         """Row numbers of the healthy rows and of the set-aside ones, by the lines they start on."""
         first = self._row + 1
         if not units:
-            return pl.int_range(first, first + at.len(), eager=True, dtype=pl.Int64), pl.Series([], dtype=pl.Int64)
+            return pl.int_range(first, first + at.len(), eager=True, dtype=pl.Int64), pl.Series(
+                [], dtype=pl.Int64
+            )
         aside = pl.Series([unit.start for unit in units], dtype=pl.Int64)
         before = aside.search_sorted(at).cast(pl.Int64) if at.len() else at
         healthy = pl.int_range(at.len(), eager=True, dtype=pl.Int64) + before + first
@@ -1124,10 +1134,14 @@ def _codes(block: _Block) -> list[int]:
     frame = pl.DataFrame({"raw": block.lines, "line": structure, "healthy": grammar.all_healthy(structure)})
     opens = pl.col("line").str.contains(grammar.open) if grammar.open else pl.lit(False)
     code = (
-        pl.when(pl.col("raw") == "").then(_BLANK)
-        .when(pl.col("healthy") & (pl.col("raw") == pl.col("line"))).then(_HEALTHY)
-        .when(pl.col("healthy")).then(_SPOILT)
-        .when(opens).then(_OPEN)
+        pl.when(pl.col("raw") == "")
+        .then(_BLANK)
+        .when(pl.col("healthy") & (pl.col("raw") == pl.col("line")))
+        .then(_HEALTHY)
+        .when(pl.col("healthy"))
+        .then(_SPOILT)
+        .when(opens)
+        .then(_OPEN)
         .otherwise(_BROKEN)
     )
     return frame.select(code=code)["code"].to_list()
@@ -1138,7 +1152,7 @@ def _hold_units(walk: _Walk) -> int:
     limit = len(walk.codes) if walk.undecided is None else walk.undecided
     cut, held = limit, 0
     for unit in walk._units_before(limit):  # noqa: SLF001
-        if held == HOLD or held and walk._size(unit.start, limit) > HOLD_BYTES:  # noqa: SLF001
+        if held == HOLD or (held and walk._size(unit.start, limit) > HOLD_BYTES):  # noqa: SLF001
             break
         cut, held = unit.start, held + 1
     return cut

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from importer.journal import Held, Journal
-from importer.models import Outcome, Update
+from importer.models import Outcome
 from importer.reconciler import OpenChunk
 from importer.runs import RunFolder
 
@@ -20,8 +20,10 @@ _OPEN = (Outcome.REJECTED, Outcome.UNCONFIRMED)
 
 @dataclass(frozen=True, slots=True)
 class Withheld:
-    """Decides value by value. `places` maps a row of the corrected file to its place in the run it corrects,
-    as source orders; it is empty where the rows cannot be matched one by one with certainty.
+    """Decides value by value what is not sent again.
+
+    `places` maps a row of the corrected file to its place in the run it corrects, as source orders; it is
+    empty where the rows cannot be matched one by one with certainty.
     """
 
     run: RunFolder
@@ -70,8 +72,8 @@ def _held(run: RunFolder, people: Sequence[str]) -> dict[str, dict[str, Held]]:
 def align(rows: pl.DataFrame, kept: pl.DataFrame, shift: int) -> dict[int, int]:
     """Row of the corrected file → its place in the run, or nothing where that is not certain.
 
-    `rows` are the file's rows (`order`, `id`), `kept` those that the run kept (`order`, `id`, null where the id
-    could not be read). They match one by one where a source kept exactly as many rows as the file has, and
+    `rows` are the file's rows (`order`, `id`), `kept` those that the run kept (`order`, `id`, null where the
+    id could not be read). They match one by one where a source kept exactly as many rows as the file has, and
     every id that could be read stands in the same place.
     """
     for _, source in kept.group_by(pl.col("order") // (1 << shift), maintain_order=True):

@@ -87,7 +87,7 @@ class Judge(Protocol):
 class Job(NamedTuple):
     """Calls that go out one after another: all calls of a person are in one job.
 
-    `settle` takes each call's end, `finish` is called once when the last one, follow-ups included, is settled.
+    `settle` takes each call's end; `finish` is called once, when the last one is settled, follow-ups included.
     A job cut short by a stop is never finished.
     """
 
@@ -108,6 +108,16 @@ class _Try:
     judgement: Judgement
     status: int = 0
     wait: float = 0.0
+
+
+class _StopWhen(tenacity.stop.stop_base):
+    """No further attempt once `asked` says so."""
+
+    def __init__(self, asked: Callable[[], bool]) -> None:
+        self._asked = asked
+
+    def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
+        return self._asked()
 
 
 def _wait_asked_for(state: tenacity.RetryCallState) -> float:
@@ -195,7 +205,7 @@ class Sender:
             answer = await self._request(call)
         except _NETWORK_ERRORS as error:
             return _Try(Judgement(Decision.RETRY, reason="no_answer", message=_network_sentence(error)))
-        if answer.status == 429:  # noqa: PLR2004
+        if answer.status == 429:
             self.counts.throttled += 1
         judgement = self.judge.judge(call, answer)
         wait = 0.0 if judgement is ALL_APPLIED else retry_after(answer.headers, time.time())
@@ -230,9 +240,11 @@ class Sender:
             stop=tenacity.stop_any(
                 tenacity.stop_after_attempt(self.limits.retry_attempts),
                 tenacity.stop_before_delay(self.limits.retry_seconds),
-                lambda _: self.stop.is_set,
+                _StopWhen(lambda: self.stop.is_set),
             ),
-            wait=tenacity.wait_combine(_wait_asked_for, tenacity.wait_random_exponential(multiplier=0.5, max=30)),
+            wait=tenacity.wait_combine(
+                _wait_asked_for, tenacity.wait_random_exponential(multiplier=0.5, max=30)
+            ),
             sleep=self.sleep,
             retry_error_callback=lambda _: tries[-1],
         )
@@ -263,8 +275,8 @@ class Sender:
         if self._refused_first >= FIRST_REFUSALS:
             self.stop.because(
                 RefusedError(
-                    f"{judgement.reason}: the first {FIRST_REFUSALS} calls were all refused, so the rest would "
-                    "be too; check base_url and the destination's settings."
+                    f"{judgement.reason}: the first {FIRST_REFUSALS} calls were all refused, so the rest "
+                    "would be too; check base_url and the destination's settings."
                 )
             )
 

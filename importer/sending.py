@@ -26,9 +26,9 @@ SHARE_FROM = 100
 class Books:
     """What the chunks of a run share, and what they come to.
 
-    `prepare` may settle values of a chunk without a call before it is sent; `earlier` holds what former lives
-    of the run had answered of chunks that are still open; `dead` maps an attribute to the destination's reason
-    for never taking it.
+    `prepare` may settle values of a chunk without a call before it is sent; `earlier` holds what former
+    lives of the run had answered of chunks that are still open; `dead` maps an attribute to the destination's
+    reason for never taking it.
     """
 
     config: Config
@@ -66,7 +66,7 @@ class Books:
         return closed
 
     def count_without_sending(self, plans: Sequence[ChunkPlan], *, check: bool = False) -> None:
-        """Closes chunks of which nothing more will be sent: all of them for `check`, the rest after a stop."""
+        """Closes chunks of which nothing more is sent: all of them for `check`, the rest after a stop."""
         for plan in plans:
             self.tally.add(self.close(self.open(plan), check=check).tally)
 
@@ -89,9 +89,7 @@ class _Progress:
 class ChunkStream:
     """Feeds the sender with the jobs of one chunk after another, and closes each chunk when it is over."""
 
-    def __init__(
-        self, books: Books, stop: Stop, observer: Observer, limit: RejectLimit | None
-    ) -> None:
+    def __init__(self, books: Books, stop: Stop, observer: Observer, limit: RejectLimit | None) -> None:
         self._books = books
         self._stop = stop
         self._observer = observer

@@ -44,8 +44,8 @@ def books(reading: Reading, tally: Tally) -> dict[str, dict[str, int]]:
         parts = sum(count for state, count in line.items() if state != "read")
         if parts != line["read"]:
             raise InternalError(
-                f"The books do not balance: {line['read']} {name} read, {parts} accounted for. What was sent is "
-                "in the journal; please report this with the run's summary.json."
+                f"The books do not balance: {line['read']} {name} read, {parts} accounted for. What was sent "
+                "is in the journal; please report this with the run's summary.json."
             )
     return found
 
