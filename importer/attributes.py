@@ -178,9 +178,10 @@ def quote_json(text: pl.Series) -> pl.Series:
     """Each text as a JSON string, escaped only where the column holds anything to escape."""
     if text.str.contains(r'["\\\x00-\x1f]').any():
         text = text.str.replace_many(list(_ESCAPES), list(_ESCAPES.values()))
-    return ('"' + text + '"').rename(text.name)
+    return text.to_frame("t").select(pl.concat_str(_QUOTE, "t", _QUOTE).alias(text.name)).to_series()
 
 
+_QUOTE = pl.lit('"')
 _ESCAPES: Mapping[str, str] = {c: json.dumps(c)[1:-1] for c in '"\\' + "".join(map(chr, range(32)))}
 
 
@@ -289,7 +290,7 @@ def _list_reasons(bad: pl.Series, asked: pl.Series) -> pl.Series | None:
 
 
 def _encode_lists(lists: pl.Series) -> pl.Series:
-    """Lists are few distinct ones, too: each distinct list is encoded once."""
+    """Each list as a JSON array of strings."""
     joined = lists.list.eval(_quoted(pl.element())).list.join(",")
     return ("[" + joined + "]").rename(lists.name)
 

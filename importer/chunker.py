@@ -5,6 +5,7 @@ the last value in source order wins, before it is judged. A row whose every valu
 the start, is settled and let go; what remains are the rows that hold something to send.
 """
 
+import json
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from importer import attributes
+from importer.attributes import TypedColumn
 from importer.config import Config
 from importer.intake import typed_columns
 from importer.models import SEPARATOR, Encoding, Part, Update
@@ -97,9 +99,9 @@ class Chunk:
     """A chunk ready to send. `rows` hold at least one winner each, with `person` an index into `people`.
 
     `people` has a line a person with something to send: `id`, `rows` (how many of theirs hold a winner),
-    `trims`, `order` (of the first of them), and per operation the joined JSON members and the pattern of
-    attributes among them. `tally` counts what is settled
-    already: rows and values that will not be sent, people with nothing to send.
+    `trims` (of their winners), `order` (of the first of them), their winners, and per operation the pattern
+    of attributes in it. `tally` counts what is settled already: rows and values that will not be sent, people
+    with nothing to send.
     """
 
     plan: ChunkPlan
@@ -113,8 +115,9 @@ class Chunk:
         """One update per person, in the order in which they first stand in the source."""
         keys = _Patterns(self.fields)
         ids = self.people["id"].to_list()
+        members = self.people.select(_members(self.fields, op, self.operations) for op in self.operations)
         columns = [
-            zip(self.people[f"keys_{op}"].to_list(), self.people[f"members_{op}"].to_list(), strict=True)
+            zip(self.people[f"keys_{op}"].to_list(), members[op].to_list(), strict=True)
             for op in self.operations
         ]
         for person, (distinct_id, *parts) in enumerate(zip(ids, *columns, strict=True)):
@@ -146,9 +149,9 @@ def _mark(field: Field) -> str:
 
 
 class Chunker:
-    """Builds chunks by one configuration and one destination's encoding."""
+    """Builds chunks by one configuration and one destination's encoding; None = nothing will be sent."""
 
-    def __init__(self, config: Config, encoding: Encoding, parse: Parse) -> None:
+    def __init__(self, config: Config, encoding: Encoding | None, parse: Parse) -> None:
         self._config = config
         self._encoding = encoding
         self._parse = parse
@@ -180,7 +183,7 @@ class Chunker:
         typed_all = list(typed_columns(self._config, cells))
         for field_, (key, _, typed) in zip(self.fields, typed_all, strict=True):
             attribute = self._config.attributes[key]
-            value = attributes.encode(typed, attribute, self._encoding)
+            value = attributes.encode(typed, attribute, self._encoding) if self._encoding else _held(typed)
             if attribute.blank == "clear":
                 clear = typed.present & value.is_null()
                 value = value.set(clear if typed.reason is None else clear & typed.reason.is_null(), CLEAR)
@@ -241,35 +244,50 @@ class Chunker:
         else:
             merged = rows.with_columns(rows=pl.lit(1), trims=_trims(rows, self.fields))
         merged = merged.sort("order").with_row_index("person")
-        columns = [c for op in self._operations() for c in self._members(op)]
-        people = merged.select("person", "id", "rows", "trims", "order", *columns)
+        operations = self._operations()
+        patterns = [_pattern(self.fields, op, operations) for op in operations]
+        values = [f.value for f in self.fields]
+        people = merged.select("person", "id", "rows", "trims", "order", *values, *patterns)
         return rows.join(people.select("id", "person"), on="id", how="left", maintain_order="left"), people
 
-    def _members(self, operation: str) -> list[pl.Expr]:
-        """The JSON members of one operation, joined, and the pattern of the attributes among them."""
-        members, marks = [], []
-        for f in self.fields:
-            mine = _wanted(f, operation, self._clears)
-            if mine is None:
-                continue
-            marks.append(pl.when(mine).then(pl.lit(_mark(f))))
-            name = attributes.quote_json(pl.Series([f.key]))[0]
-            members.append(pl.when(mine).then(pl.lit(name + ":") + pl.col(f.value)))
-        pattern = pl.concat_str(marks, ignore_nulls=True) if marks else pl.lit("")
-        joined = pl.concat_str(members, separator=SEPARATOR, ignore_nulls=True) if marks else pl.lit("")
-        if operation == "clear":
-            joined = pl.lit("")
-        return [pattern.alias(f"keys_{operation}"), joined.alias(f"members_{operation}")]
+
+def _pattern(fields: Sequence[Field], operation: str, operations: Sequence[str]) -> pl.Expr:
+    """One character for each attribute that takes part in the operation."""
+    marks = [
+        pl.when(mine).then(pl.lit(_mark(f)))
+        for f in fields
+        if (mine := _wanted(f, operation, operations)) is not None
+    ]
+    return pl.concat_str(marks, ignore_nulls=True).alias(f"keys_{operation}")
 
 
-def _wanted(field_: Field, operation: str, clears: bool) -> pl.Expr | None:
+def _members(fields: Sequence[Field], operation: str, operations: Sequence[str]) -> pl.Expr:
+    """The JSON members of one operation, joined; a clear carries no value."""
+    if operation == "clear":
+        return pl.lit("").alias(operation)
+    members = []
+    for f in fields:
+        mine = _wanted(f, operation, operations)
+        if mine is not None:
+            name = json.dumps(f.key, ensure_ascii=False) + ":"
+            members.append(pl.when(mine).then(pl.concat_str(pl.lit(name), f.value)))
+    return pl.concat_str(members, separator=SEPARATOR, ignore_nulls=True).alias(operation)
+
+
+def _wanted(field_: Field, operation: str, operations: Sequence[str]) -> pl.Expr | None:
     """Where this attribute takes part in the operation; None = never."""
     value = pl.col(field_.value)
     if operation == "clear":
         return value == CLEAR
     if field_.operation != operation:
         return None
-    return value.is_not_null() & (value != CLEAR) if clears else value.is_not_null()
+    return value.is_not_null() & (value != CLEAR) if "clear" in operations else value.is_not_null()
+
+
+def _held(typed: TypedColumn) -> pl.Series:
+    """Stands for the JSON text where none is needed: a text where there is a value, null where there is none."""
+    frame = typed.value.is_not_null().to_frame("held")
+    return frame.select(pl.when("held").then(pl.lit("-")).alias(typed.value.name)).to_series()
 
 
 def _present(rows: pl.DataFrame, field_: Field) -> pl.Expr:

@@ -224,6 +224,7 @@ class _Life:
             spool,
             journal,
             reports,
+            self.mode != "check",
             withheld.prepare if withheld else _nothing,
             earlier,
             dead if isinstance(dead, dict) else {},
@@ -292,7 +293,7 @@ class _Life:
         began = time.monotonic()
         self._guard(shared)
         if self.mode == "check" or self.stop.is_set:
-            shared.count_without_sending(shared.plans, check=self.mode == "check")
+            shared.count_without_sending(shared.plans)
             return
         asyncio.run(self._send_all(shared))
         self.seconds["sending"] = time.monotonic() - began

@@ -28,7 +28,7 @@ from importer.records import SET_ASIDE, Batch, Dialect, Layout, Splitter, gramma
 
 __all__ = ["Batch", "Dialect", "Layout", "Source", "SourceOptions", "check_columns", "expand", "open_source"]
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 """Bytes of text read at a time; what the reader holds in memory is a small multiple of it."""
 MAX_HEADER = 4 << 20
 PARQUET_ROWS = 50_000

@@ -28,7 +28,7 @@ class Books:
 
     `prepare` may settle values of a chunk without a call before it is sent; `earlier` holds what former
     lives of the run had answered of chunks that are still open; `dead` maps an attribute to the destination's
-    reason for never taking it.
+    reason for never taking it. `sends` is false where nothing is meant to be sent (`check`).
     """
 
     config: Config
@@ -37,6 +37,7 @@ class Books:
     spool: Spool
     journal: Journal
     reports: Reports
+    sends: bool
     prepare: Callable[[OpenChunk], None] = lambda _: None
     earlier: dict[int, list[Entry]] = field(default_factory=dict)
     dead: dict[str, str] = field(default_factory=dict)
@@ -45,7 +46,8 @@ class Books:
     plans: list[ChunkPlan] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._chunker = Chunker(self.config, self.destination.encoding, self.reading.cells)
+        encoding = self.destination.encoding if self.sends else None
+        self._chunker = Chunker(self.config, encoding, self.reading.cells)
         closed = self.journal.closed_chunks()
         for tally in closed.values():
             self.tally.add(Tally.load(tally))
@@ -59,16 +61,16 @@ class Books:
         self.prepare(opened)
         return opened
 
-    def close(self, opened: OpenChunk, *, check: bool = False) -> Closed:
+    def close(self, opened: OpenChunk) -> Closed:
         """How the chunk ended, its lines and rows set down as parts of the reports."""
-        closed = opened.close(self.config, self.reading.cells, check=check)
+        closed = opened.close(self.config, self.reading.cells, check=not self.sends)
         self.reports.add_chunk(opened.chunk.plan.number, closed.rejects, closed.kept)
         return closed
 
-    def count_without_sending(self, plans: Sequence[ChunkPlan], *, check: bool = False) -> None:
+    def count_without_sending(self, plans: Sequence[ChunkPlan]) -> None:
         """Closes chunks of which nothing more is sent: all of them for `check`, the rest after a stop."""
         for plan in plans:
-            self.tally.add(self.close(self.open(plan), check=check).tally)
+            self.tally.add(self.close(self.open(plan)).tally)
 
 
 @dataclass

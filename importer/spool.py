@@ -24,10 +24,13 @@ BUCKETS = 1024
 HASH = "xxh64/1024"
 """Names the spread of people over buckets; stored, and checked when a spool is opened again."""
 
-SEGMENT_BYTES = 32 << 20
-CHUNK_BYTES = 16 << 20
+SEGMENT_BYTES = 16 << 20
+CHUNK_BYTES = 8 << 20
 ROW_OVERHEAD = 128
 """What a row costs beyond its text: its id, its numbers and the objects that will carry its update."""
+
+_BATCH_ROWS = 4096
+"""Rows that are unpacked together when a slice of a segment is read."""
 
 _SPARE_BYTES = 256 << 20
 """Free disk that is left alone: the journal and the reports still have to be written."""
@@ -99,7 +102,9 @@ class SpoolWriter:
         _require_space(self._folder, weight)
         sizes = frame.group_by("bucket").agg(rows=pl.len(), weight=pl.col("weight").sum())
         file = f"segment-{len(self._segments):05d}.arrow"
-        frame.drop("bucket", "weight").write_ipc(self._folder / file, compression="lz4")
+        frame.drop("bucket", "weight").write_ipc(
+            self._folder / file, compression="lz4", record_batch_size=_BATCH_ROWS
+        )
         self._segments.append(Segment(file, self._layout, *_index(sizes)))
 
 

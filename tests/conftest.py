@@ -7,10 +7,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
+from hypothesis import Phase, settings
 
 # The same examples on every machine and every day; speed is no property of a shared CI machine.
-settings.register_profile("importer", derandomize=True, database=None, deadline=None)
+# No `explain`: it runs a failing example, a whole import perhaps, dozens of times more for a hint.
+settings.register_profile(
+    "importer",
+    derandomize=True,
+    database=None,
+    deadline=None,
+    phases=(Phase.explicit, Phase.generate, Phase.shrink),
+)
 settings.load_profile("importer")
 
 
