@@ -252,11 +252,12 @@ def _runs(args: argparse.Namespace) -> int:
 def _run_line(folder: RunFolder) -> tuple[str, ...]:
     meta, summary = folder.read_meta(), folder.read_summary()
     kind = meta["config"]["destination"]["type"]
+    state = runs.state_of(meta, summary)
     if summary is None:
-        return folder.run_id, meta["name"], kind, "running or killed", "", "", "", ""
+        return folder.run_id, meta["name"], kind, state, "", "", "", ""
     rows, values = summary["rows"], summary["values"]
     numbers = (summary["exit_code"], rows["read"], values["applied"], values["rejected"])
-    return folder.run_id, meta["name"], kind, summary["state"], *(f"{n:,}" for n in numbers)
+    return folder.run_id, meta["name"], kind, state, *(f"{n:,}" for n in numbers)
 
 
 def _report(args: argparse.Namespace) -> int:

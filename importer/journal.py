@@ -171,6 +171,13 @@ class Journal:
         rows = self._db.execute("SELECT chunk, tally FROM chunks")
         return {int(chunk): json.loads(tally) for chunk, tally in rows}
 
+    def attempts(self) -> tuple[int, int]:
+        """Requests that were answered in the end, and how many of them repeated another."""
+        repeats = "coalesce(sum(max(attempts - 1, 0)), 0)"
+        return self._scalar("SELECT coalesce(sum(attempts), 0) FROM answers"), self._scalar(
+            f"SELECT {repeats} FROM answers"  # noqa: S608 - a constant
+        )
+
     def open_answers(self) -> Iterator[Entry]:
         """What was answered of chunks that are not finished, in the order of the answers."""
         where = "WHERE a.chunk NOT IN (SELECT chunk FROM chunks) ORDER BY a.call"

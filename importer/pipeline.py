@@ -8,6 +8,7 @@ finish  reports, books, summary
 
 import asyncio
 import signal
+import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -74,9 +75,14 @@ def resume(
     """Continues a run that was stopped or killed, from what is acknowledged in its journal."""
     runs.prepare_state_dir(state_dir)
     folder = runs.find(state_dir, run_id)
-    summary = folder.read_summary()
-    if summary and summary["state"] in ("finished", "superseded"):
-        raise ConfigError(f"Run {folder.run_id} is {summary['state']}; there is nothing to resume.")
+    state = runs.state_of(folder.read_meta(), folder.read_summary())
+    if state == "finished":
+        raise ConfigError(f"Run {folder.run_id} is finished; there is nothing to resume.")
+    if state == "superseded":
+        raise ConfigError(
+            f"Run {folder.run_id} is superseded by a later run of the same import, whose values are newer; "
+            "see: importer runs"
+        )
     return _Life.again(folder, options, observer or Silent()).go()
 
 
@@ -192,18 +198,24 @@ class _Life:
 
     def go(self) -> RunSummary:
         """Reads (or takes up what was read), guards, sends, reports."""
+        if self.mode == "check":
+            return self._live()
         with runs.lock(self.state_dir, self.config, self.folder.run_id):
-            if self.corrected:
-                self.folder.write_json(self.folder.meta, self._meta())
-            self.folder.open_temporary()
-            journal = Journal(self.folder.journal)
-            try:
-                return self._go(journal)
-            except ImporterError:
-                self._forget_if_unread(journal)
-                raise
-            finally:
-                journal.close()
+            runs.supersede(self.state_dir, self.config, self.folder)
+            return self._live()
+
+    def _live(self) -> RunSummary:
+        self.folder.write_json(self.folder.meta, self._meta())
+        self.folder.open_temporary()
+        journal = Journal(self.folder.journal)
+        try:
+            return self._go(journal)
+        except ImporterError:
+            self._forget_if_unread(journal)
+            raise
+        finally:
+            journal.close()
+            tempfile.tempdir = None
 
     def _forget_if_unread(self, journal: Journal) -> None:
         """A run that never came to its first call leaves no rows of people behind."""
@@ -211,6 +223,7 @@ class _Life:
             self.folder.drop_temporary()
 
     def _go(self, journal: Journal) -> RunSummary:
+        self._take_over_counts(journal)
         reports = Reports(self.folder)
         reading, spool, withheld = self._read(journal, reports)
         earlier: dict[int, list[Entry]] = {}
@@ -257,7 +270,7 @@ class _Life:
         places = self._places(seen)
         journal.remember("reading", {**reading.dump(), "places": places})
         spool = writer.finish()
-        self.seconds["reading"] = time.monotonic() - began
+        self.seconds["reading"] += time.monotonic() - began
         return reading, spool, places
 
     def _places(self, seen: Sequence[pl.DataFrame]) -> dict[int, int]:
@@ -296,7 +309,7 @@ class _Life:
             shared.count_without_sending(shared.plans)
             return
         asyncio.run(self._send_all(shared))
-        self.seconds["sending"] = time.monotonic() - began
+        self.seconds["sending"] += time.monotonic() - began
 
     def _guard(self, shared: Books) -> None:
         """The reject limit, judged for the first time: rejected over read, before any call."""
@@ -328,7 +341,7 @@ class _Life:
         reading = shared.reading
         originals = [source.original() for source in reading.sources]
         shared.reports.write(reading.edges, originals)
-        self._add_former_counts(journal)
+        self._leave_counts(journal)
         state, code, message = self._ending(shared)
         line = books(reading, shared.tally)
         seconds = {**self.seconds, "total": (datetime.now(UTC) - self.started).total_seconds()}
@@ -365,22 +378,16 @@ class _Life:
             self.folder.drop_temporary()
         return summary
 
-    def _add_former_counts(self, journal: Journal) -> None:
-        """Calls and seconds of all lives of the run."""
+    def _take_over_counts(self, journal: Journal) -> None:
+        """Adds what former lives of the run sent; a killed one left only its answers to tell."""
+        self.counts.sent, self.counts.retried = journal.attempts()
         former = journal.fact("counts")
         if isinstance(former, dict):
-            self.counts.sent += int(former["sent"])
-            self.counts.retried += int(former["retried"])
-            self.counts.throttled += int(former["throttled"])
-            self.seconds["reading"] += float(former["reading"])
-            self.seconds["sending"] += float(former["sending"])
-        counts = {
-            "sent": self.counts.sent,
-            "retried": self.counts.retried,
-            "throttled": self.counts.throttled,
-            **self.seconds,
-        }
-        journal.remember("counts", counts)
+            self.counts.throttled = int(former["throttled"])
+            self.seconds = {name: float(former[name]) for name in self.seconds}
+
+    def _leave_counts(self, journal: Journal) -> None:
+        journal.remember("counts", {"throttled": self.counts.throttled, **self.seconds})
 
     def _ending(self, shared: Books) -> tuple[str, int, str]:
         """State, exit code and sentence. Where several hold: a signal, then the stop, then the rejects."""

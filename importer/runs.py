@@ -101,7 +101,6 @@ class RunFolder:
         """Deletes the spool and the parts: only what the report needs stays."""
         shutil.rmtree(self.spool, ignore_errors=True)
         shutil.rmtree(self.work, ignore_errors=True)
-        tempfile.tempdir = None
 
 
 def prepare_state_dir(state_dir: Path) -> None:
@@ -151,6 +150,29 @@ def all_runs(state_dir: Path) -> list[RunFolder]:
     """Every run, oldest first."""
     folders = [RunFolder(p) for p in (state_dir / "runs").glob("*") if (p / "run.json").exists()]
     return sorted(folders, key=lambda f: (f.read_meta()["started_at"], f.run_id))
+
+
+def supersede(state_dir: Path, config: Config, by: RunFolder) -> None:
+    """Closes the unfinished earlier runs of this import: a late `resume` must never write old over new.
+
+    Their journals stay, the rows of people they still held go.
+    """
+    for folder in all_runs(state_dir):
+        meta, summary = folder.read_meta(), folder.read_summary()
+        same = meta["identity"] == identity(config) and meta["mode"] != "check"
+        if not same or folder.run_id == by.run_id or state_of(meta, summary) in ("finished", "superseded"):
+            continue
+        folder.write_json(folder.meta, {**meta, "superseded_by": by.run_id})
+        if summary:
+            folder.write_json(folder.summary, {**summary, "state": "superseded"})
+        folder.drop_temporary()
+
+
+def state_of(meta: Mapping[str, Any], summary: Mapping[str, Any] | None) -> str:
+    """How a run stands: `open` where it is going on or was killed, else the state of its summary."""
+    if "superseded_by" in meta:
+        return "superseded"
+    return str(summary["state"]) if summary else "open"
 
 
 def identity(config: Config) -> str:
