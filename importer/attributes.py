@@ -47,17 +47,17 @@ class Attribute(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
 
-    column: str | None = Field(None, min_length=1)
+    column: str | None = Field(default=None, min_length=1)
     type: Literal["free_text", "single_choice", "multi_choice", "number", "boolean", "date", "datetime"]
     options: tuple[str, ...] = ()
     allow_custom: bool = False
-    max_length: int | None = Field(None, ge=1)
+    max_length: int | None = Field(default=None, ge=1)
     min: float | None = None
     max: float | None = None
-    separator: str = Field("|", min_length=1)
+    separator: str = Field(default="|", min_length=1)
     format: str | None = None
-    decimal: str = Field(".", min_length=1, max_length=1)
-    thousands: str = Field("", max_length=1)
+    decimal: str = Field(default=".", min_length=1, max_length=1)
+    thousands: str = Field(default="", max_length=1)
     true_values: tuple[str, ...] = ("true", "1", "yes")
     false_values: tuple[str, ...] = ("false", "0", "no")
     blank: Literal["skip", "clear", "reject"] = "skip"

@@ -90,6 +90,9 @@ def _parser() -> argparse.ArgumentParser:
         parser_.add_argument(
             "--limit", metavar="N", type=_count, help="only the first N rows over all sources"
         )
+        parser_.add_argument(
+            "--strict", action="store_true", help="stop with 6 where the list shows signs of damage"
+        )
         _add_state(parser_)
         _add_sending(parser_)
         _add_output(parser_)
@@ -206,6 +209,7 @@ def _options(args: argparse.Namespace) -> Options:
         limit=getattr(args, "limit", None),
         max_rejects=args.max_rejects,
         rate=args.rate,
+        strict=getattr(args, "strict", False),
     )
 
 
@@ -376,7 +380,8 @@ def _print_summary(summary: Mapping[str, Any], state_dir: Path) -> None:
         f"  {'calls':<8}{_counts({'sent': calls['sent']})}, {calls['retried']:,} of them repeated, "
         f"{summary['requests_per_second']:,.0f} a second"
     )
-    print(f"\n  applied means: {_CONFIRMS[summary['confirms']]}")
+    if summary["values"]["applied"]:
+        print(f"\n  applied means: {_CONFIRMS[summary['confirms']]}")
     _print_rejects(summary)
     _print_next(summary, state_dir)
 
@@ -408,7 +413,9 @@ def _print_rejects(summary: Mapping[str, Any], most: int = 10) -> None:
         print(f"    and {len(rejects) - most} more kinds in summary.json")
     for warning in summary["warnings"]:
         rows = ", ".join(str(row) for row in warning["rows"])
-        where = f"{warning['count']:,} rows of {warning['column']}, the first: {rows}"
+        where = f"column {warning['column']}"
+        if warning["count"]:
+            where = f"{warning['count']:,} rows of {where}, the first: {rows}"
         print(f"\n  warning: {warning['code']} in {where}")
 
 
@@ -417,7 +424,10 @@ def _print_next(summary: Mapping[str, Any], state_dir: Path) -> None:
     if summary["rejects"]:
         print(f"\n  report   {folder.rejects}")
     files = sorted(folder.rejected_rows.glob("*"))
-    if summary["state"] != "finished":
+    meta = folder.read_meta()
+    if meta["mode"] == "check":
+        print(f"  next     {_next('run', meta['config_path'] or 'CONFIG', *meta['arguments'])}")
+    elif summary["state"] != "finished":
         print(f"  next     {_next('resume', summary['run_id'], state_dir=state_dir)}")
     elif files:
         print(f"  rows     {files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}")

@@ -33,12 +33,12 @@ class SourceConfig(_Section):
 
     path: str = Field(min_length=1)
     format: Literal["csv", "tsv", "parquet"] | None = None
-    delimiter: str | None = Field(None, min_length=1)
-    quote: str = Field('"', max_length=1)
-    escape: str = Field('"', max_length=1)
+    delimiter: str | None = Field(default=None, min_length=1)
+    quote: str = Field(default='"', max_length=1)
+    escape: str = Field(default='"', max_length=1)
     bare_quotes: Literal["reject", "keep"] = "reject"
     encoding: str = "utf-8"
-    skip_lines: int = Field(0, ge=0)
+    skip_lines: int = Field(default=0, ge=0)
     header: bool = True
     columns: tuple[str, ...] | None = None
     null_values: tuple[str, ...] = ("",)
@@ -70,12 +70,12 @@ class DestinationConfig(_Section):
     base_url: str = ""
     api_key: str
     requests_per_second: Annotated[float, Field(ge=0)] | None = None
-    max_in_flight: int = Field(8, ge=1, le=1024)
+    max_in_flight: int = Field(default=8, ge=1, le=1024)
     account: str | None = None
-    connect_timeout: float = Field(10.0, gt=0)
-    read_timeout: float = Field(30.0, gt=0)
-    retry_attempts: int = Field(8, ge=1)
-    retry_seconds: float = Field(300.0, gt=0)
+    connect_timeout: float = Field(default=10.0, gt=0)
+    read_timeout: float = Field(default=30.0, gt=0)
+    retry_attempts: int = Field(default=8, ge=1)
+    retry_seconds: float = Field(default=300.0, gt=0)
 
     @field_validator("api_key")
     @classmethod

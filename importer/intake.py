@@ -14,6 +14,7 @@ import polars as pl
 from importer import attributes
 from importer.attributes import Attribute, TypedColumn
 from importer.config import Config
+from importer.damage import Watch
 from importer.errors import ConfigError, SourceError
 from importer.reader import Batch
 
@@ -61,8 +62,6 @@ class Intake:
     values_read: int = 0
     values_rejected: int = 0
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    looks_like_email: int = 0
-    email_rows: list[int] = field(default_factory=list)
 
     @property
     def rejected(self) -> int:
@@ -78,6 +77,7 @@ class Gate:
         self._id_max = distinct_id_max
         self._where = compile_where(config.source.where)
         self.intake = Intake()
+        self.watch = Watch(config)
 
     def take(self, batch: Batch, source: int) -> Taken:
         """Filters, identifies and checks one batch; SourceError where `where` cannot be evaluated."""
@@ -95,7 +95,7 @@ class Gate:
         kept = rows.filter(~good).select("order", pl.lit(None, pl.String).alias("id"), _original(rows))
         rows, cells = rows.filter(good), cells.filter(good)
         rows = rows.with_columns(id=ids.filter(good))
-        self._look_at_ids(rows)
+        self.watch.look(cells, rows["order"] & ((1 << ORDER_SHIFT) - 1), rows["id"])
         rejects = self._check(rows, cells)
         self._count_rows(malformed, refused)
         for_report = pl.concat([malformed, refused, rejects]).sort("order", "position")
@@ -143,13 +143,6 @@ class Gate:
         )
         bad = frame.filter(pl.col("reason").is_not_null()).with_columns(message=message)
         return rejects_frame(bad)
-
-    def _look_at_ids(self, rows: pl.DataFrame) -> None:
-        """An id should be opaque (docs/concepts of Vevee): an address in it is worth a word."""
-        emails = rows.filter(pl.col("id").str.contains("@", literal=True))
-        self.intake.looks_like_email += emails.height
-        if len(self.intake.email_rows) < 5:
-            self.intake.email_rows += (emails["order"].head(5) & ((1 << ORDER_SHIFT) - 1)).to_list()
 
     def _check(self, rows: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
         found = [rejects_frame(rows.clear())]

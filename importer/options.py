@@ -42,7 +42,9 @@ class RejectLimit:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`state_dir` None = `.importer` beside the config; `rate` in requests per second, 0 = no ceiling."""
+    """`state_dir` None = `.importer` beside the config; `rate` in requests per second, 0 = no ceiling; `strict`
+    refuses to send a list that shows signs of spreadsheet damage.
+    """
 
     state_dir: Path | None = None
     run_id: str | None = None
@@ -50,6 +52,7 @@ class Options:
     limit: int | None = None
     max_rejects: RejectLimit | None = None
     rate: float | None = None
+    strict: bool = False
 
     def state_dir_of(self, config: Config) -> Path:
         """Where the state of this import is kept."""

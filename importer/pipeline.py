@@ -22,6 +22,7 @@ import polars as pl
 from importer import config as configuration
 from importer import runs
 from importer.config import Config
+from importer.damage import DAMAGE
 from importer.destinations.base import Destination
 from importer.errors import ConfigError, GuardError, ImporterError
 from importer.intake import ORDER_SHIFT, Gate, Taken
@@ -37,7 +38,7 @@ from importer.runs import RunFolder
 from importer.sender import Counts, Limits, Sender, Stop
 from importer.sending import Books, ChunkStream, over_limit
 from importer.spool import Spool, SpoolWriter
-from importer.summary import as_json, books, has_rejects, peak_rss_bytes, reject_counts, warnings
+from importer.summary import as_json, books, has_rejects, peak_rss_bytes, reject_counts
 
 DRAIN_SECONDS = 20.0
 """How long a signal waits for the calls in flight before they are given up as unanswered."""
@@ -312,6 +313,20 @@ class _Life:
         self.seconds["sending"] += time.monotonic() - began
 
     def _guard(self, shared: Books) -> None:
+        self._guard_damage(shared)
+        self._guard_rejects(shared)
+
+    def _guard_damage(self, shared: Books) -> None:
+        """`--strict`: a list that shows signs of damage is not sent."""
+        signs = [w for w in shared.reading.warnings if w.code in DAMAGE]
+        if self.options.strict and signs:
+            what = ", ".join(f"{w.code} in {w.column}" for w in signs)
+            text = (
+                f"--strict: the list shows damage ({what}). Nothing was sent; mend it, or leave --strict out."
+            )
+            self.stop.because(GuardError(text))
+
+    def _guard_rejects(self, shared: Books) -> None:
         """The reject limit, judged for the first time: rejected over read, before any call."""
         limit, intake = self.options.max_rejects, shared.reading.intake
         values = intake.values_read + intake.set_aside - intake.set_aside_free
@@ -367,7 +382,7 @@ class _Life:
             },
             trimmed=shared.tally.trimmed,
             rejects=reject_counts(reading, shared.tally),
-            warnings=warnings(reading, self.config.identity.column),
+            warnings=reading.warnings,
             seconds={name: round(value, 3) for name, value in seconds.items()},
             requests_per_second=round(self.counts.sent / max(self.seconds["sending"], 0.001), 1),
             peak_rss_bytes=peak_rss_bytes(),

@@ -13,6 +13,7 @@ from importer import reader, records
 from importer.config import Config
 from importer.errors import SourceError, StateError
 from importer.intake import ORDER_SHIFT, Gate, Intake, Taken
+from importer.models import RunWarning
 from importer.options import Observer
 from importer.reports import Original, Reports
 from importer.spool import SpoolWriter
@@ -41,6 +42,7 @@ class Reading:
     edges: list[int] = field(default_factory=list)
     intake: Intake = field(default_factory=Intake)
     limited: bool = False
+    warnings: list[RunWarning] = field(default_factory=list)
 
     def cells(self, layout: int, rows: pl.DataFrame) -> pl.DataFrame:
         """Spooled rows → their cells under the source's own column names."""
@@ -61,7 +63,13 @@ class Reading:
             }
             for s in self.sources
         ]
-        return {"sources": sources, "edges": self.edges, "intake": intake, "limited": self.limited}
+        return {
+            "sources": sources,
+            "edges": self.edges,
+            "intake": intake,
+            "limited": self.limited,
+            "warnings": [asdict(w) for w in self.warnings],
+        }
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> "Reading":
@@ -70,7 +78,8 @@ class Reading:
             intake = dict(data["intake"])
             intake["reasons"] = Counter({(s, r, a): n for s, r, a, n in intake["reasons"]})
             sources = [_load_source(s) for s in data["sources"]]
-            return cls(sources, list(data["edges"]), Intake(**intake), bool(data["limited"]))
+            warnings = [RunWarning(**{**w, "rows": tuple(w["rows"])}) for w in data["warnings"]]
+            return cls(sources, list(data["edges"]), Intake(**intake), bool(data["limited"]), warnings)
         except (KeyError, TypeError, ValueError):
             raise StateError("What this run had read is damaged; start a new run.") from None
 
@@ -145,6 +154,8 @@ class SourceReader:
             self.reading.sources.append(
                 Opened(source.path, rows, source.layout, source.header_raw, source.newline)
             )
+        columns = list(dict.fromkeys(c for source in sources for c in source.columns))
+        self.reading.warnings = self._gate.watch.warnings(columns)
         return self.reading
 
     def _read_source(self, source: reader.Source, index: int, layout: int) -> None:

@@ -366,6 +366,7 @@ class _Block:
 
     def __init__(self, layout: Layout, data: bytes) -> None:
         self.data = data
+        self._there: dict[str, bool] = {}
         self.damaged = False  # holds bytes that are not UTF-8
         self.has_cr = b"\r" in data
         self._look(layout, data)
@@ -376,6 +377,7 @@ class _Block:
         self.view = self.mapped
         if self.has_cr:
             self.view = self.mapped.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        self._there.clear()
         try:
             self.lines = pl.read_lines(self.view, name="raw", glob=False)["raw"]
         except pl.exceptions.PolarsError:
@@ -404,7 +406,10 @@ class _Block:
         return self.lines.str.replace_all("\0", "", literal=True) if self.has("\0") else self.lines
 
     def has(self, sign: str) -> bool:
-        return bool(sign) and sign.encode() in self.view
+        """Does it stand anywhere in the block? Remembered, since it is asked once per damaged row."""
+        if sign not in self._there:
+            self._there[sign] = bool(sign) and sign.encode() in self.view
+        return self._there[sign]
 
     def text(self, start: int, end: int) -> str:
         """The record of lines [start, end) in signs, inner line ends as they stand."""

@@ -9,7 +9,7 @@ from typing import Any
 from importer.chunker import Tally
 from importer.errors import InternalError
 from importer.intake import SET_ASIDE_FREE
-from importer.models import RejectCount, RunSummary, RunWarning
+from importer.models import RejectCount, RunSummary
 from importer.reading import Reading
 
 ROWS = (
@@ -59,16 +59,6 @@ def reject_counts(reading: Reading, tally: Tally) -> list[RejectCount]:
     counts = reading.intake.reasons + tally.reasons
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [RejectCount(*key, count) for key, count in ordered]
-
-
-def warnings(reading: Reading, column: str) -> list[RunWarning]:
-    """What a person should look at; row numbers, never values."""
-    intake = reading.intake
-    if not intake.looks_like_email:
-        return []
-    return [
-        RunWarning("distinct_id_looks_like_email", column, intake.looks_like_email, tuple(intake.email_rows))
-    ]
 
 
 def has_rejects(reading: Reading, tally: Tally) -> bool:

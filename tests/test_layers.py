@@ -12,7 +12,7 @@ TIERS = (
     {"attributes", "records", "destinations"},
     {"config"},
     {"options", "journal", "pacing", "spool", "runs"},
-    {"reader"},
+    {"reader", "damage"},
     {"intake"},
     {"chunker", "sender", "reports"},
     {"reading", "reconciler"},
