@@ -210,13 +210,11 @@ class Journal:
             refusals: dict[int, list[tuple[str, str, str]]] = {}
             for call, *refusal in self._db.execute("SELECT call, attribute, reason, message FROM refusals"):
                 refusals.setdefault(call, []).append((refusal[0], refusal[1], refusal[2]))
-            for call, chunk, person, operation, keys, origin, *rest in self._db.execute(query, parameters):
+            for call, chunk, person, operation, keys, origin, *ending in self._db.execute(query, parameters):
                 places = json.loads(origin)
                 origins = (places,) if isinstance(places, int) else tuple(places)
-                attributes = tuple(json.loads(keys))
-                yield Entry(
-                    chunk, person, operation, attributes, origins, *rest, refusals=refusals.get(call, ())
-                )
+                what = (chunk, person, operation, tuple(json.loads(keys)), origins)
+                yield Entry(*what, *ending, refusals.get(call, ()))  # type: ignore[call-arg]
 
     def close(self) -> None:
         """Commits what waits and folds the log into the file."""

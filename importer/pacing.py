@@ -1,38 +1,347 @@
-"""When the next call may go out.
+"""When the next call may go out: the ceiling, the pace found by trying, the waits asked for, the breaker.
 
-A ceiling of R requests per second is kept by slots 1/R apart: no second holds more than R of them and no
-burst follows a pause. A wait the destination asked for (`Retry-After`) moves every later slot, so that one
-answer slows all calls.
+Ceiling. Calls are 1/R seconds apart, and none goes out before the R-th call before it is a second old, counted
+from when that one really went: a loop that wakes late never makes R + 1 in a second.
+
+Pace. Under the ceiling, or without one, the rate is found by trying. Up: doubled every tenth of a second until
+the server first objects, from then on by a share every second, the smaller the better the limit is known.
+Down, for all calls at once: to a little under what was let through in the second before the refusal, and to
+half where refusals go on; also where most answers take far longer than the fastest do. How many calls may be
+in flight follows from the rate and the latency that is still normal (Little's law).
+
+A refusal that comes at any rate alike (a faulty gateway, not a limit) is not cured by slowing down: once a
+quarter of the rate is refused as often as the whole, that share of refusals is taken for noise.
+
+Breaker. When calls of several people fail in a row, the destination is taken for down: one call at a time
+goes out as a probe, after a wait that doubles, until one is answered.
 """
 
 import asyncio
 import time
+from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import NamedTuple
+
+from importer.destinations.base import PaceHint
 
 Clock = Callable[[], float]
 Sleep = Callable[[float], Awaitable[None]]
 
+START = 100.0
+"""First rate in requests per second where no ceiling is set; a ceiling is where a run begins."""
+SLOWEST = 0.5
+"""The pace never falls below this, in requests per second: one call every two seconds."""
+SPAN = 1.01
+"""A second, and a little for calls that take longer to leave than the one a second before them."""
+CATCH_UP = 0.05
+"""How much lost time may be caught up, in seconds: a loop that wakes late does not lower the rate."""
+NAP = 0.2
+"""Longest sleep in one piece, in seconds, so that a stop is seen soon."""
+TRIP = 5
+"""So many failures in a row, of more than one call, and the destination is taken for down."""
+FIRST_PROBE, LAST_PROBE = 0.5, 30.0
+"""Seconds before the first probe of a destination that is down, and most between two."""
+
+_REVIEW = 0.1  # s between looks at the latency, and between doublings at the start
+_SETTLE = 1.0  # s that a new rate is tried before the next step: limits are counted over a second
+_UNDER = 0.97  # of what was let through: where a refusal leaves the rate
+_FIRST_STEP, _SMALL_STEP, _STEP_GROWS = 0.5, 0.03, 1.5
+_PATIENCE, _LONGEST_PATIENCE = 1.0, 30.0  # s at a rate known to be near the limit, before more is tried
+_WORTH = 20.0  # a try that cost a pause of n s is not repeated within n times this
+_MEMORY = 1 / 32  # weight of one answer in the share of refusals
+_SLACK = 0.05  # s that any answer may take longer; what is less is our own loop's business
+
+
+class Slot(NamedTuple):
+    """Leave to send one call: when it was given, and how many were sent in the second before."""
+
+    at: float
+    load: int
+
 
 class Pacer:
-    """Hands out slots. `requests_per_second` 0 = no ceiling; clock in seconds, monotonic."""
+    """Hands out slots, one at a time, first come, first served; every slot is given back once.
+
+    `requests_per_second` is a ceiling, 0 = none; `clock` in seconds, monotonic.
+    """
 
     def __init__(
-        self, requests_per_second: float, clock: Clock = time.monotonic, sleep: Sleep = asyncio.sleep
+        self, requests_per_second: float = 0, clock: Clock = time.monotonic, sleep: Sleep = asyncio.sleep
     ) -> None:
-        self._gap = 1.0 / requests_per_second if requests_per_second else 0.0
+        self._ceiling = requests_per_second or float("inf")
         self._clock = clock
         self._sleep = sleep
+        self._turn = asyncio.Lock()
+        self._closed = False
+        self._sent: deque[float] = deque()
         self._next = 0.0
+        self._held = 0.0
+        self._in_flight = 0
+        self._room_made: asyncio.Future[None] | None = None
+        self._search = _Search(min(self._ceiling, START if requests_per_second == 0 else requests_per_second))
+        self._breaker = _Breaker()
+        self._set_rate(self._search.rate)
 
-    async def slot(self) -> None:
-        """Returns when one more request may be sent."""
-        now = self._clock()
-        at = max(now, self._next)
-        self._next = at + self._gap
-        while at > now:
-            await self._sleep(at - now)
-            now = self._clock()
+    @property
+    def rate(self) -> float:
+        """The pace at this moment, in requests per second."""
+        return self._rate
+
+    @property
+    def in_flight(self) -> int:
+        """Calls that are out."""
+        return self._in_flight
+
+    @property
+    def is_down(self) -> bool:
+        """Whether the breaker is open: only probes go out."""
+        return self._breaker.is_open
+
+    def failing_for(self) -> float:
+        """Seconds since the first of the failures in a row, 0 where the last call was answered."""
+        began = self._breaker.began
+        return self._clock() - began if began is not None else 0.0
+
+    def close(self) -> None:
+        """No further slot is given; who waits for one is sent away."""
+        self._closed = True
+        self._make_room()
+
+    # ------------------------------------------------------------- giving
+
+    async def slot(self) -> Slot | None:
+        """Returns when one more request may be sent; None once closed."""
+        async with self._turn:
+            while not self._closed:
+                now = self._clock()
+                wait = self._due() - now
+                if wait > 0:
+                    self._search.is_wanted = True
+                    await self._sleep(min(wait, NAP))
+                elif self._in_flight >= (1 if self._breaker.is_open else self._room):
+                    self._search.is_wanted = True
+                    await self._wait_for_room()
+                else:
+                    return self._give(now)
+        return None
+
+    def _due(self) -> float:
+        """When the next call may go; the R-th before it must be a second old, whatever the schedule says."""
+        at = max(self._next, self._held)
+        behind = len(self._sent) - self._capacity
+        return max(at, self._sent[behind] + self._span) if behind >= 0 else at
+
+    def _give(self, now: float) -> Slot:
+        self._next = max(self._next, now - CATCH_UP) + self._gap
+        sent = self._sent
+        while sent and sent[0] <= now - self._span and sent[0] <= now - SPAN:
+            sent.popleft()
+        sent.append(now)
+        self._in_flight += 1
+        return Slot(now, len(sent))
+
+    async def _wait_for_room(self) -> None:
+        self._room_made = asyncio.get_running_loop().create_future()
+        await self._room_made
+
+    def _make_room(self) -> None:
+        if self._room_made is not None and not self._room_made.done():
+            self._room_made.set_result(None)
+
+    # ------------------------------------------------------------- taking back
+
+    def answered(self, slot: Slot) -> None:
+        """The call was answered, and not with the wish for fewer."""
+        now = self._back()
+        self._breaker.close()
+        search = self._search
+        search.took(now - slot.at)
+        if now >= search.review_at:
+            search.review(now)
+            self._set_rate(search.rate)
+
+    def refused(self, slot: Slot, wait: float = 0.0) -> None:
+        """The server asked for fewer calls, and for a pause of `wait` seconds where it named one."""
+        now = self._back()
+        self._search.refused(slot, now, wait)
+        self._set_rate(self._search.rate)
+        self.hold(wait)
+
+    def lost(self, slot: Slot, call: object, *, at_once: bool = False) -> None:
+        """No answer came, or that of a gateway with nothing behind it; counts towards the breaker.
+
+        `at_once`: one call's failures suffice, since nobody was there to be put off by this very call.
+        """
+        now = self._back()
+        self.hold(self._breaker.failed(slot, call, now, at_once=at_once))
+
+    def given_up(self, slot: Slot) -> None:
+        """The call was cut short by ourselves; says nothing about the destination."""
+        del slot
+        self._back()
+
+    def _back(self) -> float:
+        self._in_flight -= 1
+        self._make_room()
+        return self._clock()
 
     def hold(self, seconds: float) -> None:
         """No request goes out for this long, whoever asks."""
-        self._next = max(self._next, self._clock() + seconds)
+        if seconds > 0:
+            self._held = max(self._held, self._clock() + seconds)
+
+    def told(self, hint: PaceHint) -> None:
+        """Keeps to what an answer's headers say of the limit."""
+        if hint.requests_per_second:
+            self._ceiling = min(self._ceiling, hint.requests_per_second)
+        if hint.remaining is not None and hint.reset > 0:
+            if hint.remaining <= 0:
+                self.hold(hint.reset)
+            else:
+                self._search.at_most(hint.remaining / hint.reset)
+        self._set_rate(self._search.rate)
+
+    def _set_rate(self, rate: float) -> None:
+        self._rate = rate = min(rate, self._ceiling)
+        self._search.rate = rate
+        self._gap = 1.0 / rate
+        self._capacity = max(1, int(rate))
+        self._span = SPAN * self._capacity / rate
+        self._room = int(rate * self._search.normal) + 1
+        self._make_room()
+
+
+class _Search:
+    """Looks for the rate that a server takes. Times in seconds; `rate` in requests per second."""
+
+    def __init__(self, rate: float) -> None:
+        self.rate = rate
+        self.is_wanted = False  # somebody waited for the rate since the last look
+        self.review_at = 0.0
+        self.normal = _SLACK  # longest latency that is not yet a sign of trouble
+        self._calm = float("inf")  # the latency of an idle server: the fastest lately
+        self._fastest = float("inf")
+        self._answers = self._slow = self._slow_reviews = 0
+        self._reviewed = 0.0
+        self._step, self._pause = 1.0, 0.0  # growth at a time, and the time between
+        self._grow_at = 0.0
+        self._patience = _PATIENCE
+        self._cut_at = -1.0
+        self._peak = 0.0  # the rate after the first of several cuts in a row, 0 = the last cut has helped
+        self._share = self._worst = self._noise = 0.0
+
+    def took(self, latency: float) -> None:
+        """One answer. Called for every call, so it only counts."""
+        self._answers += 1
+        self._share -= self._share * _MEMORY
+        if latency > self.normal:
+            self._slow += 1
+        if latency < self._fastest:
+            self._fastest = latency
+
+    def review(self, now: float) -> None:
+        """Looks at the answers since the last time: slower where they have become slow, else faster."""
+        slow = self._answers > 2 and self._slow * 2 > self._answers and self._calm < float("inf")
+        self._slow_reviews = self._slow_reviews + 1 if slow else 0
+        if self._slow_reviews > 1:  # not for a single hiccup
+            self._relieve(now)
+        elif self.is_wanted and not slow and now >= self._grow_at:
+            self._grow(now)
+        self._remember_latency()
+        self._answers = self._slow = 0
+        self.is_wanted = False
+        self._reviewed = now
+        self.review_at = now + max(_REVIEW, self._calm)
+
+    def _grow(self, now: float) -> None:
+        self.rate *= 1 + self._step
+        self._step = min(1.0, self._step * _STEP_GROWS)
+        self._grow_at = now + self._pause
+        self._peak = 0.0
+
+    def _relieve(self, now: float) -> None:
+        """Answers queue up somewhere: a little under what came back lately."""
+        came = self._answers / max(now - self._reviewed, 0.001)
+        self.rate = max(SLOWEST, min(self.rate, came) * 0.9)
+        self._slow_reviews = 0
+        self._step = max(_SMALL_STEP, self._step / 2)
+        self._grow_at = now + 2 * self.normal
+
+    def _remember_latency(self) -> None:
+        """The calmest latency; it rises slowly where the server has become slower for good."""
+        if self._fastest < self._calm:
+            self._calm = self._fastest
+        elif self._fastest < float("inf"):
+            self._calm += (self._fastest - self._calm) * 0.02
+        self._fastest = float("inf")
+        self.normal = 2 * self._calm + _SLACK
+
+    def refused(self, slot: Slot, now: float, wait: float) -> None:
+        """A call was told to slow down; those sent before the last cut say nothing new."""
+        self._answers += 1
+        self._share += (1 - self._share) * _MEMORY
+        if slot.at <= self._cut_at or self._share < self._noise:
+            return
+        if self._peak:
+            self._cut_again()
+        else:
+            self._cut(slot, wait)
+        self._pause = _SETTLE + self.normal
+        self._cut_at = now
+        self._grow_at = now + wait + max(self._pause, self._patience)
+
+    def _cut(self, slot: Slot, wait: float) -> None:
+        """To just under what was let through. A rate that had lasted a second tells where the limit is."""
+        let_through = max(SLOWEST, slot.load - 1)
+        is_known = let_through >= 0.75 * self.rate
+        self._patience = min(2 * self._patience, _LONGEST_PATIENCE) if is_known else _PATIENCE
+        if is_known:
+            self._patience = max(self._patience, _WORTH * wait)
+        self._step = _SMALL_STEP if is_known else _FIRST_STEP
+        self.rate = self._peak = max(SLOWEST, _UNDER * min(self.rate, let_through))
+        self._worst = self._share
+
+    def _cut_again(self) -> None:
+        """Refused although slower: by half, unless it has come out that slowing down does not help."""
+        self._worst = max(self._worst, self._share)
+        if self.rate > self._peak / 4 or not self._worst / 2 <= self._share < 0.3:
+            self.rate = max(SLOWEST, self.rate / 2)
+            return
+        self._noise = 2 * self._share
+        self.rate, self._peak, self._step, self._patience = self._peak, 0.0, 1.0, 0.0
+
+    def at_most(self, rate: float) -> None:
+        """What the destination says is left for now."""
+        self.rate = max(SLOWEST, min(self.rate, rate))
+
+
+class _Breaker:
+    """Counts failures in a row. `began` is when the first of them was noticed."""
+
+    def __init__(self) -> None:
+        self.is_open = False
+        self.began: float | None = None
+        self._failures = 0
+        self._calls: set[int] = set()
+        self._opened = 0.0
+        self._wait = FIRST_PROBE
+
+    def close(self) -> None:
+        """An answer: all is well."""
+        if self._failures:
+            self.__init__()  # type: ignore[misc]
+
+    def failed(self, slot: Slot, call: object, now: float, *, at_once: bool) -> float:
+        """One more failure; seconds to wait before the next probe, 0 while the breaker is closed."""
+        if self.began is None:
+            self.began = now
+        self._failures += 1
+        self._calls.add(id(call))
+        if self.is_open:
+            if slot.at < self._opened:  # was under way before
+                return 0.0
+            self._wait = min(2 * self._wait, LAST_PROBE)
+        elif self._failures < TRIP or (len(self._calls) < 2 and not at_once):
+            return 0.0
+        self.is_open, self._opened = True, now
+        return self._wait

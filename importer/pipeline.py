@@ -8,7 +8,6 @@ finish  reports, books, summary
 
 import asyncio
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -207,16 +206,15 @@ class _Life:
 
     def _live(self) -> RunSummary:
         self.folder.write_json(self.folder.meta, self._meta())
-        self.folder.open_temporary()
-        journal = Journal(self.folder.journal)
-        try:
-            return self._go(journal)
-        except ImporterError:
-            self._forget_if_unread(journal)
-            raise
-        finally:
-            journal.close()
-            tempfile.tempdir = None
+        with self.folder.temporary():
+            journal = Journal(self.folder.journal)
+            try:
+                return self._go(journal)
+            except ImporterError:
+                self._forget_if_unread(journal)
+                raise
+            finally:
+                journal.close()
 
     def _forget_if_unread(self, journal: Journal) -> None:
         """A run that never came to its first call leaves no rows of people behind."""

@@ -88,14 +88,24 @@ class RunFolder:
             part.write_text(json.dumps(value, indent=2, ensure_ascii=False) + "\n", "utf-8")
             part.replace(path)
 
-    def open_temporary(self) -> None:
-        """Makes the working folders and sends every library's temporary files there."""
+    @contextmanager
+    def temporary(self) -> Iterator[None]:
+        """Makes the working folders, and has every library's temporary files written there meanwhile."""
         with state_errors(self.path):
             self.work.mkdir(exist_ok=True)
             self.spool.mkdir(exist_ok=True)
-        for name in ("TMPDIR", "SQLITE_TMPDIR", "POLARS_TEMP_DIR"):
-            os.environ[name] = str(self.work)
+        names = ("TMPDIR", "SQLITE_TMPDIR", "POLARS_TEMP_DIR")
+        before, folder = {name: os.environ.get(name) for name in names}, tempfile.tempdir
+        os.environ.update(dict.fromkeys(names, str(self.work)))
         tempfile.tempdir = str(self.work)
+        try:
+            yield
+        finally:
+            tempfile.tempdir = folder
+            for name, value in before.items():
+                os.environ.pop(name)
+                if value is not None:
+                    os.environ[name] = value
 
     def drop_temporary(self) -> None:
         """Deletes the spool and the parts: only what the report needs stays."""

@@ -191,7 +191,7 @@ def test_too_long_is_counted_in_characters() -> None:
 
 @pytest.mark.parametrize("policy", ["skip", "clear", "reject"])
 def test_blank_cells_follow_their_policy(policy: str) -> None:
-    attribute = Attribute(type="free_text", blank=policy)
+    attribute = Attribute.model_validate({"type": "free_text", "blank": policy})
     result = type_column(attribute, pl.Series("c", ["a", None]))
     assert result.present.to_list() == [True, policy != "skip"]
     reasons = [None, None] if result.reason is None else result.reason.to_list()
