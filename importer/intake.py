@@ -73,7 +73,7 @@ class Gate:
     """Judges batches by one configuration. `distinct_id_max` is the destination's, in characters."""
 
     def __init__(self, config: Config, distinct_id_max: int) -> None:
-        self._config = config
+        self.config = config
         self._id_max = distinct_id_max
         self._where = compile_where(config.source.where)
         self.intake = Intake()
@@ -104,7 +104,7 @@ class Gate:
         return Taken(rows, for_report, _merge_kept(kept, malformed_kept))
 
     def _chosen(self, cells: pl.DataFrame, source: int) -> pl.Series:
-        text = texts(cells, self._config.source.null_values)
+        text = texts(cells, self.config.source.null_values)
         try:
             chosen = text.with_columns(_chosen=self._where)["_chosen"]
         except pl.exceptions.ColumnNotFoundError:
@@ -118,11 +118,11 @@ class Gate:
 
     def _identify(self, cells: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
         """The distinct ids as text, and per row why it has none that can be used (null = it has)."""
-        identity = self._config.identity
+        identity = self.config.identity
         ids = attributes.as_text(cells[identity.column])
         if identity.trim:
             ids = ids.str.strip_chars()
-        ids = attributes.blank_to_null(ids, tuple({"", *self._config.source.null_values})).rename("id")
+        ids = attributes.blank_to_null(ids, tuple({"", *self.config.source.null_values})).rename("id")
         reason = (
             pl.when(pl.col("id").is_null())
             .then(pl.lit("distinct_id_missing"))
@@ -132,7 +132,7 @@ class Gate:
         return ids, ids.to_frame().select(reason.alias("reason")).to_series()
 
     def _refused_rows(self, rows: pl.DataFrame, ids: pl.Series, problem: pl.Series) -> pl.DataFrame:
-        column = self._config.identity.column
+        column = self.config.identity.column
         frame = rows.select("order", "line").with_columns(
             distinct_id=ids, value=ids, reason=problem, stage=pl.lit("read")
         )
@@ -146,11 +146,11 @@ class Gate:
 
     def _check(self, rows: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
         found = [rejects_frame(rows.clear())]
-        for position, (key, column, typed) in enumerate(typed_columns(self._config, cells)):
+        for position, (key, column, typed) in enumerate(typed_columns(self.config, cells)):
             self.intake.values_read += int(typed.present.sum())
             if typed.reason is None or not typed.reason.is_not_null().any():
                 continue
-            attribute = self._config.attributes[key]
+            attribute = self.config.attributes[key]
             bad = rows.select("order", "line", distinct_id="id").with_columns(
                 position=pl.lit(position),
                 attribute=pl.lit(key),

@@ -35,8 +35,12 @@ SPAN = 1.01
 """A second, and a little for calls that take longer to leave than the one a second before them."""
 CATCH_UP = 0.05
 """How much lost time may be caught up, in seconds: a loop that wakes late does not lower the rate."""
+GRAIN = 0.0015
+"""How exactly a loop wakes, in seconds; what is late by more is caught up call by call, not as a burst."""
 NAP = 0.2
 """Longest sleep in one piece, in seconds, so that a stop is seen soon."""
+LEAST_ROOM = 4
+"""So many calls may be in flight at any rate."""
 TRIP = 5
 """So many failures in a row, of more than one call, and the destination is taken for down."""
 FIRST_PROBE, LAST_PROBE = 0.5, 30.0
@@ -49,6 +53,10 @@ _FIRST_STEP, _SMALL_STEP, _STEP_GROWS = 0.5, 0.03, 1.5
 _PATIENCE, _LONGEST_PATIENCE = 1.0, 30.0  # s at a rate known to be near the limit, before more is tried
 _WORTH = 20.0  # a try that cost a pause of n s is not repeated within n times this
 _MEMORY = 1 / 32  # weight of one answer in the share of refusals
+_FUTILE = 3  # refusals at the floor that show that slowing down does not help
+_MOST_NOISE = 0.2  # share of refusals above which they are never taken for noise
+_FORGETS = 0.999  # of the noise, a review
+_ADAPTS = 0.02  # of a higher latency that is taken for normal, a review
 _SLACK = 0.05  # s that any answer may take longer; what is less is our own loop's business
 
 
@@ -74,7 +82,7 @@ class Pacer:
         self._turn = asyncio.Lock()
         self._closed = False
         self._sent: deque[float] = deque()
-        self._next = 0.0
+        self._next = self._last = 0.0
         self._held = 0.0
         self._in_flight = 0
         self._room_made: asyncio.Future[None] | None = None
@@ -127,12 +135,13 @@ class Pacer:
 
     def _due(self) -> float:
         """When the next call may go; the R-th before it must be a second old, whatever the schedule says."""
-        at = max(self._next, self._held)
+        at = max(self._next, self._held, self._last + 0.9 * self._gap - GRAIN)
         behind = len(self._sent) - self._capacity
         return max(at, self._sent[behind] + self._span) if behind >= 0 else at
 
     def _give(self, now: float) -> Slot:
         self._next = max(self._next, now - CATCH_UP) + self._gap
+        self._last = now
         sent = self._sent
         while sent and sent[0] <= now - self._span and sent[0] <= now - SPAN:
             sent.popleft()
@@ -207,7 +216,7 @@ class Pacer:
         self._gap = 1.0 / rate
         self._capacity = max(1, int(rate))
         self._span = SPAN * self._capacity / rate
-        self._room = int(rate * self._search.normal) + 1
+        self._room = max(LEAST_ROOM, int(rate * self._search.normal) + 1)
         self._make_room()
 
 
@@ -219,36 +228,39 @@ class _Search:
         self.is_wanted = False  # somebody waited for the rate since the last look
         self.review_at = 0.0
         self.normal = _SLACK  # longest latency that is not yet a sign of trouble
-        self._calm = float("inf")  # the latency of an idle server: the fastest lately
-        self._fastest = float("inf")
+        self._calm = 0.0  # the latency at the calmest of times, 0 = not known yet
+        self._latency = 0.0  # of all answers since the last look, added up
         self._answers = self._slow = self._slow_reviews = 0
         self._reviewed = 0.0
         self._step, self._pause = 1.0, 0.0  # growth at a time, and the time between
         self._grow_at = 0.0
         self._patience = _PATIENCE
         self._cut_at = -1.0
-        self._peak = 0.0  # the rate after the first of several cuts in a row, 0 = the last cut has helped
-        self._share = self._worst = self._noise = 0.0
+        self._limit = 0.0  # what was let through before the last refusal
+        self._floor = rate / 5  # slower than this only where a large share is refused
+        self._futile = 0  # refusals at the floor
+        self._refused: deque[float] = deque()  # when the refused calls of the last second were sent
+        self._share = self._noise = 0.0  # of answers that are refusals; and how many of them mean nothing
 
     def took(self, latency: float) -> None:
         """One answer. Called for every call, so it only counts."""
         self._answers += 1
+        self._latency += latency
         self._share -= self._share * _MEMORY
         if latency > self.normal:
             self._slow += 1
-        if latency < self._fastest:
-            self._fastest = latency
 
     def review(self, now: float) -> None:
         """Looks at the answers since the last time: slower where they have become slow, else faster."""
-        slow = self._answers > 2 and self._slow * 2 > self._answers and self._calm < float("inf")
+        slow = self._calm > 0 and self._slow * 2 > self._answers > 2
         self._slow_reviews = self._slow_reviews + 1 if slow else 0
         if self._slow_reviews > 1:  # not for a single hiccup
             self._relieve(now)
         elif self.is_wanted and not slow and now >= self._grow_at:
             self._grow(now)
-        self._remember_latency()
-        self._answers = self._slow = 0
+        self._remember(self._latency / self._answers)
+        self._noise *= _FORGETS
+        self._answers, self._slow, self._latency = 0, 0, 0.0
         self.is_wanted = False
         self._reviewed = now
         self.review_at = now + max(_REVIEW, self._calm)
@@ -257,7 +269,6 @@ class _Search:
         self.rate *= 1 + self._step
         self._step = min(1.0, self._step * _STEP_GROWS)
         self._grow_at = now + self._pause
-        self._peak = 0.0
 
     def _relieve(self, now: float) -> None:
         """Answers queue up somewhere: a little under what came back lately."""
@@ -267,48 +278,60 @@ class _Search:
         self._step = max(_SMALL_STEP, self._step / 2)
         self._grow_at = now + 2 * self.normal
 
-    def _remember_latency(self) -> None:
+    def _remember(self, latency: float) -> None:
         """The calmest latency; it rises slowly where the server has become slower for good."""
-        if self._fastest < self._calm:
-            self._calm = self._fastest
-        elif self._fastest < float("inf"):
-            self._calm += (self._fastest - self._calm) * 0.02
-        self._fastest = float("inf")
+        if not 0 < self._calm < latency:
+            self._calm = latency
+        self._calm += (latency - self._calm) * _ADAPTS
         self.normal = 2 * self._calm + _SLACK
 
     def refused(self, slot: Slot, now: float, wait: float) -> None:
         """A call was told to slow down; those sent before the last cut say nothing new."""
-        self._answers += 1
         self._share += (1 - self._share) * _MEMORY
+        let_through = self._let_through(slot)
         if slot.at <= self._cut_at or self._share < self._noise:
             return
-        if self._peak:
+        if let_through < 0.9 * self._limit:
             self._cut_again()
         else:
-            self._cut(slot, wait)
-        self._pause = _SETTLE + self.normal
+            self._cut(let_through, wait)
         self._cut_at = now
         self._grow_at = now + wait + max(self._pause, self._patience)
 
-    def _cut(self, slot: Slot, wait: float) -> None:
-        """To just under what was let through. A rate that had lasted a second tells where the limit is."""
-        let_through = max(SLOWEST, slot.load - 1)
-        is_known = let_through >= 0.75 * self.rate
-        self._patience = min(2 * self._patience, _LONGEST_PATIENCE) if is_known else _PATIENCE
-        if is_known:
-            self._patience = max(self._patience, _WORTH * wait)
-        self._step = _SMALL_STEP if is_known else _FIRST_STEP
-        self.rate = self._peak = max(SLOWEST, _UNDER * min(self.rate, let_through))
-        self._worst = self._share
+    def _let_through(self, slot: Slot) -> float:
+        """How many calls of the second before this refused one were not refused."""
+        refused = self._refused
+        while refused and refused[0] <= slot.at - 1:
+            refused.popleft()
+        refused.append(slot.at)
+        return max(SLOWEST, slot.load - len(refused))
+
+    def _cut(self, let_through: float, wait: float) -> None:
+        """To just under what was let through. Where that comes out alike twice, the limit is known."""
+        before, self._limit = self._limit, let_through
+        if let_through >= 0.75 * self.rate or let_through <= 1.1 * before:
+            self._patience = max(min(2 * self._patience, _LONGEST_PATIENCE), _WORTH * wait)
+            self._step = _SMALL_STEP
+        else:  # the rate was not kept for long enough to tell
+            self._patience, self._step = _PATIENCE, _FIRST_STEP
+            let_through = max(let_through, self.rate / 4)
+        self._pause = _SETTLE + self.normal
+        self._futile = 0
+        self._slow_to(_UNDER * min(self.rate, let_through))
 
     def _cut_again(self) -> None:
         """Refused although slower: by half, unless it has come out that slowing down does not help."""
-        self._worst = max(self._worst, self._share)
-        if self.rate > self._peak / 4 or not self._worst / 2 <= self._share < 0.3:
-            self.rate = max(SLOWEST, self.rate / 2)
+        self._step, self._patience = _FIRST_STEP, _PATIENCE
+        if self.rate > self._floor or self._share > _MOST_NOISE:
+            self._slow_to(self.rate / 2)
             return
-        self._noise = 2 * self._share
-        self.rate, self._peak, self._step, self._patience = self._peak, 0.0, 1.0, 0.0
+        self._futile += 1
+        if self._futile >= _FUTILE:
+            self._noise = 2 * self._share + _MOST_NOISE / 2
+            self._step, self._pause, self._patience = 1.0, 0.0, 0.0
+
+    def _slow_to(self, rate: float) -> None:
+        self.rate = max(SLOWEST if self._share > _MOST_NOISE else self._floor, rate)
 
     def at_most(self, rate: float) -> None:
         """What the destination says is left for now."""

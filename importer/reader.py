@@ -17,7 +17,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
-from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -104,16 +103,16 @@ def _expand_one(path: str, base: Path) -> list[str]:
 
 
 def _files_of(full: str) -> list[str]:
-    if os.path.isdir(full):
-        names = (entry.path for entry in os.scandir(full) if not entry.name.startswith("."))
-        return [name for name in names if os.path.isfile(name)]
-    if os.path.exists(full):  # a name may itself hold * or [
+    path = Path(full)
+    if path.is_dir():
+        return [str(one) for one in path.iterdir() if not one.name.startswith(".") and one.is_file()]
+    if path.exists():  # a name may itself hold * or [
         return [full]
-    return [name for name in glob.glob(full) if os.path.isfile(name)]
+    return [one for one in glob.glob(full) if Path(one).is_file()]  # noqa: PTH207 - the pattern may be absolute
 
 
 def _nothing_there(full: str) -> str:
-    if os.path.isdir(full):
+    if Path(full).is_dir():
         return "the folder holds no file (folders inside it and names with a leading dot do not count)."
     if glob.has_magic(full):
         return "no file matches this pattern; check the pattern and the folder it starts from."
@@ -125,25 +124,25 @@ def _refuse_twice(found: list[str]) -> None:
     for path in found:
         key: object = path
         if not _URL.match(path):
-            state = os.stat(path)
+            state = Path(path).stat()
             key = (state.st_dev, state.st_ino)
         if key in seen:
             raise SourceError(f"{path}: the same file as {seen[key]}; name each source once.")
         seen[key] = path
 
 
-# ------------------------------------------------------------------------------------------- the opened source
+# --------------------------------------------------------------------------------------- the opened source
 
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """One opened input.
+    r"""One opened input.
 
     columns     names in file order, unnamed trailing ones left out
     layout      how its records are read; None for Parquet
     header_raw  the bytes up to the first data row: byte-order mark, skipped lines, header and its line end;
                 a file of these bytes and some rows is read with the same configuration
-    newline     the first line end of the file, encoded; b"\\n" where it has none
+    newline     the first line end of the file, encoded; b"\n" where it has none
     faults      what is wrong with the header, in sentences that quote no name; `batches` refuses to start
     """
 
@@ -175,7 +174,10 @@ class Source:
         with _trouble(self.path), _stream(self.path) as stream:
             text = _Text(stream, encoding)
             splitter = Splitter(
-                self.layout, header=start.header, line=start.line, restore=partial(encoding.restore)
+                self.layout,
+                header=start.header,
+                line=start.line,
+                restore=bytes if encoding.plain else encoding.restore,
             )
             data, final = text.read_from(start.skip, block_bytes)
             while True:
@@ -213,7 +215,7 @@ def _format_of(path: str) -> str:
     name = path.lower()
     for packed in (".gz", ".zst"):
         name = name.removesuffix(packed)
-    found = _FORMATS.get(os.path.splitext(name)[1])
+    found = _FORMATS.get(Path(name).suffix)
     if found is None or (found == "parquet" and name != path.lower()):
         raise SourceError(
             f'{path}: the extension does not tell what it is; declare format = "csv", "tsv" or "parquet".'
@@ -261,12 +263,12 @@ def _stream(path: str) -> Iterator[IO[bytes]]:
             yield stream
         return
     _refuse_folder(path)
-    with open(path, "rb") as file, _unpacked(file, path) as stream:
+    with Path(path).open("rb") as file, _unpacked(file, path) as stream:
         yield stream
 
 
 def _refuse_folder(path: str) -> None:
-    if stat.S_ISDIR(os.stat(path).st_mode):
+    if stat.S_ISDIR(Path(path).stat().st_mode):
         raise SourceError(f"{path}: is a folder where a file was expected.")
 
 
@@ -426,7 +428,7 @@ class _Text:
         self.mark = encoding.settle(self._ahead)
         self._ahead = self._ahead[len(self.mark) :]
         self._read_bytes = len(self.mark)
-        self._decoder = None
+        self._decoder: codecs.IncrementalDecoder | None = None
         if not encoding.plain:
             assert encoding.exact.incrementaldecoder is not None
             self._decoder = encoding.exact.incrementaldecoder("importer.keep_lost")
@@ -488,7 +490,7 @@ def _open_text(path: str, kind: str, options: SourceOptions) -> Source:
     encoding = _Encoding(options.encoding)
     with _stream(path) as stream:
         text = _Text(stream, encoding)
-        _refuse_magic(path, text)
+        _refuse_magic(path, text, encoding)
         head = _Head(path, dialect, options, text, encoding)
         return head.source(kind)
 
@@ -503,11 +505,11 @@ def _dialect(path: str, kind: str, options: SourceOptions) -> Dialect:
     return dialect
 
 
-def _refuse_magic(path: str, text: _Text) -> None:
+def _refuse_magic(path: str, text: _Text, encoding: _Encoding) -> None:
     for magic, told in _MAGICS:
         if text.head.startswith(magic):
             raise SourceError(f"{path}: {told}.")
-    if text.head.startswith((b"\xff\xfe", b"\xfe\xff")) and not text.mark and text._encoding.plain:
+    if text.head.startswith((b"\xff\xfe", b"\xfe\xff")) and not text.mark and encoding.plain:
         raise SourceError(f'{path}: begins with the mark of UTF-16; declare encoding = "utf-16".')
 
 
@@ -553,7 +555,7 @@ class _Head:
                 "declare the encoding the file has."
             ) from None
         grammar = grammar_of(Layout(self._dialect, ("",)), line)
-        found = grammar.scan(_mapped(grammar, record))
+        found = grammar.scan(_mapped(grammar, _chomp(record)))
         while found.state == "open" and len(record) < MAX_HEADER and (more := self._next()):
             record += more.decode("utf-8", "replace")
             grammar = grammar_of(Layout(self._dialect, ("",)), record.encode())
@@ -641,7 +643,7 @@ def _columns(places: list[int]) -> str:
 
 
 def check_columns(sources: Iterable[Source], declared: Sequence[str], ignore: Sequence[str]) -> None:
-    """Compare each header with what is declared; every declared column must be there, no other but ignored ones.
+    """Compare each header with what is declared: all of that must be there, and nothing else but `ignore`.
 
     Raises one SourceError that names all missing, undeclared and doubled columns of all files. Where a header
     has none of the declared names, its own are not quoted: the first line may be a customer.
@@ -704,7 +706,7 @@ def _open_parquet(path: str) -> Source:
 
 def _refuse_no_parquet(path: str) -> None:
     _refuse_folder(path)
-    with open(path, "rb") as file:
+    with Path(path).open("rb") as file:
         size = file.seek(0, os.SEEK_END)
         file.seek(0)
         first = file.read(4)

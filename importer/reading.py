@@ -2,14 +2,14 @@
 
 from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from importer import reader, records
+from importer import dialect, reader, records
 from importer.config import Config
 from importer.errors import SourceError, StateError
 from importer.intake import ORDER_SHIFT, Gate, Intake, Taken
@@ -93,9 +93,26 @@ def _load_source(data: dict[str, Any]) -> Opened:
 
 def open_sources(config: Config, arguments: Sequence[str]) -> list[reader.Source]:
     """The sources of a run, their headers read and their columns checked; SourceError names all mistakes."""
+    options = source_options(config)
+    opened = [reader.open_source(path, options) for path in _paths(config, arguments)]
+    try:
+        reader.check_columns(opened, config.declared_columns, config.source.ignore)
+    except SourceError as error:
+        raise SourceError(f"{error}{_proposal(opened, options, config)}") from None
+    return opened
+
+
+def _proposal(opened: Sequence[reader.Source], options: reader.SourceOptions, config: Config) -> str:
+    """A line of configuration with which the first source would read, as a sentence; empty where none is."""
+    texts = [source.path for source in opened if source.layout]
+    found = dialect.suggest(texts[0], options, config.declared_columns) if texts else None
+    return f" It reads with {found.line} under [source]." if found else ""
+
+
+def source_options(config: Config) -> reader.SourceOptions:
+    """`[source]` as the reader takes it."""
     source = config.source
-    paths = _paths(config, arguments)
-    options = reader.SourceOptions(
+    return reader.SourceOptions(
         format=source.format,
         delimiter=source.delimiter,
         quote=source.quote,
@@ -106,9 +123,6 @@ def open_sources(config: Config, arguments: Sequence[str]) -> list[reader.Source
         columns=source.columns,
         bare_quotes=source.bare_quotes,
     )
-    opened = [reader.open_source(path, options) for path in paths]
-    reader.check_columns(opened, config.declared_columns, source.ignore)
-    return opened
 
 
 def _paths(config: Config, arguments: Sequence[str]) -> list[str]:
@@ -155,8 +169,19 @@ class SourceReader:
                 Opened(source.path, rows, source.layout, source.header_raw, source.newline)
             )
         columns = list(dict.fromkeys(c for source in sources for c in source.columns))
-        self.reading.warnings = self._gate.watch.warnings(columns)
+        self.reading.warnings = [*self._dialect_warnings(sources), *self._gate.watch.warnings(columns)]
         return self.reading
+
+    def _dialect_warnings(self, sources: Sequence[reader.Source]) -> Iterator[RunWarning]:
+        """For each source of which much was set aside, the line of configuration it plainly wants."""
+        if self._gate.intake.set_aside <= self._gate.intake.set_aside_free:
+            return
+        config = self._gate.config
+        for source in sources:
+            if source.layout and (
+                found := dialect.suggest(source.path, source_options(config), config.declared_columns)
+            ):
+                yield RunWarning("dialect_differs", f"[source] {found.line}", found.malformed, found.rows)
 
     def _read_source(self, source: reader.Source, index: int, layout: int) -> None:
         if self.reading.limited:

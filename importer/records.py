@@ -143,8 +143,8 @@ def _signs(dialect: Dialect, data: bytes) -> _Signs:
         raise SourceError(
             "the source holds every control character: declare a delimiter of one ASCII character"
         ) from None
-    used = [stand_in.get(sign, sign) for sign in wanted]
-    return _Signs(*used, instead=tuple(stand_in.items()))
+    delimiter, quote, escape = (stand_in.get(sign, sign) for sign in wanted)
+    return _Signs(delimiter, quote, escape, tuple(stand_in.items()))
 
 
 @dataclass(frozen=True, slots=True)
@@ -238,7 +238,7 @@ class _Grammar:
         return re.sub(_hex(e) + "(.)", r"\1", one, flags=re.DOTALL) if e and e in one else one
 
     def all_healthy(self, records: pl.Series) -> pl.Series:
-        """Boolean: is each a healthy record of the right number of fields?"""
+        """Boolean: whether each is a healthy record of the right number of fields."""
         return _matches(records, self.healthy)
 
 
@@ -320,6 +320,10 @@ def _polars_cells(names: list[str], signs: _Signs, height: int, view: bytes) -> 
         return pl.DataFrame(schema=dict.fromkeys(names, pl.String))
     quoted = bool(signs.quote) and signs.quote.encode() in view
     cells = _read_csv(names, view, signs.delimiter, signs.quote if quoted else None)
+    if cells is None and not quoted:  # polars refuses a file whose first line is short
+        full = signs.delimiter * (len(names) - 1) + "\n"
+        cells = _read_csv(names, full.encode() + view, signs.delimiter, None)
+        cells = None if cells is None else cells[1:]
     return cells if cells is not None and cells.height == height else None
 
 
@@ -411,10 +415,14 @@ class _Block:
             self._there[sign] = bool(sign) and sign.encode() in self.view
         return self._there[sign]
 
+    @cached_property
+    def _texts(self) -> list[str]:
+        return self.lines.to_list()
+
     def text(self, start: int, end: int) -> str:
         """The record of lines [start, end) in signs, inner line ends as they stand."""
         if not self.has_cr:
-            return "\n".join(self.lines[start:end].to_list())
+            return "\n".join(self._texts[start:end])
         return _cut_end("".join(self.mapped_lines[start:end]))
 
     def size_of_last(self, count: int) -> int:
@@ -505,6 +513,12 @@ class _Walk:
     _quoted: list[int] = field(default_factory=list)
     _starts: list[int] = field(default_factory=list)
     _next: int = 0
+    _grammar: _Grammar = field(init=False)
+    _n: int = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._grammar = self.block.grammar
+        self._n = self._grammar.fields
 
     def run(self) -> None:
         """Fill `units`, and `undecided` with the first line that needs the next block."""
@@ -533,14 +547,6 @@ class _Walk:
         self._quoted = quoted.arg_true().to_list()
         self._starts = [0, *(lines.str.len_bytes().cast(pl.Int64) + 1).cum_sum().to_list()]
 
-    @property
-    def _grammar(self) -> _Grammar:
-        return self.block.grammar
-
-    @property
-    def _n(self) -> int:
-        return self._grammar.fields
-
     def _size(self, start: int, end: int) -> int:
         return self._starts[end] - self._starts[start]
 
@@ -553,36 +559,39 @@ class _Walk:
 
     def _open(self, at: int) -> bool:
         """Two readings: still inside the quote on the next lines, or a stray quote and rows go on."""
+        end, more = self._follow(at)
+        if end is None:
+            return False
+        if more < 0 and not self.habits.multiline and self._as_text(at) >= self._n:
+            return self._add(at, at + 1, self._unpaired)  # the common case, without a look at the fields
         begun = self._grammar.scan(self._texts[at])
         as_text = self._as_text(at)
         if self.habits.multiline:  # any quote may be the stray one in a list without quoted line breaks
             as_text = begun.fields + begun.rest.count(self._grammar.signs.delimiter)
-        end, total = self._follow(at, begun.fields)
-        if end is None:
-            return False
-        if total:
-            return self._closed(at, end, total, as_text)
-        return self._unclosed(at, end, as_text)
+        if more < 0:
+            return self._unclosed(at, end, as_text)
+        return self._closed(at, end, begun.fields + more, as_text)
 
-    def _follow(self, at: int, begun: int) -> tuple[int | None, int]:
-        """The line on which the record that opens at `at` ends, and its fields; 0 fields where it cannot.
+    def _follow(self, at: int) -> tuple[int | None, int]:
+        """The line on which the record that opens at `at` ends, and the fields begun behind the open one.
 
-        None when only the next block can tell.
+        -1 fields where it cannot end there; no line when only the next block can tell.
         """
-        total = begun
+        more = 0
+        scan, texts = self._grammar.scan, self._texts
         for i in range(bisect_right(self._quoted, at), len(self._quoted)):
             line = self._quoted[i]
             if self._size(at, line + 1) > MAX_RECORD:
-                return line, 0
-            found = self._grammar.scan(self._texts[line], inside=True)
-            total += found.fields
+                return line, -1
+            found = scan(texts[line], inside=True)
+            more += found.fields
             if found.state == "done":
-                return line, total
+                return line, more
             if found.state == "stray":
-                return line, 0
+                return line, -1
         if self.final or self._size(at, len(self.codes)) > MAX_RECORD:
-            return len(self.codes) - 1, 0
-        return None, 0
+            return len(self.codes) - 1, -1
+        return None, -1
 
     def _closed(self, at: int, end: int, total: int, as_text: int) -> bool:
         if total == self._n:
@@ -601,7 +610,7 @@ class _Walk:
     def _unclosed(self, at: int, end: int, as_text: int) -> bool:
         """The quote at `at` is stray, or its partner is lost; the row ends on line `end` at the latest."""
         if as_text >= self._n and not self.habits.multiline:
-            return self._add(at, at + 1, self._stray(at))
+            return self._add(at, at + 1, self._unpaired)
         return self._give_up(at, self._spilled(at, end, as_text))
 
     def _give_up(self, at: int, end: int, message: str | None = None) -> bool:
@@ -646,8 +655,8 @@ class _Walk:
     def _end_of(self, line: int) -> int:
         if self.codes[line] != _OPEN:
             return line + 1
-        end, total = self._follow(line, 1)
-        return line + 1 if end is None or not total else end + 1
+        end, more = self._follow(line)
+        return line + 1 if end is None or more < 0 else end + 1
 
     def _starts_quoted(self, line: int) -> bool:
         return self._has_quote(line) and self._texts[line].startswith(self._grammar.signs.quote)
@@ -767,8 +776,14 @@ class _Walk:
         text = self._texts[at]
         if self._nul(at, at + 1):
             return NUL
+        if not self._has_quote(at) and not self._grammar.signs.escape:
+            return self._count(text.count(self._grammar.signs.delimiter) + 1)
         found = self._grammar.scan(text)
         return self._count(found.fields) if found.state == "done" else self._stray(at, found.fields)
+
+    @property
+    def _unpaired(self) -> str:
+        return f"expected {_fields(self._n)}, found a quote that opens a field and is not closed"
 
     def _count(self, found: int) -> str:
         return f"expected {_fields(self._n)}, found {found}"
@@ -779,7 +794,7 @@ class _Walk:
 
     def _doubt(self, start: int, end: int) -> str:
         if end - start == 1:
-            return self._stray(start)
+            return self._unpaired if self.codes[start] == _OPEN else self._stray(start)
         return (
             f"expected {_fields(self._n)} to a row, found a quote missing or out of place "
             f"that leaves these {end - start} lines undecidable"
@@ -1059,17 +1074,30 @@ class Splitter:
     def _set_aside(self, block: _Block, units: list[_Unit], rows: pl.Series, offset: int) -> pl.DataFrame:
         if not units:
             return pl.DataFrame(schema=SET_ASIDE)
-        raws = [self._restore(_cut_end_bytes(b"".join(block.kept[u.start : u.end]))) for u in units]
-        told = [self._told(block, unit, offset) for unit in units]
+        told = self._reasons(block, units, offset)
         return pl.DataFrame(
             {
                 "row": rows,
                 "line": pl.Series([unit.start + self._line for unit in units], dtype=pl.Int64),
-                "raw": pl.Series(raws, dtype=pl.Binary),
+                "raw": self._raws(block, units),
                 "reason": pl.Series([reason for reason, _ in told], dtype=pl.String),
                 "message": pl.Series([message for _, message in told], dtype=pl.String),
             }
         )
+
+    def _raws(self, block: _Block, units: list[_Unit]) -> pl.Series:
+        """The bytes of the units as they stand in the file, without the last line end."""
+        if self._restore is bytes and not block.damaged and all(u.end - u.start == 1 for u in units):
+            lines = block.lines.gather([unit.start for unit in units])
+            return block.grammar.signs.restore(lines).cast(pl.Binary)
+        raws = [self._restore(_cut_end_bytes(b"".join(block.kept[u.start : u.end]))) for u in units]
+        return pl.Series(raws, dtype=pl.Binary)
+
+    def _reasons(self, block: _Block, units: list[_Unit], offset: int) -> list[tuple[str, str]]:
+        if block.damaged or block.has(_BOM):
+            return [self._told(block, unit, offset) for unit in units]
+        malformed, repeated = ROW_MALFORMED, (HEADER_REPEATED, AGAIN)
+        return [repeated if u.message == AGAIN else (malformed, u.message or "") for u in units]
 
     def _told(self, block: _Block, unit: _Unit, offset: int) -> tuple[str, str]:
         if unit.message == AGAIN or self._is_header(block, unit):

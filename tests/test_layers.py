@@ -13,6 +13,7 @@ TIERS = (
     {"config"},
     {"options", "journal", "pacing", "spool", "runs"},
     {"reader", "damage"},
+    {"dialect"},
     {"intake"},
     {"chunker", "sender", "reports"},
     {"reading", "reconciler"},

@@ -40,6 +40,19 @@ class Definition:
     archived: bool = False
 
 
+@dataclass(frozen=True, slots=True)
+class PaceHint:
+    """What an answer's headers say of the limit; only what the vendor documents.
+
+    `requests_per_second` is the limit itself; `remaining` how many more calls are let through within the next
+    `reset` seconds.
+    """
+
+    requests_per_second: float | None = None
+    remaining: int | None = None
+    reset: float = 0.0
+
+
 class Destination(ABC):
     """One vendor. Instances are built once per run from validated settings and hold no state."""
 
@@ -81,6 +94,10 @@ class Destination(ABC):
     @abstractmethod
     def judge(self, call: Call, answer: Answer) -> Judgement:
         """What `answer` means for `call`. Never raises: an answer that makes no sense is a CONTRADICTION."""
+
+    def pace(self, answer: Answer) -> PaceHint | None:
+        """What the headers say of the rate limit; asked for every answer. None = nothing is documented."""
+        return None
 
 
 @dataclass(slots=True)

@@ -1,0 +1,55 @@
+"""A file that does not read as declared: the right line of configuration is proposed, never applied."""
+
+from pathlib import Path
+
+import pytest
+
+from importer import dialect
+from importer.reader import SourceOptions
+
+DECLARED = ["id", "name", "note"]
+ROWS = [("id", "name", "note"), *((str(n), f"Zoë {n}", f"a, b; {n}") for n in range(50))]
+
+
+def write(path: Path, delimiter: str, quote: str = '"', encoding: str = "utf-8", before: str = "") -> str:
+    """The list in another dialect."""
+    lines = (delimiter.join(f"{quote}{cell}{quote}" for cell in row) for row in ROWS)
+    path.write_bytes((before + "".join(f"{line}\r\n" for line in lines)).encode(encoding))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("dialect_of_file", "proposed"),
+    [
+        ({"delimiter": ";"}, 'delimiter = ";"'),
+        ({"delimiter": "\t"}, r'delimiter = "\t"'),
+        ({"delimiter": "|"}, 'delimiter = "|"'),
+        ({"delimiter": ",", "encoding": "cp1252"}, 'encoding = "cp1252"'),
+        ({"delimiter": ",", "encoding": "utf-16"}, 'encoding = "utf-16"'),
+        ({"delimiter": ",", "quote": "'"}, 'quote = "\'"'),
+        ({"delimiter": ",", "before": "Export of today\r\n\r\n"}, "skip_lines = 1"),
+        ({"delimiter": ";", "encoding": "cp1252"}, 'delimiter = ";" and encoding = "cp1252"'),
+    ],
+)
+def test_the_right_line_is_proposed(dialect_of_file: dict[str, str], proposed: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "list.csv", **dialect_of_file)
+    found = dialect.suggest(path, SourceOptions(), DECLARED)
+    assert found is not None
+    assert found.line == proposed
+
+
+def test_a_healthy_file_gets_no_proposal(tmp_path: Path) -> None:
+    path = write(tmp_path / "list.csv", ",")
+    assert dialect.suggest(path, SourceOptions(), DECLARED) is None
+
+
+def test_a_file_that_nothing_helps_gets_none(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("a,b\n1,2\n")
+    assert dialect.suggest(str(path), SourceOptions(), DECLARED) is None
+
+
+def test_a_few_damaged_rows_are_no_other_dialect(tmp_path: Path) -> None:
+    path = Path(write(tmp_path / "list.csv", ","))
+    path.write_text(path.read_text("utf-8") + "torn\r\n", "utf-8")
+    assert dialect.suggest(str(path), SourceOptions(), DECLARED) is None
