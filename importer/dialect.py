@@ -34,6 +34,8 @@ def suggest(path: str, options: SourceOptions, declared: Sequence[str]) -> Findi
 
     None where it reads well enough as declared, or where no single change helps.
     """
+    if path.endswith((".parquet", ".pq")):
+        return None
     malformed, height, rows = _try(path, options, declared)
     if height and malformed < _MANY * height:
         return None

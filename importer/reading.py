@@ -93,20 +93,15 @@ def _load_source(data: dict[str, Any]) -> Opened:
 
 def open_sources(config: Config, arguments: Sequence[str]) -> list[reader.Source]:
     """The sources of a run, their headers read and their columns checked; SourceError names all mistakes."""
-    options = source_options(config)
-    opened = [reader.open_source(path, options) for path in _paths(config, arguments)]
+    options, paths = source_options(config), _paths(config, arguments)
     try:
+        opened = [reader.open_source(path, options) for path in paths]
         reader.check_columns(opened, config.declared_columns, config.source.ignore)
     except SourceError as error:
-        raise SourceError(f"{error}{_proposal(opened, options, config)}") from None
+        found = dialect.suggest(paths[0], options, config.declared_columns)
+        proposal = f" It reads with {found.line} under [source]." if found else ""
+        raise SourceError(f"{error}{proposal}") from None
     return opened
-
-
-def _proposal(opened: Sequence[reader.Source], options: reader.SourceOptions, config: Config) -> str:
-    """A line of configuration with which the first source would read, as a sentence; empty where none is."""
-    texts = [source.path for source in opened if source.layout]
-    found = dialect.suggest(texts[0], options, config.declared_columns) if texts else None
-    return f" It reads with {found.line} under [source]." if found else ""
 
 
 def source_options(config: Config) -> reader.SourceOptions:
