@@ -64,7 +64,11 @@ class IdentityConfig(_Section):
 
 
 class DestinationConfig(_Section):
-    """`[destination]`, the keys every vendor has; a vendor's own keys are in its `Settings`."""
+    """`[destination]`, the keys every vendor has; a vendor's own keys are in its `Settings`.
+
+    All times are in seconds. `retry_wait` bounds the first wait before a call is repeated, each later one may
+    be twice as long; `give_up_after` is how long the destination may be down before the run stops with 5.
+    """
 
     type: str
     base_url: str = ""
@@ -76,6 +80,8 @@ class DestinationConfig(_Section):
     read_timeout: float = Field(default=30.0, gt=0)
     retry_attempts: int = Field(default=8, ge=1)
     retry_seconds: float = Field(default=300.0, gt=0)
+    retry_wait: float = Field(default=0.5, gt=0)
+    give_up_after: float = Field(default=900.0, gt=0)
 
     @field_validator("api_key")
     @classmethod

@@ -1,13 +1,13 @@
 """When the next call may go out: the ceiling, the pace found by trying, the waits asked for, the breaker.
 
-Ceiling. Calls are 1/R seconds apart, and none goes out before the R-th call before it is a second old, counted
-from when that one really went: a loop that wakes late never makes R + 1 in a second.
+Ceiling. Calls are 1/R seconds apart, and none goes out before the R-th call before it is a second old,
+counted from when that one really went: a loop that wakes late never makes R + 1 in a second.
 
-Pace. Under the ceiling, or without one, the rate is found by trying. Up: doubled every tenth of a second until
-the server first objects, from then on by a share every second, the smaller the better the limit is known.
-Down, for all calls at once: to a little under what was let through in the second before the refusal, and to
-half where refusals go on; also where most answers take far longer than the fastest do. How many calls may be
-in flight follows from the rate and the latency that is still normal (Little's law).
+Pace. Under the ceiling, or without one, the rate is found by trying. Up: doubled every tenth of a second
+until the server first objects, from then on by a share every second, the smaller the better the limit is
+known. Down, for all calls at once: to a little under what was let through in the second before the refusal,
+and to half where refusals go on; also where most answers take far longer than usual. How many calls may be in
+flight follows from the rate and the latency that is still normal (Little's law).
 
 A refusal that comes at any rate alike (a faulty gateway, not a limit) is not cured by slowing down: once a
 quarter of the rate is refused as often as the whole, that share of refusals is taken for noise.
@@ -35,8 +35,6 @@ SPAN = 1.01
 """A second, and a little for calls that take longer to leave than the one a second before them."""
 CATCH_UP = 0.05
 """How much lost time may be caught up, in seconds: a loop that wakes late does not lower the rate."""
-GRAIN = 0.0015
-"""How exactly a loop wakes, in seconds; what is late by more is caught up call by call, not as a burst."""
 NAP = 0.2
 """Longest sleep in one piece, in seconds, so that a stop is seen soon."""
 LEAST_ROOM = 4
@@ -46,6 +44,7 @@ TRIP = 5
 FIRST_PROBE, LAST_PROBE = 0.5, 30.0
 """Seconds before the first probe of a destination that is down, and most between two."""
 
+_HASTE = 0.9  # of the gap between calls, while lost time is caught up
 _REVIEW = 0.1  # s between looks at the latency, and between doublings at the start
 _SETTLE = 1.0  # s that a new rate is tried before the next step: limits are counted over a second
 _UNDER = 0.97  # of what was let through: where a refusal leaves the rate
@@ -68,7 +67,7 @@ class Slot(NamedTuple):
 
 
 class Pacer:
-    """Hands out slots, one at a time, first come, first served; every slot is given back once.
+    """Hands out slots, one at a time, first come, first served; `back` is called once for each.
 
     `requests_per_second` is a ceiling, 0 = none; `clock` in seconds, monotonic.
     """
@@ -82,7 +81,7 @@ class Pacer:
         self._turn = asyncio.Lock()
         self._closed = False
         self._sent: deque[float] = deque()
-        self._next = self._last = 0.0
+        self._next = self._last = self._late = 0.0
         self._held = 0.0
         self._in_flight = 0
         self._room_made: asyncio.Future[None] | None = None
@@ -124,8 +123,7 @@ class Pacer:
                 now = self._clock()
                 wait = self._due() - now
                 if wait > 0:
-                    self._search.is_wanted = True
-                    await self._sleep(min(wait, NAP))
+                    await self._doze(min(wait, NAP))
                 elif self._in_flight >= (1 if self._breaker.is_open else self._room):
                     self._search.is_wanted = True
                     await self._wait_for_room()
@@ -133,9 +131,16 @@ class Pacer:
                     return self._give(now)
         return None
 
+    async def _doze(self, seconds: float) -> None:
+        self._search.is_wanted = True
+        until = self._clock() + seconds
+        await self._sleep(seconds)
+        self._late += (max(0.0, self._clock() - until) - self._late) * _MEMORY
+
     def _due(self) -> float:
         """When the next call may go; the R-th before it must be a second old, whatever the schedule says."""
-        at = max(self._next, self._held, self._last + 0.9 * self._gap - GRAIN)
+        # What is lost by waking late is caught up call by call, as far as the loop wakes on time at all.
+        at = max(self._next, self._held, self._last + _HASTE * self._gap - 2 * self._late)
         behind = len(self._sent) - self._capacity
         return max(at, self._sent[behind] + self._span) if behind >= 0 else at
 
@@ -159,11 +164,15 @@ class Pacer:
 
     # ------------------------------------------------------------- taking back
 
+    def back(self) -> None:
+        """A call has come back, whatever came of it: to be said once for every slot."""
+        self._in_flight -= 1
+        self._make_room()
+
     def answered(self, slot: Slot) -> None:
         """The call was answered, and not with the wish for fewer."""
-        now = self._back()
         self._breaker.close()
-        search = self._search
+        now, search = self._clock(), self._search
         search.took(now - slot.at)
         if now >= search.review_at:
             search.review(now)
@@ -171,28 +180,16 @@ class Pacer:
 
     def refused(self, slot: Slot, wait: float = 0.0) -> None:
         """The server asked for fewer calls, and for a pause of `wait` seconds where it named one."""
-        now = self._back()
-        self._search.refused(slot, now, wait)
+        self._search.refused(slot, self._clock(), wait)
         self._set_rate(self._search.rate)
         self.hold(wait)
 
-    def lost(self, slot: Slot, call: object, *, at_once: bool = False) -> None:
+    def failed(self, slot: Slot, call: object, *, alone: bool = False) -> None:
         """No answer came, or that of a gateway with nothing behind it; counts towards the breaker.
 
-        `at_once`: one call's failures suffice, since nobody was there to be put off by this very call.
+        `alone`: the failures of one call suffice, since they cannot be due to what it carries.
         """
-        now = self._back()
-        self.hold(self._breaker.failed(slot, call, now, at_once=at_once))
-
-    def given_up(self, slot: Slot) -> None:
-        """The call was cut short by ourselves; says nothing about the destination."""
-        del slot
-        self._back()
-
-    def _back(self) -> float:
-        self._in_flight -= 1
-        self._make_room()
-        return self._clock()
+        self.hold(self._breaker.failed(slot, call, self._clock(), alone=alone))
 
     def hold(self, seconds: float) -> None:
         """No request goes out for this long, whoever asks."""
@@ -237,7 +234,7 @@ class _Search:
         self._patience = _PATIENCE
         self._cut_at = -1.0
         self._limit = 0.0  # what was let through before the last refusal
-        self._floor = rate / 5  # slower than this only where a large share is refused
+        self._floor = min(rate, START) / 5  # slower than this only where a large share is refused
         self._futile = 0  # refusals at the floor
         self._refused: deque[float] = deque()  # when the refused calls of the last second were sent
         self._share = self._noise = 0.0  # of answers that are refusals; and how many of them mean nothing
@@ -354,7 +351,7 @@ class _Breaker:
         if self._failures:
             self.__init__()  # type: ignore[misc]
 
-    def failed(self, slot: Slot, call: object, now: float, *, at_once: bool) -> float:
+    def failed(self, slot: Slot, call: object, now: float, *, alone: bool) -> float:
         """One more failure; seconds to wait before the next probe, 0 while the breaker is closed."""
         if self.began is None:
             self.began = now
@@ -364,7 +361,7 @@ class _Breaker:
             if slot.at < self._opened:  # was under way before
                 return 0.0
             self._wait = min(2 * self._wait, LAST_PROBE)
-        elif self._failures < TRIP or (len(self._calls) < 2 and not at_once):
+        elif self._failures < TRIP or (len(self._calls) < 2 and not alone):
             return 0.0
         self.is_open, self._opened = True, now
         return self._wait

@@ -341,6 +341,8 @@ class _Life:
             read_timeout=section.read_timeout,
             retry_attempts=section.retry_attempts,
             retry_seconds=section.retry_seconds,
+            retry_wait=section.retry_wait,
+            give_up_after=section.give_up_after,
         )
         pacer = Pacer(section.requests_per_second or 0)
         sender = Sender(limits, self.destination, pacer, self.stop, self.counts)
@@ -446,8 +448,8 @@ def _signals(stop: Stop) -> Iterator[None]:
         if stop.signal:
             task.cancel()
             return
-        stop.signal = number
-        loop.call_later(DRAIN_SECONDS, task.cancel)
+        stop.by_signal(number)
+        loop.call_later(DRAIN_SECONDS, stop.abandon)
 
     for number in (signal.SIGINT, signal.SIGTERM):
         loop.add_signal_handler(number, drain, number)

@@ -352,14 +352,16 @@ def _wanted(name: str, pattern: str) -> bool:
 
 
 class _Encoding:
-    """A declared encoding. Its text is UTF-8 in which a byte b that cannot be decoded is U+DC00 + b: no
-    UTF-8 either, so that `records` meets all encodings' bad bytes in one way, and none is ever lost.
+    """A declared encoding.
+
+    Its text is UTF-8 in which a byte b that cannot be decoded is U+DC00 + b: no UTF-8 either, so that
+    `records` meets the bad bytes of all encodings in one way, and none is ever lost.
     """
 
     def __init__(self, name: str) -> None:
         self.name = name
         self.codec = _codec(name)
-        self.plain = self.codec.name in ("utf-8", "utf-8-sig", "ascii")
+        self.plain = self.codec.name in ("utf-8", "utf-8-sig")
         self.exact = self.codec
 
     def settle(self, head: bytes) -> bytes:
@@ -460,8 +462,7 @@ class _Text:
             self.offset = self._read_bytes
             return data, final
         text = self._decode(data, final)
-        waiting = self._decoder.getstate()[0]
-        self.offset = self._read_bytes - len(waiting if isinstance(waiting, bytes) else b"")
+        self.offset = self._read_bytes - len(self._decoder.getstate()[0])
         return text.encode("utf-8", "surrogatepass"), final
 
     def _decode(self, data: bytes, final: bool) -> str:

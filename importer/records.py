@@ -471,7 +471,7 @@ def last_line_end(data: bytes) -> int:
 # ------------------------------------------------------------------------------------------ the careful walk
 
 _BLANK, _HEALTHY, _SPOILT, _OPEN, _BROKEN = range(5)
-"""A spoilt line would be healthy without its NULs and undecodable bytes: a row of its own, but no good one."""
+"""A spoilt line would be healthy without its NULs and undecodable bytes: one row, but no good one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -492,6 +492,7 @@ class Habits:
 
     @property
     def multiline(self) -> bool:
+        """Whether any healthy record had a quoted line break."""
         return self.longest > 1
 
 
@@ -623,7 +624,8 @@ class _Walk:
         damaged = any(unit.start == head and unit.message for unit in self.units[-HOLD:])
         if head < at and self._is_stray(head):
             return self._replace(head, at + 1)
-        if head < at and self.habits.multiline and (damaged or message is None):
+        unclear = message is None and (self.habits.multiline or self._starts_quoted(at))
+        if head < at and (unclear or (damaged and self.habits.multiline)):
             return self._replace(head, end)
         return self._add(at, end, message or self._doubt(at, end))
 
@@ -753,9 +755,9 @@ class _Walk:
                 yield _Unit(at, at + 1)
 
     def _in_doubt(self, unit: _Unit, after: int, short: bool) -> bool:
-        """Could this healthy row have lost the opening quote of the field `after` fields before its end?
+        """Whether this row may have lost the opening quote of the field `after` fields before its end.
 
-        Or have been closed too early by a stray quote, where `short` shows that the tail is no row of its own?
+        Or was closed too early by a stray quote, where `short` shows that the tail is no row of its own.
         """
         quote, delimiter = self._grammar.signs.quote, self._grammar.signs.delimiter
         text = self.block.text(unit.start, unit.end)

@@ -1,35 +1,43 @@
 """Sends calls: in flight, paced, retried; the only module that knows the HTTP client.
 
 The calm path is one request and one judgement. The retry machinery (tenacity) is entered only when an answer
-asks for it, with exponential waits and full jitter, bounded in attempts and in total time.
+asks for it, with exponential waits and full jitter, bounded in attempts and in total time. Waits that concern
+everybody (a ceiling, `Retry-After`, a destination that is down) are the pacer's and count towards neither.
 """
 
 import asyncio
 import email.utils
+import io
 import socket
 import ssl
 import time
 import urllib.request
 from collections import deque
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
-from typing import NamedTuple, Protocol
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import aiohttp
 import tenacity
 from yarl import URL
 
+from importer.destinations.base import PaceHint
 from importer.errors import ImporterError, RefusedError, UnreachableError
-from importer.models import ALL_APPLIED, Answer, Call, Decision, Judgement, Settled
-from importer.pacing import Pacer
+from importer.models import Answer, Call, Decision, Judgement, Settled
+from importer.pacing import NAP, Pacer, Slot
 
 MAX_BODY = 1 << 20
 """Longest answer that is read, in bytes; what is longer is cut, and then judged as it stands."""
 
+_LONG_BODY = 1 << 19
+
 RETRY_AFTER_MAX = 600.0
 """Longest `Retry-After` that is waited for, in seconds; a longer one is a stop, not a pause."""
+
+START_SECONDS = 10.0
+"""How long a destination that has never answered is tried, in seconds; most likely its URL is wrong."""
 
 FIRST_REFUSALS = 20
 """So many first answers, each refusing the request itself, mean that every one will."""
@@ -39,7 +47,13 @@ USER_AGENT = "customer-importer/1.0"
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """How calls go out; times in seconds."""
+    """How calls go out; times in seconds.
+
+    A call is sent `retry_attempts` times at most, the first included, as long as its requests and the waits
+    between them have not taken `retry_seconds`. The wait before the n-th repetition is anything between 0 and
+    `retry_wait` times 2 to the power of n - 1, 30 s at most. `give_up_after` is how long a destination may be
+    down.
+    """
 
     base_url: str
     headers: Mapping[str, str]
@@ -48,6 +62,13 @@ class Limits:
     read_timeout: float = 30.0
     retry_attempts: int = 8
     retry_seconds: float = 300.0
+    retry_wait: float = 0.5
+    give_up_after: float = 900.0
+
+    @property
+    def request_timeout(self) -> float:
+        """Longest time for one request: an answer that comes byte by byte never meets `read_timeout`."""
+        return self.connect_timeout + 2 * self.read_timeout
 
 
 @dataclass(slots=True)
@@ -61,10 +82,12 @@ class Counts:
 
 @dataclass(slots=True)
 class Stop:
-    """Why no further call is begun; set once, by whoever comes first."""
+    """Why no further call is begun; set once, by whoever comes first. Only for the loop's own thread."""
 
     error: Exception | None = None
     signal: int = 0
+    _when_set: list[Callable[[], None]] = field(default_factory=list)
+    _when_abandoned: list[Callable[[], None]] = field(default_factory=list)
 
     @property
     def is_set(self) -> bool:
@@ -75,6 +98,31 @@ class Stop:
         """Stops with this error, unless another came first."""
         if not self.is_set:
             self.error = error
+            self._tell(self._when_set)
+
+    def by_signal(self, number: int) -> None:
+        """Stops with this signal, which comes before any error in what is said of the run."""
+        self.signal = number
+        self._tell(self._when_set)
+
+    def abandon(self) -> None:
+        """Does not wait for the calls in flight any longer: they end unanswered."""
+        self._tell(self._when_abandoned)
+
+    def when_set(self, then: Callable[[], None]) -> None:
+        """Calls `then` once a stop is asked for, at once where that was before."""
+        self._when_set.append(then)
+        if self.is_set:
+            then()
+
+    def when_abandoned(self, then: Callable[[], None]) -> None:
+        """Calls `then` once the calls in flight are given up."""
+        self._when_abandoned.append(then)
+
+    @staticmethod
+    def _tell(listeners: Sequence[Callable[[], None]]) -> None:
+        for then in listeners:
+            then()
 
 
 class Judge(Protocol):
@@ -83,49 +131,68 @@ class Judge(Protocol):
     def judge(self, call: Call, answer: Answer) -> Judgement:
         """What `answer` means for `call`."""
 
+    def pace(self, answer: Answer) -> PaceHint | None:
+        """What the answer's headers say of the rate limit."""
+
+
+def _nothing(_: Call) -> None:
+    """The default of a hook."""
+
 
 class Job(NamedTuple):
     """Calls that go out one after another: all calls of a person are in one job.
 
-    `settle` takes each call's end; `finish` is called once, when the last one is settled, follow-ups included.
-    A job cut short by a stop is never finished.
+    `settle` takes each call's end; `finish` is called once, when the last is settled, follow-ups included. A job cut short by a stop is never finished. `intend` is called before a call that is not repeatable goes
+    out, and must have it on disk when it returns.
     """
 
     calls: Sequence[Call]
     settle: Callable[[Settled], None]
     finish: Callable[[], None]
+    intend: Callable[[Call], None] = _nothing
 
 
 Jobs = AsyncIterator[Job]
 
 _TRANSIENT = (Decision.RETRY, Decision.CONTRADICTION)
+_TOO_MANY = 429
+_UNAVAILABLE = 503
+_NOBODY_BEHIND = frozenset({502, 503, 504})  # what a gateway says while the destination is down
+_LONGEST_WAIT = 30.0
 
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """One request: its judgement, its status (0 = no answer) and the seconds the answer asks to wait."""
+    """One request: its judgement, its status (0 = no answer), how many seconds it took.
+
+    `acted_on` is false where the destination certainly did nothing with it: there was no connection, or it
+    said that there were too many. `counts` is false for a failure that only shows that the destination is
+    down, which is no fault of the call.
+    """
 
     judgement: Judgement
     status: int = 0
-    wait: float = 0.0
+    seconds: float = 0.0
+    acted_on: bool = True
+    counts: bool = True
+
+    @property
+    def is_transient(self) -> bool:
+        return self.judgement.decision in _TRANSIENT
 
 
 class _StopWhen(tenacity.stop.stop_base):
-    """No further attempt once `asked` says so."""
+    """No further attempt once `asked`, given the seconds spent waiting so far, says so."""
 
-    def __init__(self, asked: Callable[[], bool]) -> None:
+    def __init__(self, asked: Callable[[float], bool]) -> None:
         self._asked = asked
 
     def __call__(self, retry_state: tenacity.RetryCallState) -> bool:
-        return self._asked()
-
-
-def _wait_asked_for(state: tenacity.RetryCallState) -> float:
-    last: _Try = state.outcome.result() if state.outcome else _Try(ALL_APPLIED)
-    return last.wait
+        return self._asked(retry_state.idle_for)
 
 
 _NETWORK_ERRORS = (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError)
+_NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
 
 
 @dataclass
@@ -137,39 +204,62 @@ class Sender:
     pacer: Pacer
     stop: Stop = field(default_factory=Stop)
     counts: Counts = field(default_factory=Counts)
+    clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    first_sent: float = 0.0
     _urls: dict[str, URL] = field(default_factory=dict)
     _refused_first: int = 0
-    _unanswered: int = 0
-    _any_answer: bool = False
+    _ever_answered: bool = False
 
     async def run(self, jobs: Jobs) -> None:
         """Sends all jobs, or what was begun until `stop` is set; the first job goes alone.
 
         Never raises for the network or an answer: those end in `settle` or in `stop`.
         """
+        self.stop.when_set(self.pacer.close)
         async with self._session() as session:
             self._session_ = session
-            await self._work(jobs, once=True)
-            await asyncio.gather(*(self._work(jobs) for _ in range(self.limits.max_in_flight)))
+            await self._together([self._work(jobs, once=True)])
+            await self._together([self._work(jobs) for _ in range(self.limits.max_in_flight)])
+
+    async def _together(self, workers: Sequence[Coroutine[Any, Any, None]]) -> None:
+        """Runs workers to their end; an error of one ends the others, and so does `stop.abandon`."""
+        tasks = [asyncio.create_task(worker) for worker in workers]
+
+        def cancel() -> None:
+            for task in tasks:
+                task.cancel()
+
+        self.stop.when_abandoned(cancel)
+        try:
+            await asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+        finally:
+            cancel()
+            ended = await asyncio.gather(*tasks, return_exceptions=True)
+        for error in ended:
+            if isinstance(error, Exception):
+                raise error
 
     @asynccontextmanager
     async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
         limits = self.limits
         timeout = aiohttp.ClientTimeout(
-            total=None, sock_connect=limits.connect_timeout, sock_read=limits.read_timeout
+            total=limits.request_timeout, sock_connect=limits.connect_timeout, sock_read=limits.read_timeout
         )
         connector = aiohttp.TCPConnector(limit=0, family=socket.AF_UNSPEC)
         headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **limits.headers}
         # trust_env stays off: it would read .netrc too. The proxy of the environment is found by hand.
+        # Nothing is decompressed: we ask for none, and a small body may unpack to gigabytes.
         async with aiohttp.ClientSession(
             connector=connector,
             timeout=timeout,
             headers=headers,
             cookie_jar=aiohttp.DummyCookieJar(),
             proxy=_proxy(limits.base_url),
+            auto_decompress=False,
         ) as session:
+            # aiohttp would send a DELETE or PUT once more by itself when a kept connection turns out closed:
+            # a request nobody has counted, and for a call that is not repeatable one too many.
+            session._retry_connection = False  # noqa: SLF001
             yield session
 
     async def _work(self, jobs: Jobs, *, once: bool = False) -> None:
@@ -186,88 +276,155 @@ class Sender:
         while waiting:
             if self.stop.is_set:
                 return
-            settled = await self._deliver(waiting.popleft())
+            settled = await self._deliver(job, waiting.popleft())
+            if settled is None:
+                return
             waiting.extendleft(reversed(settled.judgement.follow_up))
             self._note(settled)
             job.settle(settled)
         job.finish()
 
-    async def _deliver(self, call: Call) -> Settled:
-        await self.pacer.slot()
-        first = await self._attempt(call)
-        if first.judgement.decision in _TRANSIENT:
-            return await self._retry(call, first)
+    async def _deliver(self, job: Job, call: Call) -> Settled | None:
+        """The call's end; None where a stop came first and the destination has certainly done nothing."""
+        first = await self._attempt(job, call)
+        if first is None:
+            return None
+        if first.is_transient:
+            return await self._retry(job, call, first)
         return Settled(call, first.judgement, first.status, 1, time.time())
 
-    async def _attempt(self, call: Call) -> _Try:
-        self.counts.sent += 1
+    async def _attempt(self, job: Job, call: Call) -> _Try | None:
+        """One request, when the pacer lets it go; None where a stop came first."""
+        slot = await self.pacer.slot()
+        if slot is None:
+            return None
         try:
+            if not call.repeatable:
+                job.intend(call)
+            self.counts.sent += 1
             answer = await self._request(call)
         except _NETWORK_ERRORS as error:
-            return _Try(Judgement(Decision.RETRY, reason="no_answer", message=_network_sentence(error)))
-        if answer.status == 429:
-            self.counts.throttled += 1
-        judgement = self.judge.judge(call, answer)
-        wait = 0.0 if judgement is ALL_APPLIED else retry_after(answer.headers, time.time())
-        if wait and judgement.decision is Decision.RETRY:
-            self.pacer.hold(min(wait, RETRY_AFTER_MAX))
-        return _Try(judgement, answer.status, wait)
+            return self._unanswered(call, slot, error)
+        except asyncio.CancelledError:
+            self._abandoned(job, call)
+            raise
+        finally:
+            self.pacer.back()
+        return self._weigh(call, slot, answer)
 
     async def _request(self, call: Call) -> Answer:
         url = self._urls.get(call.path)
         if url is None:
             url = self._urls[call.path] = URL(self.limits.base_url + call.path, encoded=True)
         async with self._session_.request(
-            call.method, url, data=call.body, allow_redirects=False
+            call.method, url, data=_payload(call.body), allow_redirects=False
         ) as response:
             body = await _bounded(response)
             return Answer(response.status, response.headers, body)
 
-    async def _retry(self, call: Call, first: _Try) -> Settled:
+    def _weigh(self, call: Call, slot: Slot, answer: Answer) -> _Try:
+        """What an answer means for its call, and what its coming says to the pacer."""
+        self._ever_answered = True
+        judgement, hint = self.judge.judge(call, answer), self.judge.pace(answer)
+        if hint is not None:
+            self.pacer.told(hint)
+        if judgement.decision not in _TRANSIENT:
+            self.pacer.answered(slot)
+            return _Try(judgement, answer.status)
+        was_down = self.pacer.is_down
+        self._slow_down(call, slot, answer)
+        nobody = answer.status in _NOBODY_BEHIND
+        seconds = self.clock() - slot.at
+        return _Try(judgement, answer.status, seconds, answer.status != _TOO_MANY, not (was_down and nobody))
+
+    def _slow_down(self, call: Call, slot: Slot, answer: Answer) -> None:
+        """One answer that asks for it slows all calls; a long `Retry-After` ends the run."""
+        wait, status = retry_after(answer.headers, time.time()), answer.status
+        if wait > RETRY_AFTER_MAX:
+            self.stop.because(UnreachableError(_long_wait(wait)))
+            wait = 0.0
+        self.counts.throttled += status == _TOO_MANY
+        if status in (_TOO_MANY, _UNAVAILABLE):
+            self.pacer.refused(slot, wait)
+        self.pacer.hold(wait)
+        if status in _NOBODY_BEHIND:
+            self.pacer.failed(slot, call)
+            self._give_up_in_time(f"the destination answers {status} to everything")
+        elif status not in (_TOO_MANY, _UNAVAILABLE):
+            self.pacer.answered(slot)
+
+    def _unanswered(self, call: Call, slot: Slot, error: Exception) -> _Try:
+        """Nothing came back; where there was not even a connection, it says nothing about the call."""
+        connected = not isinstance(error, _NOT_CONNECTED)
+        was_down, sentence = self.pacer.is_down, _network_sentence(error)
+        self.pacer.failed(slot, call, alone=not (connected and self._ever_answered))
+        self._give_up_in_time(sentence)
+        judgement = Judgement(Decision.RETRY, reason="no_answer", message=sentence)
+        return _Try(judgement, 0, self.clock() - slot.at, connected, connected and not was_down)
+
+    def _give_up_in_time(self, sentence: str) -> None:
+        bound = self.limits.give_up_after
+        if not self._ever_answered:
+            bound = min(bound, START_SECONDS)
+        failing = self.pacer.failing_for()
+        if failing >= bound and (self.pacer.is_down or not self._ever_answered):
+            self.stop.because(UnreachableError(f"{sentence}; tried for {failing:.0f} s."))
+
+    def _abandoned(self, job: Job, call: Call) -> None:
+        """A call in flight that is no longer waited for: sent, and no answer came."""
+        if self.stop.signal:
+            judgement = Judgement(Decision.RETRY, reason="no_answer", message="interrupted before the answer")
+            job.settle(Settled(call, judgement, 0, 1, time.time()))
+
+    async def _retry(self, job: Job, call: Call, first: _Try) -> Settled | None:
         """The same call again while its answers are transient; what stays so is left unconfirmed."""
         tries = [first]
 
         async def again() -> _Try:
             if len(tries) == 1 and retrying.statistics["attempt_number"] == 1:
                 return first  # tenacity counts the calm first try as its own first attempt
-            await self.pacer.slot()
-            self.counts.retried += 1
-            tries.append(await self._attempt(call))
+            next_try = await self._attempt(job, call)
+            if next_try is not None:
+                self.counts.retried += 1
+                tries.append(next_try)
             return tries[-1]
 
         retrying = tenacity.AsyncRetrying(
-            retry=tenacity.retry_if_result(lambda t: t.judgement.decision in _TRANSIENT),
-            stop=tenacity.stop_any(
-                tenacity.stop_after_attempt(self.limits.retry_attempts),
-                tenacity.stop_before_delay(self.limits.retry_seconds),
-                _StopWhen(lambda: self.stop.is_set),
+            retry=tenacity.retry_if_result(
+                lambda last: last.is_transient and (call.repeatable or not last.acted_on)
             ),
-            wait=tenacity.wait_combine(
-                _wait_asked_for, tenacity.wait_random_exponential(multiplier=0.5, max=30)
-            ),
-            sleep=self.sleep,
+            stop=_StopWhen(lambda waited: self._is_enough(tries, waited)),
+            wait=tenacity.wait_random_exponential(multiplier=self.limits.retry_wait, max=_LONGEST_WAIT),
+            sleep=self._rest,
             retry_error_callback=lambda _: tries[-1],
         )
         last: _Try = await retrying(again)
+        if last.is_transient and self.stop.is_set and not any(t.acted_on for t in tries):
+            return None
         return Settled(call, last.judgement, last.status, len(tries), time.time())
 
+    def _is_enough(self, tries: Sequence[_Try], waited: float) -> bool:
+        spent = waited + sum(t.seconds for t in tries if t.counts)
+        attempts = sum(t.counts for t in tries)
+        limits = self.limits
+        too_much = attempts >= limits.retry_attempts or (attempts > 0 and spent >= limits.retry_seconds)
+        return self.stop.is_set or too_much
+
+    async def _rest(self, seconds: float) -> None:
+        """Waits, but not longer than until a stop."""
+        until = self.clock() + seconds
+        while (left := until - self.clock()) > 0 and not self.stop.is_set:
+            await self.sleep(min(left, NAP))
+
     def _note(self, settled: Settled) -> None:
-        """Watches for what no single answer shows: every call refused, or none answered at all."""
+        """Watches for what concerns the whole run: a refusal of it, or of each of the first calls."""
         judgement = settled.judgement
         if judgement.decision is Decision.STOP:
             self.stop.because(RefusedError(f"{judgement.reason}: {judgement.message}."))
-        elif judgement.decision is Decision.RETRY and not settled.status:
-            self._unanswered += 1
-            if not self._any_answer or self._unanswered >= self.limits.max_in_flight:
-                self.stop.because(UnreachableError(f"{judgement.message}; it was tried again for a while."))
-        else:
-            self._unanswered = 0
+        elif self._refused_first >= 0 and not settled.unconfirmed:
             self._watch_first(judgement)
-        self._any_answer |= settled.status > 0
 
     def _watch_first(self, judgement: Judgement) -> None:
-        if self._refused_first < 0:
-            return
         if judgement.decision is not Decision.REFUSED:
             self._refused_first = -1
             return
@@ -279,6 +436,11 @@ class Sender:
                     "would be too; check base_url and the destination's settings."
                 )
             )
+
+
+def _payload(body: bytes) -> bytes | io.BytesIO:
+    """A long body goes out piece by piece: aiohttp would write it at once and hold up every other call."""
+    return body if len(body) < _LONG_BODY else io.BytesIO(body)
 
 
 async def _bounded(response: aiohttp.ClientResponse) -> bytes:
@@ -314,6 +476,13 @@ def retry_after(headers: Mapping[str, str], now: float) -> float:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
     except (ValueError, TypeError):
         return 0.0
+
+
+def _long_wait(seconds: float) -> str:
+    return (
+        f"the destination asks to wait {seconds / 60:.0f} minutes, and the importer waits "
+        f"{RETRY_AFTER_MAX / 60:.0f} at most."
+    )
 
 
 def _network_sentence(error: Exception) -> str:

@@ -27,7 +27,7 @@ from tests.oracle.program import (
     importer,
 )
 from tests.oracle.reading import Attribute, Declared, Expected, comparable, expect, read
-from tests.oracle.replies import Received, Reply, ReplyServer, at_calls, error
+from tests.oracle.replies import Received, Reply, ReplyServer, Script, at_calls, error
 
 SMALL = Declared(
     "id",
@@ -473,6 +473,56 @@ def test_a_fatal_answer_stops_the_run(status: int, code: str, at: int, tmp_path:
     assert summary["values"]["not_attempted"] >= 4 * (300 - sent)
     assert summary["values"]["applied"] == 4 * len(server.stored)
     assert re.search(r"importer resume r\b", result.out + result.err), "no next command"
+
+
+def quota(server_is_full: list[bool], at: int) -> Script:
+    def script(call: Received) -> Reply | None:
+        full = server_is_full[0] and call.number >= at
+        return error(429, "workspace_limit_reached") if full else None
+
+    return script
+
+
+def test_a_stopped_run_is_resumed_where_it_stood(tmp_path: Path) -> None:
+    full = [True]
+    with ReplyServer(script=quota(full, 50), delay=0.002) as server:
+        source = healthy_list(tmp_path / "list.csv", 200)
+        assert run(tmp_path, server, source).code == 4
+        applied = set(server.stored)
+        assert applied
+        assert_private(tmp_path / ".importer")
+        full[0] = False
+        server.calls.clear()
+        source.unlink()
+        (tmp_path / "import.toml").unlink()
+        result = importer("resume", cwd=tmp_path)
+        assert result.code == 0, result.err
+        assert len(server.stored) == 200
+        assert not applied & {c.distinct_id for c in server.calls}, "an acknowledged call was sent again"
+        summary = result.summary("r")
+        assert (summary["state"], summary["exit_code"]) == ("finished", 0)
+        assert summary["values"]["applied"] == 800
+        assert summary["people"]["called"] == 200
+        assert importer("resume", "r", cwd=tmp_path).code == 2, "it is finished"
+        assert_private(result.state)
+
+
+def test_a_stopped_run_is_superseded_by_the_next(tmp_path: Path) -> None:
+    full = [True]
+    with ReplyServer(script=quota(full, 20)) as server:
+        assert run(tmp_path, server, healthy_list(tmp_path / "list.csv", 60)).code == 4
+        full[0] = False
+        config = tmp_path / "import.toml"
+        second = importer("run", config, "--run-id", "s", cwd=tmp_path)
+        assert second.code == 0, second.err
+        assert len(server.stored) == 60
+        first = second.summary("r")
+        assert first["state"] == "superseded"
+        late = importer("resume", "r", cwd=tmp_path)
+        assert late.code == 2
+        assert "superseded" in late.err
+        listed = importer("runs", cwd=tmp_path)
+        assert "superseded" in listed.out
 
 
 def test_a_wrong_key_costs_one_call(tmp_path: Path) -> None:

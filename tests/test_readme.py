@@ -159,6 +159,7 @@ class Session:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
+            timeout=60,
         )
         self.code = done.returncode
         return done.stdout.replace(self.url, "http://127.0.0.1:8080")

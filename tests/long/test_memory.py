@@ -5,6 +5,7 @@ the program together, as /proc shows them every 20 ms, stays under 500 MiB. A ta
 IMPORTER_LONG_CALLS bounds the people of a run (default 200,000): a run of five million calls takes an hour.
 """
 
+import faulthandler
 import gzip
 import itertools
 import os
@@ -198,20 +199,28 @@ def formatted(name: str, command: str, *figures: str) -> str:
 
 
 @pytest.fixture(scope="module")
-def table(request: pytest.FixtureRequest) -> Iterator[list[str]]:
-    lines: list[str] = []
-    yield lines
+def show(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Prints a line of the table at once: a run that is broken off has still shown what it measured."""
     reporter = request.config.pluginmanager.getplugin("terminalreporter")
     assert reporter is not None
-    reporter.write_line("")
-    title = ("list", "command", "rows", "calls", "seconds", "peak MiB", "anon", "procs")
-    for line in (formatted(*title), *lines):
+
+    def write(line: str) -> None:
+        reporter.ensure_newline()
         reporter.write_line(line)
+
+    write(formatted("list", "command", "rows", "calls", "seconds", "peak MiB", "anon", "procs"))
+    return write
+
+
+@pytest.fixture(autouse=True)
+def no_time_limit() -> None:
+    """The limit of the other tests (`faulthandler_timeout`) is far too short for these."""
+    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s.name}{s.packing}")
 def test_all_processes_together_stay_under_500_mib(
-    shape: Shape, url: str, table: list[str], tmp_path: Path
+    shape: Shape, url: str, show: Callable[[str], None], tmp_path: Path
 ) -> None:
     source = tmp_path / f"list.csv{shape.packing}"
     write(source, shape)
@@ -235,4 +244,4 @@ def test_all_processes_together_stay_under_500_mib(
         peaks.append(peak)
         shutil.rmtree(tmp_path / ".importer")
     source.unlink()
-    assert max(p.rss for p in peaks) < LIMIT, table[-len(peaks) :]
+    assert max(p.rss for p in peaks) < LIMIT
