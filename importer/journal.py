@@ -3,7 +3,13 @@
 One SQLite file per run, write-ahead logged. Answers are appended in groups, a commit at most
 `COMMIT_SECONDS` apart, so a kill loses at most the answers of that interval: those calls go out again. A
 commit survives the end of the process at once and a power cut from the next checkpoint on
-(`synchronous = NORMAL`).
+(`synchronous = NORMAL`); what a power cut takes is the newest commits, never one from the middle.
+
+A call that is not repeatable is written down before it goes out, and that commit waits for the disk. It
+stays so until a usable answer is recorded: a later life of the run finds it unconfirmed and leaves it alone.
+
+A half-written end of the log is SQLite's to cut: each frame has a checksum. The file itself has none, so
+every record carries its own, and one that does not fit it, or is missing from the sequence, is damage.
 
 People are named by their distinct id and values by their attribute, never by a position in a chunk: a later
 life of the run derives the same updates from the spool and takes out what stands here.
@@ -12,35 +18,44 @@ life of the run derives the same updates from the spool and takes out what stand
 import json
 import sqlite3
 import threading
+import zlib
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from importer.errors import StateError
 
 COMMIT_SECONDS = 0.05
 
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS attribute_sets (id INTEGER PRIMARY KEY, keys TEXT NOT NULL UNIQUE);
-CREATE TABLE IF NOT EXISTS answers (
+NOT_REPEATABLE = "not_repeatable"
+"""The reason of an unconfirmed entry whose call must not be sent again."""
+
+_RECORD = """(
     call INTEGER PRIMARY KEY,
     chunk INTEGER NOT NULL,
     person TEXT NOT NULL,
     operation TEXT NOT NULL,
-    attributes INTEGER NOT NULL REFERENCES attribute_sets,
+    attributes INTEGER NOT NULL,
     origin TEXT NOT NULL,
     state TEXT NOT NULL,
     reason TEXT NOT NULL,
     status INTEGER NOT NULL,
     attempts INTEGER NOT NULL,
-    at REAL NOT NULL
-);
+    at REAL NOT NULL,
+    seal INTEGER NOT NULL
+)"""
+
+_SCHEMA = f"""
+CREATE TABLE IF NOT EXISTS facts (name TEXT PRIMARY KEY, value TEXT NOT NULL, seal INTEGER) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS attribute_sets (id INTEGER PRIMARY KEY, keys TEXT NOT NULL UNIQUE);
+CREATE TABLE IF NOT EXISTS answers {_RECORD};
+CREATE TABLE IF NOT EXISTS intents {_RECORD};
 CREATE TABLE IF NOT EXISTS refusals (
     call INTEGER NOT NULL, attribute TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL
 );
-CREATE TABLE IF NOT EXISTS chunks (chunk INTEGER PRIMARY KEY, tally TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS chunks (chunk INTEGER PRIMARY KEY, tally TEXT NOT NULL, seal INTEGER);
 """
 
 
@@ -85,6 +100,7 @@ class Journal:
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(_SCHEMA)
+            self._check()
             self._next = self._scalar("SELECT coalesce(max(call), 0) + 1 FROM answers")
             self._sets = {
                 tuple(json.loads(keys)): number
@@ -93,32 +109,57 @@ class Journal:
         self._answers: list[tuple[object, ...]] = []
         self._refusals: list[tuple[object, ...]] = []
         self._new_sets: list[tuple[int, str]] = []
+        self._intended: dict[tuple[str, str, tuple[str, ...]], int] = {}
+        self._fulfilled: list[tuple[int]] = []
+
+    def _check(self) -> None:
+        """Reads every page and counts the answers: one that is missing was written, and is lost."""
+        sound = self._db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
+        if not sound or self._scalar("SELECT coalesce(max(call), 0) - count(*) FROM answers"):
+            raise sqlite3.DatabaseError
 
     def _scalar(self, query: str) -> int:
         return int(self._db.execute(query).fetchone()[0])
 
     def append(self, entry: Entry) -> None:
         """Takes one answer; durable after the next `flush`."""
-        origin = str(entry.origin[0]) if len(entry.origin) == 1 else json.dumps(entry.origin)
         with self._lock:
             call = self._next
             self._next += 1
-            self._answers.append(
-                (
-                    call,
-                    entry.chunk,
-                    entry.person,
-                    entry.operation,
-                    self._attribute_set(entry.attributes),
-                    origin,
-                    entry.state,
-                    entry.reason,
-                    entry.status,
-                    entry.attempts,
-                    entry.at,
-                )
-            )
+            self._answers.append(self._row(call, entry))
             self._refusals += [(call, *refusal) for refusal in entry.refusals]
+            if self._intended and entry.state != "unconfirmed":
+                intent = self._intended.pop((entry.person, entry.operation, entry.attributes), None)
+                self._fulfilled += [(intent,)] if intent else []
+
+    def intend(self, entries: Sequence[Entry]) -> None:
+        """Records that a call which is not repeatable is about to go out; on disk when this returns."""
+        with _state_errors(self._path):
+            self._db.execute("PRAGMA synchronous = FULL")
+            with self._transaction():
+                for entry in entries:
+                    number = self._scalar("SELECT coalesce(max(call), 0) + 1 FROM intents")
+                    row = self._row(number, entry)
+                    self._write_sets()
+                    self._db.execute(f"INSERT INTO intents VALUES ({_MARKS})", row)  # noqa: S608
+                    self._intended[entry.person, entry.operation, entry.attributes] = number
+            self._db.execute("PRAGMA synchronous = NORMAL")
+
+    def _row(self, call: int, entry: Entry) -> tuple[object, ...]:
+        return (
+            call,
+            entry.chunk,
+            entry.person,
+            entry.operation,
+            self._attribute_set(entry.attributes),
+            str(entry.origin[0]) if len(entry.origin) == 1 else json.dumps(entry.origin),
+            entry.state,
+            entry.reason,
+            entry.status,
+            entry.attempts,
+            entry.at,
+            _seal_of(call, entry),
+        )
 
     def _attribute_set(self, keys: tuple[str, ...]) -> int:
         number = self._sets.get(keys)
@@ -137,13 +178,19 @@ class Journal:
         """Records, in one commit with all its answers, that a chunk is finished and how it ended."""
         with _state_errors(self._path), self._transaction():
             self._write_waiting()
-            self._db.execute("INSERT OR REPLACE INTO chunks VALUES (?, ?)", (chunk, json.dumps(tally)))
+            text = json.dumps(tally)
+            self._db.execute("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?)", (chunk, text, _seal(text)))
 
     def _write_waiting(self) -> None:
-        self._db.executemany("INSERT INTO attribute_sets VALUES (?, ?)", self._new_sets)
-        self._db.executemany("INSERT INTO answers VALUES (?,?,?,?,?,?,?,?,?,?,?)", self._answers)
+        self._write_sets()
+        self._db.executemany(f"INSERT INTO answers VALUES ({_MARKS})", self._answers)  # noqa: S608
         self._db.executemany("INSERT INTO refusals VALUES (?,?,?,?)", self._refusals)
-        self._new_sets, self._answers, self._refusals = [], [], []
+        self._db.executemany("DELETE FROM intents WHERE call = ?", self._fulfilled)
+        self._answers, self._refusals, self._fulfilled = [], [], []
+
+    def _write_sets(self) -> None:
+        self._db.executemany("INSERT INTO attribute_sets VALUES (?, ?)", self._new_sets)
+        self._new_sets = []
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -159,17 +206,20 @@ class Journal:
     def remember(self, name: str, value: object) -> None:
         """Keeps one fact of the run (JSON), durable at once."""
         with _state_errors(self._path), self._transaction():
-            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?)", (name, json.dumps(value)))
+            text = json.dumps(value)
+            self._db.execute("INSERT OR REPLACE INTO facts VALUES (?, ?, ?)", (name, text, _seal(text)))
 
     def fact(self, name: str) -> object:
         """A fact kept by `remember`, None where there is none."""
-        row = self._db.execute("SELECT value FROM facts WHERE name = ?", (name,)).fetchone()
-        return json.loads(row[0]) if row else None
+        with _state_errors(self._path):
+            row = self._db.execute("SELECT value, seal FROM facts WHERE name = ?", (name,)).fetchone()
+            return json.loads(_opened(*row)) if row else None
 
     def closed_chunks(self) -> dict[int, dict[str, object]]:
         """The finished chunks and their tallies."""
-        rows = self._db.execute("SELECT chunk, tally FROM chunks")
-        return {int(chunk): json.loads(tally) for chunk, tally in rows}
+        with _state_errors(self._path):
+            rows = self._db.execute("SELECT chunk, tally, seal FROM chunks")
+            return {int(chunk): json.loads(_opened(tally, seal)) for chunk, tally, seal in rows}
 
     def attempts(self) -> tuple[int, int]:
         """Requests that were answered in the end, and how many of them repeated another."""
@@ -179,9 +229,13 @@ class Journal:
         )
 
     def open_answers(self) -> Iterator[Entry]:
-        """What was answered of chunks that are not finished, in the order of the answers."""
+        """What was answered of chunks that are not finished, in the order of the answers.
+
+        Then the calls that must not be sent again and have no usable answer, unconfirmed as NOT_REPEATABLE.
+        """
         where = "WHERE a.chunk NOT IN (SELECT chunk FROM chunks) ORDER BY a.call"
-        yield from self._entries(where, ())
+        yield from self._entries(where)
+        yield from self._entries(where, "intents")
 
     def held(self, people: Iterable[str]) -> dict[str, dict[str, Held]]:
         """What this run has written of each of these people, by attribute; the last answer counts.
@@ -192,7 +246,7 @@ class Journal:
         self._db.execute("DELETE FROM wanted")
         self._db.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((p,) for p in people))
         found: dict[str, dict[str, Held]] = {}
-        for entry in self._entries("WHERE a.person IN (SELECT person FROM wanted) ORDER BY a.call", ()):
+        for entry in self._entries("WHERE a.person IN (SELECT person FROM wanted) ORDER BY a.call"):
             held = found.setdefault(entry.person, {})
             refused = {attribute for attribute, _, _ in entry.refusals}
             origins = entry.origin if len(entry.origin) > 1 else entry.origin * len(entry.attributes)
@@ -200,27 +254,57 @@ class Journal:
                 held[attribute] = Held(origin, "rejected" if attribute in refused else entry.state)
         return found
 
-    def _entries(self, where: str, parameters: Sequence[object]) -> Iterator[Entry]:
+    def _entries(self, where: str, table: str = "answers") -> Iterator[Entry]:
         query = f"""
             SELECT a.call, a.chunk, a.person, a.operation, s.keys, a.origin, a.state, a.reason, a.status,
-                   a.attempts, a.at
-            FROM answers a JOIN attribute_sets s ON s.id = a.attributes {where}
-        """  # noqa: S608 - `where` is one of the constants above
+                   a.attempts, a.at, a.seal
+            FROM {table} a LEFT JOIN attribute_sets s ON s.id = a.attributes {where}
+        """  # noqa: S608 - both are constants of this module
         with _state_errors(self._path):
             refusals: dict[int, list[tuple[str, str, str]]] = {}
-            for call, *refusal in self._db.execute("SELECT call, attribute, reason, message FROM refusals"):
+            said = self._db.execute("SELECT call, attribute, reason, message FROM refusals ORDER BY rowid")
+            for call, *refusal in said if table == "answers" else ():
                 refusals.setdefault(call, []).append((refusal[0], refusal[1], refusal[2]))
-            for call, chunk, person, operation, keys, origin, *ending in self._db.execute(query, parameters):
-                places = json.loads(origin)
-                origins = (places,) if isinstance(places, int) else tuple(places)
-                what = (chunk, person, operation, tuple(json.loads(keys)), origins)
-                yield Entry(*what, *ending, refusals.get(call, ()))  # type: ignore[call-arg]
+            for call, *fields, seal in self._db.execute(query):
+                yield _entry(call, fields, refusals.get(call, ()), seal)
 
     def close(self) -> None:
         """Commits what waits and folds the log into the file."""
         self.flush()
         with _state_errors(self._path):
             self._db.close()
+
+
+_MARKS = ",".join("?" * 12)
+
+
+def _seal(text: str) -> int:
+    return zlib.crc32(text.encode("utf-8", "surrogatepass"))
+
+
+def _seal_of(call: int, entry: Entry) -> int:
+    """A checksum of everything that an entry says."""
+    what = (call, entry.chunk, entry.person, entry.operation, entry.attributes, entry.origin, entry.state)
+    how = (entry.reason, entry.status, entry.attempts, float(entry.at), *map(tuple, entry.refusals))
+    return _seal(repr((tuple(map(str, what)), how)))
+
+
+def _opened(text: str, seal: int) -> str:
+    if _seal(text) != seal:
+        raise sqlite3.DatabaseError
+    return text
+
+
+def _entry(call: int, fields: Sequence[Any], refusals: Sequence[tuple[str, str, str]], seal: int) -> Entry:
+    """An entry as it was written; DatabaseError where it is not."""
+    chunk, person, operation, keys, origin, *ending = fields
+    places = json.loads(origin)
+    origins = (places,) if isinstance(places, int) else tuple(places)
+    what = (chunk, person, operation, tuple(json.loads(keys or "[]")), origins)
+    entry = Entry(*what, *ending, refusals)  # type: ignore[call-arg]
+    if _seal_of(call, entry) != seal:
+        raise sqlite3.DatabaseError
+    return entry
 
 
 @contextmanager
@@ -233,7 +317,7 @@ def _state_errors(path: Path) -> Iterator[None]:
         step = "free some disk space" if full else "make the folder writable"
         what = "the disk is full" if full else "the journal cannot be written or read"
         raise StateError(f"{path}: {what}; {step}, then: importer resume {path.parent.name}") from None
-    except sqlite3.DatabaseError:
+    except (sqlite3.DatabaseError, ValueError):
         raise StateError(
             f"{path}: the journal is damaged, so what was sent is not known for certain; start a new run, "
             "which writes every value again."

@@ -267,8 +267,8 @@ class _Life:
         source_reader = SourceReader(gate, reports, writer, self.observer, self.options.limit, look)
         reading = source_reader.read(open_sources(self.config, self.arguments))
         places = self._places(seen)
+        spool = writer.finish()  # first: who finds the reading remembered relies on the whole spool
         journal.remember("reading", {**reading.dump(), "places": places})
-        spool = writer.finish()
         self.seconds["reading"] += time.monotonic() - began
         return reading, spool, places
 

@@ -4,6 +4,7 @@ While a chunk is open only the exceptions are held one by one; that a person's c
 one bit. When its last call is settled, `close` looks at every row once more and says how it ended.
 """
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,8 +16,8 @@ from importer import attributes
 from importer.chunker import CLEAR, Chunk, Field, Parse, Tally
 from importer.config import Config
 from importer.intake import REJECTS, rejects_frame
-from importer.journal import Entry, Journal
-from importer.models import Decision, Outcome, Part, Refusal, Settled, Target, Update
+from importer.journal import NOT_REPEATABLE, Entry, Journal
+from importer.models import Call, Decision, Outcome, Part, Refusal, Settled, Target, Update
 
 _CODES = (
     None,
@@ -220,32 +221,35 @@ class OpenChunk:
         at: float,
         refusals: Sequence[tuple[str, str, str]],
     ) -> None:
-        origin: tuple[int, ...] = (self._orders[target.person],)
-        if target.person in self._origins:
-            origins = tuple(self.origin(target.person, key) for key in target.keys)
-            origin = origins[:1] if len(set(origins)) == 1 else origins
+        chunk, origin = self.chunk.plan.number, self._origin_of(target)
+        person, operation, keys = target.distinct_id, target.operation, target.keys
         self.journal.append(
-            Entry(
-                self.chunk.plan.number,
-                target.distinct_id,
-                target.operation,
-                target.keys,
-                origin,
-                state,
-                reason,
-                status,
-                attempts,
-                at,
-                refusals,
-            )
+            Entry(chunk, person, operation, keys, origin, state, reason, status, attempts, at, refusals)
         )
 
+    def _origin_of(self, target: Target) -> tuple[int, ...]:
+        if target.person not in self._origins:
+            return (self._orders[target.person],)
+        origins = tuple(self.origin(target.person, key) for key in target.keys)
+        return origins[:1] if len(set(origins)) == 1 else origins
+
+    def intend(self, call: Call) -> None:
+        """Has on disk, before it goes out, that a call is sent which must not be sent again."""
+        self.journal.intend([self._intent(target) for target in call.targets])
+
+    def _intent(self, target: Target) -> Entry:
+        chunk, origin, state = self.chunk.plan.number, self._origin_of(target), Outcome.UNCONFIRMED
+        person, operation, keys = target.distinct_id, target.operation, target.keys
+        return Entry(chunk, person, operation, keys, origin, state, NOT_REPEATABLE, 0, 1, time.time())
+
     def restore(self, entries: Iterable[Entry]) -> None:
-        """Takes over what an earlier life had answered; what it left unconfirmed is open again."""
+        """Takes over what an earlier life had answered; what it left unconfirmed may be sent again."""
         place = {id_: person for person, id_ in enumerate(self.chunk.people["id"].to_list())}
         for entry in entries:
             person = place.get(entry.person)
-            if person is not None and entry.state != Outcome.UNCONFIRMED:
+            if person is None:
+                continue
+            if entry.state != Outcome.UNCONFIRMED or entry.reason == NOT_REPEATABLE:
                 self._restore(person, entry)
 
     def _restore(self, person: int, entry: Entry) -> None:
@@ -255,8 +259,9 @@ class OpenChunk:
         if outcome is Outcome.APPLIED and len(entry.attributes) == self._sizes[entry.operation][person]:
             self._applied[entry.operation][person] = 1
         else:
+            reason = "unconfirmed" if outcome is Outcome.UNCONFIRMED else entry.reason
             for key in entry.attributes:
-                self._verdict(key, _restored(person, outcome, entry.reason, "", entry))
+                self._verdict(key, _restored(person, outcome, reason, "", entry))
         for key, reason, message in entry.refusals:
             self._verdict(key, _restored(person, Outcome.REJECTED, reason, message, entry))
 

@@ -142,7 +142,8 @@ def _nothing(_: Call) -> None:
 class Job(NamedTuple):
     """Calls that go out one after another: all calls of a person are in one job.
 
-    `settle` takes each call's end; `finish` is called once, when the last is settled, follow-ups included. A job cut short by a stop is never finished. `intend` is called before a call that is not repeatable goes
+    `settle` takes each call's end; `finish` is called once, when the last is settled, follow-ups included. A
+    job cut short by a stop is never finished. `intend` is called before a call that is not repeatable goes
     out, and must have it on disk when it returns.
     """
 

@@ -192,6 +192,7 @@ class ChunkStream:
             self._books.destination.calls(updates),
             partial(self._settle, progress),
             partial(self._finish, progress, done),
+            progress.opened.intend,
         )
 
     def _settle(self, progress: _Progress, settled: Settled) -> None:

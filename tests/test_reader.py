@@ -224,11 +224,20 @@ def test_skipped_lines_and_a_header_over_two_lines(file: Callable[..., Path]) ->
     assert source.header_raw == b'"export\n\nid,"two\nlines"\n'
 
 
-@pytest.mark.parametrize(("data", "message"), [
-    ("", "empty"), ("\n\r\n", "empty"), ('id,"n\n1,2\n', "out of place"), ('id,n"x\n', "out of place"),
-    (b"id,\xff\n", "not written in"), (b"PK\x03\x04", "zip archive"), (b"\x1f\x8b\x08", "gzip"), (b"PAR1", "Parquet"),
-    (b"\xff\xfei\0", "UTF-16"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        ("", "empty"),
+        ("\n\r\n", "empty"),
+        ('id,"n\n1,2\n', "out of place"),
+        ('id,n"x\n', "out of place"),
+        (b"id,\xff\n", "not written in"),
+        (b"PK\x03\x04", "zip archive"),
+        (b"\x1f\x8b\x08", "gzip"),
+        (b"PAR1", "Parquet"),
+        (b"\xff\xfei\0", "UTF-16"),
+    ],
+)
 def test_no_header_to_read(file: Callable[..., Path], data: bytes | str, message: str) -> None:
     with pytest.raises(SourceError, match=message):
         open_source(str(file(data)), SourceOptions())

@@ -16,7 +16,22 @@ sys.path.insert(0, str(Path(__file__).parents[2]))
 from importer.errors import SourceError
 from importer.reader import SourceOptions, open_source
 
-PARTS = [b",", b'"', b'""', b"\n", b"\r\n", b"\r", b"\\", b";", b"||", b"a", b"1,2,3", b"\xc3\xa9", b"\xff", b"\0"]
+PARTS = [
+    b",",
+    b'"',
+    b'""',
+    b"\n",
+    b"\r\n",
+    b"\r",
+    b"\\",
+    b";",
+    b"||",
+    b"a",
+    b"1,2,3",
+    b"\xc3\xa9",
+    b"\xff",
+    b"\0",
+]
 PARTS += [b"\xef\xbb\xbf", b" ", b"\x1f", b"\xd8", b"id,a,b\n", b'x,"y\nz",w\n', b"\xff\xfe", b"\xe2\x80\xa8"]
 OPTIONS = [
     SourceOptions(),
@@ -26,7 +41,7 @@ OPTIONS = [
     SourceOptions(header=False, columns=("a", "b"), escape="\\"),
     SourceOptions(header=False, columns=("a", "b"), bare_quotes="keep"),
     SourceOptions(header=False, columns=("a", "b"), delimiter="||", skip_lines=1),
-    SourceOptions(header=False, columns=("a", "b"), delimiter="é", quote="é"[:0] or "'", escape="'"),
+    SourceOptions(header=False, columns=("a", "b"), delimiter="é", quote="'", escape="'"),
     SourceOptions(header=False, columns=("a", "b"), encoding="utf-16"),
     SourceOptions(header=False, columns=("a", "b"), encoding="cp932"),
     SourceOptions(header=False, columns=("a", "b"), encoding="cp1252"),
@@ -46,7 +61,8 @@ def check(data: bytes, options: SourceOptions, block: int, folder: Path) -> None
         batches = list(source.batches(block))
     except SourceError:
         return
-    rows, raws = [], {}
+    rows: list[int] = []
+    raws: dict[int, bytes] = {}
     for batch in batches:
         assert batch.raw is not None
         rows += [*batch.row, *batch.set_aside["row"]]

@@ -238,9 +238,7 @@ def test_all_processes_together_stay_under_500_mib(
         assert summary["rows"]["read"] == shape.count
         calls, seconds = f"{summary['calls']['sent']:,}", f"{time.monotonic() - began:.1f}"
         sizes = f"{peak.rss / 2**20:.0f}", f"{peak.anonymous / 2**20:.0f}", str(peak.processes)
-        table.append(
-            formatted(f"{shape.name} {shape.packing}", command, f"{shape.count:,}", calls, seconds, *sizes)
-        )
+        show(formatted(f"{shape.name} {shape.packing}", command, f"{shape.count:,}", calls, seconds, *sizes))
         peaks.append(peak)
         shutil.rmtree(tmp_path / ".importer")
     source.unlink()
