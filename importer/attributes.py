@@ -2,8 +2,8 @@
 
 A column comes as one Series, String for CSV and its own type for Parquet, null where the cell is blank. It is
 typed once (`type_column`) and, where it is to be sent, encoded once into JSON text (`encode`). Both are
-polars from end to end; what differs from column to column (does any cell need escaping? is every number a small
-integer?) is asked of the whole column, so that the common case costs one pass.
+polars from end to end; what differs from column to column (does any cell need escaping? is every number
+a small integer?) is asked of the whole column, so that the common case costs one pass.
 """
 
 import json
@@ -116,7 +116,7 @@ def message(attribute: Attribute, reason: str) -> str:
 
 
 def blank_to_null(column: pl.Series, null_values: tuple[str, ...]) -> pl.Series:
-    """The column with each text of `null_values`, or each empty list, as null; other types stay as they are."""
+    """The column with each text of `null_values`, or each empty list, as null; other types stay."""
     if isinstance(column.dtype, pl.List):
         return column.set(column.list.len() == 0, None)
     if column.dtype != pl.String or not null_values:

@@ -285,7 +285,7 @@ def _wanted(field_: Field, operation: str, operations: Sequence[str]) -> pl.Expr
 
 
 def _held(typed: TypedColumn) -> pl.Series:
-    """Stands for the JSON text where none is needed: a text where there is a value, null where there is none."""
+    """Stands for the JSON text where none is needed: null where there is no value."""
     frame = typed.value.is_not_null().to_frame("held")
     return frame.select(pl.when("held").then(pl.lit("-")).alias(typed.value.name)).to_series()
 

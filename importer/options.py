@@ -42,7 +42,9 @@ class RejectLimit:
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`state_dir` None = `.importer` beside the config; `rate` in requests per second, 0 = no ceiling; `strict`
+    """How this run differs from what is configured.
+
+    `state_dir` None = `.importer` beside the config; `rate` in requests per second, 0 = no ceiling; `strict`
     refuses to send a list that shows signs of spreadsheet damage.
     """
 

@@ -55,7 +55,8 @@ _MEMORY = 1 / 32  # weight of one answer in the share of refusals
 _FUTILE = 3  # refusals at the floor that show that slowing down does not help
 _MOST_NOISE = 0.2  # share of refusals above which they are never taken for noise
 _FORGETS = 0.999  # of the noise, a review
-_ADAPTS = 0.02  # of a higher latency that is taken for normal, a review
+_ENOUGH = 5  # answers that tell the latency of a calm time
+_ADAPTS = 0.002  # of a higher latency that is taken for normal, a review
 _SLACK = 0.05  # s that any answer may take longer; what is less is our own loop's business
 
 
@@ -227,7 +228,7 @@ class _Search:
         self.normal = _SLACK  # longest latency that is not yet a sign of trouble
         self._calm = 0.0  # the latency at the calmest of times, 0 = not known yet
         self._latency = 0.0  # of all answers since the last look, added up
-        self._answers = self._slow = self._slow_reviews = 0
+        self._answers = self._slow = self._slow_reviews = self._reviews = 0
         self._reviewed = 0.0
         self._step, self._pause = 1.0, 0.0  # growth at a time, and the time between
         self._grow_at = 0.0
@@ -277,9 +278,10 @@ class _Search:
 
     def _remember(self, latency: float) -> None:
         """The calmest latency; it rises slowly where the server has become slower for good."""
-        if not 0 < self._calm < latency:
+        self._reviews += 1
+        if latency < self._calm and self._answers >= _ENOUGH:
             self._calm = latency
-        self._calm += (latency - self._calm) * _ADAPTS
+        self._calm += (latency - self._calm) * max(_ADAPTS, 1 / self._reviews)
         self.normal = 2 * self._calm + _SLACK
 
     def refused(self, slot: Slot, now: float, wait: float) -> None:

@@ -23,7 +23,8 @@ from typing import IO, Any
 import polars as pl
 
 from importer.errors import SourceError
-from importer.records import SET_ASIDE, Batch, Dialect, Layout, Splitter, grammar_of
+from importer.records import Dialect, Layout, grammar_of
+from importer.splitter import SET_ASIDE, Batch, Splitter
 
 __all__ = ["Batch", "Dialect", "Layout", "Source", "SourceOptions", "check_columns", "expand", "open_source"]
 

@@ -37,7 +37,8 @@ RETRY_AFTER_MAX = 600.0
 """Longest `Retry-After` that is waited for, in seconds; a longer one is a stop, not a pause."""
 
 START_SECONDS = 10.0
-"""How long a destination that has never answered is tried, in seconds; most likely its URL is wrong."""
+"""How long a destination that has never answered is tried, in seconds (`retry_seconds`, where that is less):
+most likely its URL is wrong."""
 
 FIRST_REFUSALS = 20
 """So many first answers, each refusing the request itself, mean that every one will."""
@@ -366,7 +367,7 @@ class Sender:
     def _give_up_in_time(self, sentence: str) -> None:
         bound = self.limits.give_up_after
         if not self._ever_answered:
-            bound = min(bound, START_SECONDS)
+            bound = min(bound, START_SECONDS, self.limits.retry_seconds)
         failing = self.pacer.failing_for()
         if failing >= bound and (self.pacer.is_down or not self._ever_answered):
             self.stop.because(UnreachableError(f"{sentence}; tried for {failing:.0f} s."))

@@ -281,15 +281,16 @@ def _shown_default(info: FieldInfo) -> str | None:
     return f"`{json.dumps(value)}`"
 
 
-MODELS: Mapping[str, type[BaseModel]] = {
+MODELS: dict[str, type[BaseModel]] = {
     "### `[source]`": config.SourceConfig,
     "### `[identity]`": config.IdentityConfig,
     "### `[destination]`": config.DestinationConfig,
     "### `[attributes.KEY]`": attributes.Attribute,
-} | {
-    f"### `[destination]` with `type = \"{name}\"`": destinations.load(name).settings_type
-    for name in destinations.names()
 }
+MODELS.update(
+    (f'### `[destination]` with `type = "{name}"`', destinations.load(name).settings_type)
+    for name in destinations.names()
+)
 
 
 @pytest.mark.parametrize("heading", MODELS)
@@ -301,7 +302,9 @@ def test_every_key_of_the_configuration_is_described(heading: str) -> None:
     assert described.keys() == fields_.keys()
     for key, (default, meaning) in described.items():
         expected = _shown_default(fields_[key])
-        assert expected in (None, default.replace("\\|", "|")), f"{key}: the default is {expected}, not {default}"
+        assert expected in (None, default.replace("\\|", "|")), (
+            f"{key}: the default is {expected}, not {default}"
+        )
         assert meaning, key
 
 
@@ -331,8 +334,8 @@ def test_every_key_of_the_summary_is_described() -> None:
 
 def test_every_state_is_described() -> None:
     said = {row[0].strip("`"): row[1:] for row in table("### States")}
-    states = [name for name in dict.fromkeys((*summary.ROWS, *summary.VALUES, *summary.PEOPLE))]
-    assert said.keys() == set(states) - {"read"}
+    states = {*summary.ROWS, *summary.VALUES, *summary.PEOPLE}
+    assert said.keys() == states - {"read"}
     for state, cells in said.items():
         parts = ((summary.ROWS, cells[0]), (summary.VALUES, cells[1]), (summary.PEOPLE, cells[2]))
         for names, cell in parts:

@@ -9,7 +9,8 @@ import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
-from importer.records import Dialect, Layout, Splitter, parse
+from importer.records import Dialect, Layout, parse
+from importer.splitter import Splitter
 
 Row = tuple[int, int, str, tuple[str, ...]]
 Aside = tuple[int, int, bytes, str, str]
@@ -81,8 +82,8 @@ def test_recovery(columns: int, text: str, delivered: list[int], aside: list[str
 
 
 def test_physical_lines() -> None:
-    rows, aside = split(b'1,2\n\n3,"4\n4"\r\n5\r6,7\n', layout(2))
-    assert [(row, line) for row, line, *_ in rows] == [(1, 1), (2, 3), (4, 6)]
+    rows, aside = split(b'1,2\n\n3,"4\n4"\r\n5\n6,7\r8,9\n', layout(2))
+    assert [(row, line) for row, line, *_ in rows] == [(1, 1), (2, 3), (4, 6), (5, 7)]
     assert [(row, line) for row, line, *_ in aside] == [(3, 5)]
 
 
@@ -341,3 +342,25 @@ def test_nothing_wrong_is_delivered(case: tuple[list[list[str]], int, str, list[
     right.add(strict(text, len(values[0])) or tuple(values[damaged_row]))
     assert [cells for *_, cells in rows if cells not in right] == []
     assert len(rows) + len(aside) >= len(values) // 3
+
+
+@pytest.mark.parametrize("block", [6, 11, 1 << 20])
+def test_a_stray_carriage_return_costs_its_whole_line(block: int) -> None:
+    text = b'i,v,n\n1,a,1\n2,b,2\nca\rreturn,c,3\n4,d,ca\rrest\n5,e,5\n6,f,x\r7,g,y\n8,h,"q\r9"\n'
+    splitter, cells, aside = Splitter(Layout(Dialect(), ("i", "v", "n")), header="i,v,n"), [], []
+    data = text.partition(b"\n")[2]
+    for start in range(0, len(data), block):
+        piece = data[start : start + block]
+        batch = splitter.feed(piece, final=start + block >= len(data), end=start + len(piece))
+        if batch is not None:
+            cells += batch.cells.rows()
+            aside += batch.set_aside["raw"].to_list()
+    assert cells == [
+        ("1", "a", "1"),
+        ("2", "b", "2"),
+        ("5", "e", "5"),
+        ("6", "f", "x"),
+        ("7", "g", "y"),
+        ("8", "h", "q\r9"),
+    ]
+    assert aside == [b"ca\rreturn,c,3", b"4,d,ca\rrest"]
