@@ -15,9 +15,10 @@ from typing import BinaryIO, cast
 import polars as pl
 
 from importer.intake import ORDER_SHIFT, REJECTS
-from importer.reader import _Encoding, _zstd
 from importer.records import Layout
 from importer.runs import RunFolder, state_errors
+from importer.sources import zstd_module
+from importer.texts import TextEncoding
 
 COLUMNS = (
     "file",
@@ -170,7 +171,7 @@ class _RowFiles:
 
 def _original_bytes(part: pl.DataFrame, original: Original, layout: Layout) -> Iterator[bytes]:
     """Each row as it stood in the file: damaged ones as bytes, healthy ones from their text."""
-    encoding = _Encoding(layout.dialect.encoding)
+    encoding = TextEncoding(layout.dialect.encoding)
     encoding.settle(original.header)
     nothing = [None] * part.height
     texts = part["original"].to_list() if "original" in part.columns else nothing
@@ -183,4 +184,4 @@ def _create(path: Path) -> BinaryIO:
     """A file to write, compressed as its name says, so that it can be read back as the source was."""
     if path.suffix == ".gz":
         return cast(BinaryIO, gzip.open(path, "wb", compresslevel=6))
-    return cast(BinaryIO, _zstd().open(path, "wb")) if path.suffix == ".zst" else path.open("wb")
+    return cast(BinaryIO, zstd_module().open(path, "wb")) if path.suffix == ".zst" else path.open("wb")

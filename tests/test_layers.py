@@ -10,7 +10,7 @@ TIERS = (
     {"errors"},
     {"models"},
     {"attributes", "records", "destinations"},
-    {"lines"},
+    {"lines", "sources", "texts"},
     {"recovery"},
     {"splitter"},
     {"config"},

@@ -12,7 +12,7 @@ import obstore
 import polars as pl
 import pytest
 
-from importer import reader
+from importer import sources
 from importer.errors import SourceError
 from importer.reader import SourceOptions, check_columns, expand, open_source
 
@@ -298,7 +298,7 @@ def test_object_store(monkeypatch: pytest.MonkeyPatch) -> None:
     store = obstore.store.MemoryStore()
     for name in ("in/b.csv", "in/a.csv", "in/deep/c.csv", "in/d.csv.gz"):
         obstore.put(store, name, gzip.compress(LIST) if name.endswith("gz") else LIST)
-    monkeypatch.setattr(reader, "_store", lambda url: (store, url.partition("://")[2].partition("/")[2]))
+    monkeypatch.setattr(sources, "_store", lambda url: (store, url.partition("://")[2].partition("/")[2]))
     assert expand(["s3://x/in/"], base=Path()) == [f"s3://x/in/{n}" for n in ("a.csv", "b.csv", "d.csv.gz")]
     assert expand(["s3://x/in/*.csv"], base=Path()) == ["s3://x/in/a.csv", "s3://x/in/b.csv"]
     assert len(read("s3://x/in/a.csv")[0]) == len(read("s3://x/in/d.csv.gz")[0]) == 3000
