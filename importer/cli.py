@@ -245,7 +245,17 @@ def _state_dir(args: argparse.Namespace) -> Path:
 
 
 def _runs(args: argparse.Namespace) -> int:
-    head: tuple[str, ...] = ("run", "import", "destination", "state", "exit", "rows", "applied", "rejected")
+    head: tuple[str, ...] = (
+        "run",
+        "command",
+        "import",
+        "destination",
+        "state",
+        "exit",
+        "rows",
+        "applied",
+        "rejected",
+    )
     lines = [head, *(_run_line(folder) for folder in runs.all_runs(_state_dir(args)))]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     for line in lines:
@@ -258,10 +268,10 @@ def _run_line(folder: RunFolder) -> tuple[str, ...]:
     kind = meta["config"]["destination"]["type"]
     state = runs.state_of(meta, summary)
     if summary is None:
-        return folder.run_id, meta["name"], kind, state, "", "", "", ""
+        return folder.run_id, meta["mode"], meta["name"], kind, state, "", "", "", ""
     rows, values = summary["rows"], summary["values"]
     numbers = (summary["exit_code"], rows["read"], values["applied"], values["rejected"])
-    return folder.run_id, meta["name"], kind, state, *(f"{n:,}" for n in numbers)
+    return folder.run_id, meta["mode"], meta["name"], kind, state, *(f"{n:,}" for n in numbers)
 
 
 def _report(args: argparse.Namespace) -> int:

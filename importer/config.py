@@ -10,7 +10,15 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
 from pydantic_core import ErrorDetails
 
 from importer import destinations
@@ -20,6 +28,18 @@ from importer.errors import ConfigError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)")
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def _duration(value: Any) -> Any:
+    """Seconds from a text like "15m"; anything else is left to the type to judge."""
+    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)", value) if isinstance(value, str) else None
+    return float(found[1]) * _UNITS[found[2]] if found else value
+
+
+Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
 
 
 class _Section(BaseModel):
@@ -45,6 +65,15 @@ class SourceConfig(_Section):
     ignore: tuple[str, ...] = ()
     where: str = ""
 
+    @field_validator("encoding")
+    @classmethod
+    def _known_encoding(cls, value: str) -> str:
+        try:
+            "".encode(value)
+        except (LookupError, ValueError):
+            raise ValueError('not a text encoding; one such as "utf-8", "cp1252" or "utf-16"') from None
+        return value
+
     @model_validator(mode="after")
     def _columns_without_header(self) -> Self:
         if self.header and self.columns is not None:
@@ -66,7 +95,7 @@ class IdentityConfig(_Section):
 class DestinationConfig(_Section):
     """`[destination]`, the keys every vendor has; a vendor's own keys are in its `Settings`.
 
-    All times are in seconds. `retry_wait` bounds the first wait before a call is repeated, each later one may
+    Times are seconds, or texts like "90s", "15m", "2h". `retry_wait` bounds the first wait before a call is repeated, each later one may
     be twice as long; `give_up_after` is how long the destination may be down before the run stops with 5.
     """
 
@@ -76,12 +105,12 @@ class DestinationConfig(_Section):
     requests_per_second: Annotated[float, Field(ge=0)] | None = None
     max_in_flight: int = Field(default=8, ge=1, le=1024)
     account: str | None = None
-    connect_timeout: float = Field(default=10.0, gt=0)
-    read_timeout: float = Field(default=30.0, gt=0)
+    connect_timeout: Duration = 10.0
+    read_timeout: Duration = 30.0
     retry_attempts: int = Field(default=8, ge=1)
-    retry_seconds: float = Field(default=300.0, gt=0)
-    retry_wait: float = Field(default=0.5, gt=0)
-    give_up_after: float = Field(default=900.0, gt=0)
+    retry_seconds: Duration = 300.0
+    retry_wait: Duration = 0.5
+    give_up_after: Duration = 900.0
 
     @field_validator("api_key")
     @classmethod

@@ -1,6 +1,7 @@
 """What the command line (or a Python caller) may add to a configuration for one run."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -55,6 +56,21 @@ class Options:
     max_rejects: RejectLimit | None = None
     rate: float | None = None
     strict: bool = False
+
+    def as_mapping(self) -> dict[str, Any]:
+        """What a later life of the run has to keep to, as JSON."""
+        limit = str(self.max_rejects) if self.max_rejects else None
+        return {"limit": self.limit, "max_rejects": limit, "strict": self.strict}
+
+    def after(self, former: Mapping[str, Any]) -> "Options":
+        """These options, and what the former life of the run was given where they say nothing."""
+        limit = former["max_rejects"]
+        return replace(
+            self,
+            limit=former["limit"],
+            max_rejects=self.max_rejects or (RejectLimit.parse(limit) if limit else None),
+            strict=self.strict or former["strict"],
+        )
 
     def state_dir_of(self, config: Config) -> Path:
         """Where the state of this import is kept."""

@@ -56,6 +56,7 @@ _FUTILE = 3  # refusals at the floor that show that slowing down does not help
 _MOST_NOISE = 0.2  # share of refusals above which they are never taken for noise
 _FORGETS = 0.999  # of the noise, a review
 _ENOUGH = 5  # answers that tell the latency of a calm time
+_YOUNG = 3  # looks at the start that together tell what is usual
 _ADAPTS = 0.002  # of a higher latency that is taken for normal, a review
 _SLACK = 0.05  # s that any answer may take longer; what is less is our own loop's business
 
@@ -273,7 +274,8 @@ class _Search:
         came = self._answers / max(now - self._reviewed, 0.001)
         self.rate = max(SLOWEST, min(self.rate, came) * 0.9)
         self._slow_reviews = 0
-        self._step = max(_SMALL_STEP, self._step / 2)
+        self._step = max(_SMALL_STEP, self._step / 4)
+        self._pause = max(self._pause, self.normal)
         self._grow_at = now + 2 * self.normal
 
     def _remember(self, latency: float) -> None:
@@ -281,7 +283,8 @@ class _Search:
         self._reviews += 1
         if latency < self._calm and self._answers >= _ENOUGH:
             self._calm = latency
-        self._calm += (latency - self._calm) * max(_ADAPTS, 1 / self._reviews)
+        weight = 1 / self._reviews if self._reviews <= _YOUNG else _ADAPTS
+        self._calm += (latency - self._calm) * weight
         self.normal = 2 * self._calm + _SLACK
 
     def refused(self, slot: Slot, now: float, wait: float) -> None:
@@ -290,8 +293,8 @@ class _Search:
         let_through = self._let_through(slot)
         if slot.at <= self._cut_at or self._share < self._noise:
             return
-        if let_through < 0.9 * self._limit:
-            self._cut_again()
+        if let_through < 0.9 * self._limit or self.rate <= self._floor:
+            self._cut_again(few=let_through >= 0.75 * slot.load)
         else:
             self._cut(let_through, wait)
         self._cut_at = now
@@ -318,13 +321,16 @@ class _Search:
         self._futile = 0
         self._slow_to(_UNDER * min(self.rate, let_through))
 
-    def _cut_again(self) -> None:
-        """Refused although slower: by half, unless it has come out that slowing down does not help."""
+    def _cut_again(self, *, few: bool) -> None:
+        """Refused although slower: by half, unless it has come out that slowing down does not help.
+
+        `few`: of the calls of the last second only a few were refused.
+        """
         self._step, self._patience = _FIRST_STEP, _PATIENCE
         if self.rate > self._floor or self._share > _MOST_NOISE:
             self._slow_to(self.rate / 2)
             return
-        self._futile += 1
+        self._futile += few
         if self._futile >= _FUTILE:
             self._noise = 2 * self._share + _MOST_NOISE / 2
             self._step, self._pause, self._patience = 1.0, 0.0, 0.0

@@ -7,6 +7,7 @@ finish  reports, books, summary
 """
 
 import asyncio
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -20,6 +21,7 @@ import polars as pl
 
 from importer import config as configuration
 from importer import runs
+from importer.chunker import Tally
 from importer.config import Config
 from importer.damage import DAMAGE
 from importer.destinations.base import Destination
@@ -74,7 +76,7 @@ def resume(
 ) -> RunSummary:
     """Continues a run that was stopped or killed, from what is acknowledged in its journal."""
     runs.prepare_state_dir(state_dir)
-    folder = runs.find(state_dir, run_id)
+    folder = runs.find(state_dir, run_id, wanted=runs.is_resumable)
     state = runs.state_of(folder.read_meta(), folder.read_summary())
     if state == "finished":
         raise ConfigError(f"Run {folder.run_id} is finished; there is nothing to resume.")
@@ -95,7 +97,7 @@ def retry(
 ) -> RunSummary:
     """Sends what a run rejected or could not confirm again, from a corrected file or the rows it kept."""
     runs.prepare_state_dir(state_dir)
-    corrected = runs.find(state_dir, run_id)
+    corrected = runs.find(state_dir, run_id, wanted=runs.has_sent)
     summary = corrected.read_summary()
     if not summary or summary["state"] != "finished":
         raise ConfigError(
@@ -166,6 +168,7 @@ class _Life:
     @classmethod
     def again(cls, folder: RunFolder, options: Options, observer: Observer) -> "_Life":
         meta = folder.read_meta()
+        options = options.after(meta["options"])
         config = options.applied_to(_stored_config(meta))
         life = cls(
             config,
@@ -194,6 +197,7 @@ class _Life:
             "identity": runs.identity(self.config),
             "config_path": str(self.config.path) if self.config.path else None,
             "config": self.config.as_mapping(),
+            "options": self.options.as_mapping(),
         }
 
     def go(self) -> RunSummary:
@@ -210,16 +214,19 @@ class _Life:
             journal = Journal(self.folder.journal)
             try:
                 return self._go(journal)
-            except ImporterError:
-                self._forget_if_unread(journal)
+            except ImporterError as error:
+                if journal.fact("reading") is None:
+                    self._close_unread(error)
                 raise
             finally:
                 journal.close()
 
-    def _forget_if_unread(self, journal: Journal) -> None:
-        """A run that never came to its first call leaves no rows of people behind."""
-        if journal.fact("reading") is None:
-            self.folder.drop_temporary()
+    def _close_unread(self, error: ImporterError) -> None:
+        """A run that never came to its first call: its summary says why, no rows of people stay behind."""
+        shutil.rmtree(self.folder.spool, ignore_errors=True)
+        shutil.rmtree(self.folder.kept, ignore_errors=True)
+        summary = self._summary(Reading(), Tally(), "stopped", error.exit_code, str(error))
+        self.folder.write_json(self.folder.summary, as_json(summary))
 
     def _go(self, journal: Journal) -> RunSummary:
         self._take_over_counts(journal)
@@ -354,13 +361,18 @@ class _Life:
 
     def _finish(self, shared: Books, journal: Journal) -> RunSummary:
         reading = shared.reading
-        originals = [source.original() for source in reading.sources]
-        shared.reports.write(reading.edges, originals)
+        shared.reports.write(reading.edges, [source.original() for source in reading.sources])
         self._leave_counts(journal)
-        state, code, message = self._ending(shared)
-        line = books(reading, shared.tally)
+        summary = self._summary(reading, shared.tally, *self._ending(shared))
+        self.folder.write_json(self.folder.summary, as_json(summary))
+        if summary.state == "finished":
+            self.folder.drop_temporary()
+        return summary
+
+    def _summary(self, reading: Reading, tally: Tally, state: str, code: int, message: str) -> RunSummary:
+        line = books(reading, tally)
         seconds = {**self.seconds, "total": (datetime.now(UTC) - self.started).total_seconds()}
-        summary = RunSummary(
+        return RunSummary(
             run_id=self.folder.run_id,
             name=self.config.name,
             destination=self.config.destination.type,
@@ -380,18 +392,14 @@ class _Life:
                 "retried": self.counts.retried,
                 "throttled": self.counts.throttled,
             },
-            trimmed=shared.tally.trimmed,
-            rejects=reject_counts(reading, shared.tally),
+            trimmed=tally.trimmed,
+            rejects=reject_counts(reading, tally),
             warnings=reading.warnings,
             seconds={name: round(value, 3) for name, value in seconds.items()},
             requests_per_second=round(self.counts.sent / max(self.seconds["sending"], 0.001), 1),
             peak_rss_bytes=peak_rss_bytes(),
             message=message,
         )
-        self.folder.write_json(self.folder.summary, as_json(summary))
-        if state == "finished":
-            self.folder.drop_temporary()
-        return summary
 
     def _take_over_counts(self, journal: Journal) -> None:
         """Adds what former lives of the run sent; a killed one left only its answers to tell."""

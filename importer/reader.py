@@ -1,7 +1,7 @@
 """From a path to batches of rows: finding sources, opening them, decoding, the header.
 
-The grammar of a record and the recovery from damage are in `records`. All trouble with a file is one
-SourceError with one or two sentences; none of them quotes a cell.
+The grammar of a record is in `records`, the recovery from damage in `recovery`. All trouble with a file is
+one SourceError with one or two sentences; none of them quotes a cell.
 """
 
 import os

@@ -11,7 +11,7 @@ import os
 import secrets
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -126,7 +126,7 @@ def prepare_state_dir(state_dir: Path) -> None:
 
 def create(state_dir: Path, run_id: str | None) -> RunFolder:
     """A new run's folder; ConfigError where the id is not one or is taken."""
-    run_id = run_id or new_run_id()
+    run_id = new_run_id() if run_id is None else run_id
     if not NAME.fullmatch(run_id):
         raise ConfigError("--run-id: expected a letter or digit, then up to 63 of A-Z a-z 0-9 . _ -")
     folder = RunFolder(state_dir / "runs" / run_id)
@@ -143,17 +143,32 @@ def new_run_id() -> str:
     return f"{datetime.now(UTC):%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
 
 
-def find(state_dir: Path, run_id: str | None) -> RunFolder:
-    """The run of this id, or the newest one; ConfigError where there is none."""
+def find(
+    state_dir: Path, run_id: str | None, *, wanted: Callable[[RunFolder], bool] = lambda _: True
+) -> RunFolder:
+    """The run of this id, or the newest one that is wanted; ConfigError where there is none."""
     runs = all_runs(state_dir)
     if run_id is None:
-        if not runs:
-            raise ConfigError(f"{state_dir}: no run here yet; start one with: importer run CONFIG")
-        return runs[-1]
+        fitting = [folder for folder in runs if wanted(folder)]
+        if not fitting:
+            what = "no run of this kind here" if runs else "no run here yet"
+            raise ConfigError(f"{state_dir}: {what}; start one with: importer run CONFIG, see: importer runs")
+        return fitting[-1]
     for folder in runs:
         if folder.run_id == run_id:
             return folder
     raise ConfigError(f"{state_dir}: no run {run_id} here; list them with: importer runs")
+
+
+def has_sent(folder: RunFolder) -> bool:
+    """Whether a run is one that sends: `run` and `retry`, not `check`."""
+    return str(folder.read_meta()["mode"]) != "check"
+
+
+def is_resumable(folder: RunFolder) -> bool:
+    """Whether a run was stopped or killed before its end."""
+    state = state_of(folder.read_meta(), folder.read_summary())
+    return has_sent(folder) and state not in ("finished", "superseded")
 
 
 def all_runs(state_dir: Path) -> list[RunFolder]:

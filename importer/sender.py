@@ -357,6 +357,11 @@ class Sender:
 
     def _unanswered(self, call: Call, slot: Slot, error: Exception) -> _Try:
         """Nothing came back; where there was not even a connection, it says nothing about the call."""
+        if isinstance(error, aiohttp.ClientPayloadError):  # half an answer: somebody is there
+            self._ever_answered = True
+            self.pacer.answered(slot)
+            judgement = Judgement(Decision.RETRY, reason="no_answer", message=_network_sentence(error))
+            return _Try(judgement, 0, self.clock() - slot.at)
         connected = not isinstance(error, _NOT_CONNECTED)
         was_down, sentence = self.pacer.is_down, _network_sentence(error)
         self.pacer.failed(slot, call, alone=not (connected and self._ever_answered))

@@ -1,4 +1,4 @@
-"""Every fault of the sandbox met by the real program: what can be repeated is applied, and what stops resumes."""
+"""Every fault of the sandbox met by the real program: what can be repeated is applied, what stops resumes."""
 
 import json
 import os

@@ -113,7 +113,7 @@ def test_neither_key_nor_people_leave_their_place_whatever_is_answered(name: str
     source = tmp_path / f"{name}.csv"
     source.write_text(HEADER + GOOD + BAD)
     with ReplyServer(script=SCRIPTS[name], key=KEY) as server:
-        limits = {"retry_attempts": 1}
+        limits = {"retry_attempts": 1, "give_up_after": "1s"}
         config = start_here(tmp_path, server.url, source, destination=limits)
         result = importer("run", config, "--run-id", "r", cwd=tmp_path, env={KEY_NAME: KEY})
         assert server.calls, result.err

@@ -10,6 +10,7 @@ errors           https://vevee.org/docs/errors
 
 import json
 import math
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, ClassVar
 
@@ -153,8 +154,7 @@ def _judge_batch(call: Call, body: Any) -> Judgement:
 def _refusal(entry: Any) -> Refusal | None:
     if not isinstance(entry, dict) or not isinstance(entry.get("key"), str):
         return None
-    reason = entry.get("reason")
-    return Refusal(0, entry["key"], reason if isinstance(reason, str) and reason else "rejected")
+    return Refusal(0, entry["key"], _word(entry.get("reason")) or "rejected")
 
 
 def _judge_clear(body: Any) -> Judgement:
@@ -172,10 +172,12 @@ def _error_code(body: Any) -> str:
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict):
         body = error
-    elif isinstance(error, str):
-        return error
-    code = _result(body).get("code")
-    return code if isinstance(code, str) else ""
+    return _word(error) or _word(_result(body).get("code"))
+
+
+def _word(value: Any) -> str:
+    """A code or reason as the vendor writes them; anything else could echo the request, so it is dropped."""
+    return value if isinstance(value, str) and re.fullmatch("[A-Za-z][A-Za-z0-9_.-]{0,63}", value) else ""
 
 
 def _judge_error(call: Call, status: int, code: str) -> Judgement:
