@@ -7,10 +7,9 @@ import argparse
 import asyncio
 import json
 import os
-import shlex
 import sys
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -18,7 +17,7 @@ from typing import Any, NoReturn, Self
 from tqdm import tqdm
 
 from importer import config as configuration
-from importer import pipeline, runs, sandbox
+from importer import pipeline, runs, sandbox, screen
 from importer.errors import ConfigError, ImporterError
 from importer.models import RunSummary
 from importer.options import Options, RejectLimit
@@ -33,7 +32,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; nothing is raised, no traceback is printed."""
     os.umask(0o077)
     try:
-        options = _parser().parse_args(arguments)
+        options = _parse(arguments)
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except ImporterError as error:
@@ -51,6 +50,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback, no text of another library
         _say(f"importer: internal error ({_place(error)}); nothing on disk is lost. Please report it.")
         return 9
+
+
+def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Flags may stand anywhere, also between CONFIG and SOURCE, where argparse by itself ends the sources."""
+    parser = _parser()
+    parsed, left = parser.parse_known_args(arguments)
+    if left and (not hasattr(parsed, "sources") or any(word.startswith("-") for word in left)):
+        parser.error(f"unrecognized arguments: {' '.join(left)}")
+    if left:
+        parsed.sources = [*parsed.sources, *left]
+    return parsed
 
 
 def _place(error: Exception) -> str:
@@ -138,7 +148,7 @@ def _add_sending(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base-url", metavar="URL", help="instead of the configured base_url")
     parser.add_argument("--rate", metavar="N", type=_rate, help="ceiling in requests per second; 0 = none")
     parser.add_argument(
-        "--max-rejects", metavar="N|P%%", type=RejectLimit.parse, help="stop with 6 past so many rejects"
+        "--max-rejects", metavar="N|P%", type=RejectLimit.parse, help="stop with 6 past so many rejects"
     )
 
 
@@ -160,9 +170,7 @@ def _add_sandbox(commands: Any) -> None:
     parser.add_argument(
         "--rate-limit", metavar="N", type=_rate, default=0.0, help="unannounced, in requests/s"
     )
-    parser.add_argument(
-        "--quota", metavar="N", type=_count, help="so many stored values, then the quota is used up"
-    )
+    parser.add_argument("--quota", metavar="N", type=_count, help="so many writes, then the quota is used up")
     parser.add_argument(
         "--undefined", metavar="KEY", action="append", default=[], help="unknown to the server"
     )
@@ -241,57 +249,41 @@ def _retry(args: argparse.Namespace) -> int:
 
 
 def _state_dir(args: argparse.Namespace) -> Path:
-    return Path(args.state_dir) if args.state_dir else Path(".importer")
+    return Path(args.state_dir) if args.state_dir else screen.DEFAULT_STATE_DIR
 
 
 def _runs(args: argparse.Namespace) -> int:
-    head: tuple[str, ...] = (
-        "run",
-        "command",
-        "import",
-        "destination",
-        "state",
-        "exit",
-        "rows",
-        "applied",
-        "rejected",
-    )
-    lines = [head, *(_run_line(folder) for folder in runs.all_runs(_state_dir(args)))]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
-    for line in lines:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    state_dir = _state_dir(args)
+    folders = runs.all_runs(state_dir)
+    if not folders:
+        _say(f"importer: no runs in {state_dir}; another folder: importer runs --state-dir DIR")
+        return 0
+    _print(screen.table(folders))
     return 0
 
 
-def _run_line(folder: RunFolder) -> tuple[str, ...]:
-    meta, summary = folder.read_meta(), folder.read_summary()
-    kind = meta["config"]["destination"]["type"]
-    state = runs.state_of(meta, summary)
-    if summary is None:
-        return folder.run_id, meta["mode"], meta["name"], kind, state, "", "", "", ""
-    rows, values = summary["rows"], summary["values"]
-    numbers = (summary["exit_code"], rows["read"], values["applied"], values["rejected"])
-    return folder.run_id, meta["mode"], meta["name"], kind, state, *(f"{n:,}" for n in numbers)
-
-
 def _report(args: argparse.Namespace) -> int:
-    folder = runs.find(_state_dir(args), args.run)
+    state_dir = _state_dir(args)
+    folder = runs.find(state_dir, args.run)
     summary = folder.read_summary()
     if summary is None:
-        hint = _next("resume", folder.run_id, state_dir=_state_dir(args))
+        hint = screen.command("resume", folder.run_id, state_dir=state_dir)
         raise ConfigError(f"Run {folder.run_id} has no summary: it is going on, or was killed; then: {hint}")
     if args.json:
         print(json.dumps(summary, indent=2, ensure_ascii=False))
-    else:
-        _print_summary(summary, _state_dir(args))
+        return 0
+    _print(screen.summary_lines(summary, folder.read_meta()["mode"]))
+    if summary["message"]:
+        print(f"\n  {summary['message']}")
+    _print(screen.next_lines(summary, folder, state_dir))
     return 0
 
 
 def _demo(args: argparse.Namespace) -> int:
     config = configuration.load(PROJECT / "config" / "vevee.toml")
     source = PROJECT / "samples" / "customers.csv"
-    state_dir = Path(args.state_dir) if args.state_dir else Path(".importer")
-    key = "sk_test_sandbox"
+    state_dir = _state_dir(args)
+    key = sandbox.DEFAULT_KEY
     config = config.model_copy(
         update={"destination": config.destination.model_copy(update={"api_key": "env:IMPORTER_DEMO_KEY"})}
     )
@@ -300,7 +292,10 @@ def _demo(args: argparse.Namespace) -> int:
     with sandbox.running(config, faults, key) as server, _Progress(quiet=False) as progress:
         options = Options(state_dir=state_dir, base_url=server.url, rate=0)
         summary = pipeline.run(config, [str(source)], options, progress)
-    _print_summary(as_json(summary), state_dir)
+    folder = RunFolder(state_dir / "runs" / summary.run_id)
+    _print(screen.summary_lines(as_json(summary), "run"))
+    print(f"\n  report   {folder.rejects}\n  rows     {folder.rejected_rows}")
+    print("  next     the same with a configuration of yours; README.md, A first import in five minutes")
     return 0 if summary.state == "finished" else summary.exit_code
 
 
@@ -319,8 +314,12 @@ def _sandbox(args: argparse.Namespace) -> int:
     key = sandbox.key_for(config)
 
     def ready(url: str) -> None:
+        run = screen.command("run", str(args.config or "config/vevee.toml"), "--base-url", url, "--rate", "0")
         _say(f"{config.destination.type} sandbox on {url}, Ctrl-C stops it. In another shell:")
-        _say(f"  {_next('run', str(args.config or 'config/vevee.toml'), '--base-url', url)}")
+        if key == sandbox.DEFAULT_KEY:
+            kind, _, name = config.destination.api_key.partition(":")
+            _say(f"  export {name}={key}" if kind == "env" else f"  put {key} into {name}")
+        _say(f"  {run}")
 
     sandbox.serve(config, options, key, ready)
     return 0
@@ -364,90 +363,20 @@ class _Progress:
 
 
 def _show(summary: RunSummary, state_dir: Path, args: argparse.Namespace) -> int:
+    """The summary on stdout; what stopped the run, and how to go on, on stderr."""
+    data = as_json(summary)
+    folder = RunFolder(state_dir / "runs" / summary.run_id)
     if args.json:
-        print(json.dumps(as_json(summary), indent=2, ensure_ascii=False))
+        print(json.dumps(data, indent=2, ensure_ascii=False))
     elif not args.quiet:
-        _print_summary(as_json(summary), state_dir)
+        _print(screen.summary_lines(data, folder.read_meta()["mode"]))
+        _print(screen.next_lines(data, folder, state_dir))
     if summary.message:
         _say(f"importer: {summary.message}")
-        _say(f"  next: {_next('resume', summary.run_id, state_dir=state_dir)}")
+        _say(f"  next: {screen.way_on(data, state_dir)}")
     return summary.exit_code
 
 
-def _print_summary(summary: Mapping[str, Any], state_dir: Path) -> None:
-    seconds, message = summary["seconds"]["total"], summary["message"]
-    print(
-        f"{summary['name']} → {summary['destination']}: {summary['state']} after {seconds:.1f} s, "
-        f"exit {summary['exit_code']}"
-    )
-    if message:
-        print(f"  {message}")
-    print()
-    for name in ("rows", "values", "people"):
-        print(f"  {name:<8}{_counts(summary[name])}")
-    calls = summary["calls"]
-    print(
-        f"  {'calls':<8}{_counts({'sent': calls['sent']})}, {calls['retried']:,} of them repeated, "
-        f"{summary['requests_per_second']:,.0f} a second"
-    )
-    if summary["values"]["applied"]:
-        print(f"\n  applied means: {_CONFIRMS[summary['confirms']]}")
-    _print_rejects(summary)
-    _print_next(summary, state_dir)
-
-
-_CONFIRMS = {
-    "value": "the destination confirmed each value by name",
-    "call": "the destination confirmed the call, not each value",
-    "job": "the destination confirmed the job that carried the value",
-}
-
-
-def _counts(counts: Mapping[str, int]) -> str:
-    shown = [
-        f"{n:,} {name.replace('_', ' ')}"
-        for name, n in counts.items()
-        if n or name in ("read", "applied", "sent")
-    ]
-    return ", ".join(shown)
-
-
-def _print_rejects(summary: Mapping[str, Any], most: int = 10) -> None:
-    rejects = summary["rejects"]
-    if rejects:
-        print("\n  not applied as it stood, by stage, reason and attribute:")
-    for reject in rejects[:most]:
-        what = reject["attribute"] or "whole row"
-        print(f"    {reject['count']:>9,}  {reject['stage']:<6} {reject['reason']:<26} {what}")
-    if len(rejects) > most:
-        print(f"    and {len(rejects) - most} more kinds in summary.json")
-    for warning in summary["warnings"]:
-        rows = ", ".join(str(row) for row in warning["rows"])
-        where = f"column {warning['column']}"
-        if warning["count"]:
-            where = f"{warning['count']:,} rows of {where}, the first: {rows}"
-        print(f"\n  warning: {warning['code']} in {where}")
-
-
-def _print_next(summary: Mapping[str, Any], state_dir: Path) -> None:
-    folder = RunFolder(state_dir / "runs" / summary["run_id"])
-    if summary["rejects"]:
-        print(f"\n  report   {folder.rejects}")
-    files = sorted(folder.rejected_rows.glob("*"))
-    meta = folder.read_meta()
-    if meta["mode"] == "check":
-        print(f"  next     {_next('run', meta['config_path'] or 'CONFIG', *meta['arguments'])}")
-    elif summary["state"] != "finished":
-        print(f"  next     {_next('resume', summary['run_id'], state_dir=state_dir)}")
-    elif files:
-        print(f"  rows     {files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}")
-        retry = _next("retry", summary["run_id"], str(files[0]), state_dir=state_dir)
-        print(f"  next     correct them, then: {retry}")
-
-
-def _next(*words: str, state_dir: Path | None = None) -> str:
-    """A command in full, ready to paste."""
-    command = ["importer", *words]
-    if state_dir and state_dir != Path(".importer"):
-        command += ["--state-dir", str(state_dir)]
-    return shlex.join(command)
+def _print(lines: Iterable[str]) -> None:
+    for line in lines:
+        print(line)

@@ -95,8 +95,9 @@ class IdentityConfig(_Section):
 class DestinationConfig(_Section):
     """`[destination]`, the keys every vendor has; a vendor's own keys are in its `Settings`.
 
-    Times are seconds, or texts like "90s", "15m", "2h". `retry_wait` bounds the first wait before a call is repeated, each later one may
-    be twice as long; `give_up_after` is how long the destination may be down before the run stops with 5.
+    Times are seconds, or texts like "90s", "15m", "2h". `retry_wait` bounds the first wait before a call is
+    repeated, each later one may be twice as long; `give_up_after` is how long the destination may be down
+    before the run stops with 5.
     """
 
     type: str

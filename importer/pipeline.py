@@ -204,7 +204,7 @@ class _Life:
         """Reads (or takes up what was read), guards, sends, reports."""
         if self.mode == "check":
             return self._live()
-        with runs.lock(self.state_dir, self.config, self.folder.run_id):
+        with runs.lock(self.state_dir, self.config, self.folder):
             runs.supersede(self.state_dir, self.config, self.folder)
             return self._live()
 

@@ -163,7 +163,8 @@ class SourceReader:
             self.reading.sources.append(
                 Opened(source.path, rows, source.layout, source.header_raw, source.newline)
             )
-        columns = list(dict.fromkeys(c for source in sources for c in source.columns))
+        ignored = self._gate.config.source.ignore
+        columns = [c for c in dict.fromkeys(c for s in sources for c in s.columns) if c not in ignored]
         self.reading.warnings = [*self._dialect_warnings(sources), *self._gate.watch.warnings(columns)]
         return self.reading
 

@@ -6,6 +6,7 @@ memory stays the same whatever was rejected.
 """
 
 import gzip
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -145,7 +146,9 @@ class _RowFiles:
 
     def _name(self, source: int) -> Path:
         self._folder.mkdir(exist_ok=True)
-        name = self._originals[source].path.rstrip("/").rpartition("/")[2]
+        folder, _, name = self._originals[source].path.rstrip("/").rpartition("/")
+        if folder.endswith(self._folder.name):  # a retry of such a file keeps the name of the first source
+            name = re.sub(r"^[0-9]+-", "", name)
         return self._folder / f"{source + 1:02d}-{name}"
 
     def _write_text(self, source: int, part: pl.DataFrame, original: Original) -> None:

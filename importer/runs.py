@@ -208,10 +208,10 @@ def identity(config: Config) -> str:
 
 
 @contextmanager
-def lock(state_dir: Path, config: Config, run_id: str) -> Iterator[None]:
+def lock(state_dir: Path, config: Config, folder: RunFolder) -> Iterator[None]:
     """Holds the import for one run. The kernel drops it with the process, so no stale lock is ever left.
 
-    StateError names the run that holds it.
+    StateError names the run that holds it; a run that never began leaves no folder.
     """
     path = state_dir / "locks" / f"{identity(config)}.lock"
     with state_errors(path):
@@ -222,12 +222,14 @@ def lock(state_dir: Path, config: Config, run_id: str) -> Iterator[None]:
         except OSError:
             handle.seek(0)
             holder = handle.read(100).strip() or "another run"
+            if not folder.journal.exists():
+                shutil.rmtree(folder.path, ignore_errors=True)
             raise StateError(
                 f'Import "{config.name}" is held by run {holder}, which is still going; wait for it to end.'
             ) from None
         handle.seek(0)
         handle.truncate()
-        handle.write(run_id)
+        handle.write(folder.run_id)
         handle.flush()
         yield
 

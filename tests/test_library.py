@@ -12,7 +12,7 @@ import importer
 from importer import config as configuration
 from importer import sandbox
 from importer.errors import ConfigError, SourceError, StateError
-from importer.runs import all_runs, lock
+from importer.runs import RunFolder, all_runs, lock
 
 KEY = "sk_test_library"
 
@@ -71,7 +71,10 @@ def test_one_import_runs_once_at_a_time(mapping: dict[str, Any], state_dir: Path
     config = configuration.parse(mapping)
     (state_dir / "runs").mkdir(parents=True)
     (state_dir / "locks").mkdir()
-    with lock(state_dir, config, "the-other-one"), pytest.raises(StateError, match="the-other-one"):
+    with (
+        lock(state_dir, config, RunFolder(state_dir / "runs" / "the-other-one")),
+        pytest.raises(StateError, match="the-other-one"),
+    ):
         importer.run(mapping, (), importer.Options(state_dir=state_dir))
 
 

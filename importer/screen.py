@@ -1,0 +1,124 @@
+"""What a person reads: a run's summary in five seconds, the past runs in a table, the next command to type.
+
+Lines of text only; `cli` prints them. No line holds a value of a person.
+"""
+
+import shlex
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from importer import runs
+from importer.errors import GuardError
+from importer.runs import RunFolder
+
+DEFAULT_STATE_DIR = Path(".importer")
+"""Where the commands without a configuration look."""
+
+_MOST = 10
+_CONFIRMS = {
+    "value": "the destination confirmed each value by name",
+    "call": "the destination confirmed the call, not each value",
+    "job": "the destination confirmed the job that carried the value",
+}
+
+
+def command(*words: str, state_dir: Path = DEFAULT_STATE_DIR) -> str:
+    """A command in full, ready to paste."""
+    place = [] if state_dir == DEFAULT_STATE_DIR else ["--state-dir", str(state_dir)]
+    return shlex.join(["importer", *words, *place])
+
+
+def summary_lines(summary: Mapping[str, Any], mode: str) -> Iterator[str]:
+    """How a run ended, in the order in which a person asks."""
+    name = f"check of {summary['name']}" if mode == "check" else summary["name"]
+    yield (
+        f"{name} → {summary['destination']}: {summary['state']} after {summary['seconds']['total']:.1f} s, "
+        f"exit {summary['exit_code']}"
+    )
+    yield ""
+    for counted in ("rows", "values", "people"):
+        yield f"  {counted:<8}{_counts(summary[counted])}"
+    calls = summary["calls"]
+    if calls["sent"]:
+        pace = f"{summary['requests_per_second']:,.0f} a second"
+        yield f"  {'calls':<8}{calls['sent']:,} sent, {calls['retried']:,} of them repeated, {pace}"
+    if summary["values"]["applied"]:
+        yield ""
+        yield f"  applied means: {_CONFIRMS[summary['confirms']]}"
+    yield from _reject_lines(summary["rejects"])
+    yield from _warning_lines(summary["warnings"])
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    shown = [
+        f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items() if n or name in ("read", "applied")
+    ]
+    return ", ".join(shown)
+
+
+def _reject_lines(rejects: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if rejects:
+        yield ""
+        yield "  not written as it stood, by stage, reason and attribute:"
+    for reject in rejects[:_MOST]:
+        what = reject["attribute"] or "whole row"
+        yield f"    {reject['count']:>9,}  {reject['stage']:<6} {reject['reason']:<26} {what}"
+    if len(rejects) > _MOST:
+        yield f"    and more in summary.json: {len(rejects) - _MOST}"
+
+
+def _warning_lines(warnings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for warning in warnings:
+        yield ""
+        if warning["code"] == "dialect_differs":
+            yield f"  warning: the source plainly wants another dialect: {warning['column']}"
+            continue
+        rows = f", rows {', '.join(map(str, warning['rows']))}" if warning["rows"] else ""
+        count = f", {warning['count']:,} in all" if warning["count"] > len(warning["rows"]) else ""
+        yield f"  warning: {warning['code']} in column {warning['column']}{rows}{count}"
+
+
+def next_lines(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) -> Iterator[str]:
+    """Where the reports are, and the next command to type."""
+    meta, files = folder.read_meta(), sorted(folder.rejected_rows.glob("*"))
+    yield ""
+    if summary["rejects"]:
+        yield f"  report   {folder.rejects}"
+    if files:
+        yield f"  rows     {files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}"
+    if meta["mode"] == "check":
+        yield f"  next     {command('run', meta['config_path'] or 'CONFIG', *meta['arguments'])}"
+    elif summary["state"] != "finished":
+        yield f"  next     {way_on(summary, state_dir)}"
+    elif files:
+        retry = command("retry", folder.run_id, str(files[0]), state_dir=state_dir)
+        yield f"  next     correct the rows, then: {retry}"
+
+
+def way_on(summary: Mapping[str, Any], state_dir: Path) -> str:
+    """The command that goes on with a stopped run; on purpose, where a guard stopped it."""
+    resume = command("resume", summary["run_id"], state_dir=state_dir)
+    if summary["exit_code"] != GuardError.exit_code:
+        return resume
+    return f"mend the list and run it again, or go on on purpose: {resume} --max-rejects N"
+
+
+def table(folders: Sequence[RunFolder]) -> Iterator[str]:
+    """The runs, oldest first, a line each."""
+    head = ("run", "command", "import", "destination", "state", "exit", "rows", "applied", "rejected")
+    lines = [head, *(_run_line(folder) for folder in folders)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    for line in lines:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _run_line(folder: RunFolder) -> tuple[str, ...]:
+    meta, summary = folder.read_meta(), folder.read_summary()
+    known = (folder.run_id, meta["mode"], meta["name"], meta["config"]["destination"]["type"])
+    state = runs.state_of(meta, summary)
+    if summary is None:
+        return *known, state, "", "", "", ""
+    rows, values = summary["rows"], summary["values"]
+    numbers = (summary["exit_code"], rows["read"], values["applied"], values["rejected"])
+    return *known, state, *(f"{n:,}" for n in numbers)
