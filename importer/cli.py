@@ -7,7 +7,9 @@ import argparse
 import asyncio
 import json
 import os
+import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
@@ -32,15 +34,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; nothing is raised, no traceback is printed."""
     os.umask(0o077)
     try:
+        _end_on_sigterm()
         options = _parse(arguments)
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except ImporterError as error:
         _say(f"importer: {error}")
         return error.exit_code
-    except KeyboardInterrupt:
+    except (KeyboardInterrupt, _TerminatedError) as error:
         _say("importer: interrupted; nothing was being sent.")
-        return 130
+        return 130 if isinstance(error, KeyboardInterrupt) else 143
     except BrokenPipeError:
         sys.stdout = open(os.devnull, "w")  # noqa: SIM115, PTH123 - the reader of our output is gone
         return 0
@@ -50,6 +53,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback, no text of another library
         _say(f"importer: internal error ({_place(error)}); nothing on disk is lost. Please report it.")
         return 9
+
+
+class _TerminatedError(BaseException):
+    """SIGTERM, where nothing is being sent: while reading, while reporting."""
+
+
+def _end_on_sigterm() -> None:
+    """SIGTERM ends the program as SIGINT does, through every `finally`; the sending itself drains."""
+
+    def terminate(*_: object) -> NoReturn:
+        raise _TerminatedError
+
+    if threading.current_thread() is threading.main_thread():
+        signal.signal(signal.SIGTERM, terminate)
 
 
 def _parse(arguments: Sequence[str] | None) -> argparse.Namespace:

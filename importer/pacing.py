@@ -236,7 +236,9 @@ class _Search:
         self._patience = _PATIENCE
         self._cut_at = -1.0
         self._limit = 0.0  # what was let through before the last refusal
-        self._floor = min(rate, START) / 5  # slower than this only where a large share is refused
+        self._grown = True  # since the last cut
+        self._floor = self._highest_floor = min(rate, START) / 5  # slower only where many are refused
+        self._least = self._floor  # how slow it may become for now
         self._futile = 0  # refusals at the floor
         self._refused: deque[float] = deque()  # when the refused calls of the last second were sent
         self._share = self._noise = 0.0  # of answers that are refusals; and how many of them mean nothing
@@ -268,6 +270,8 @@ class _Search:
         self.rate *= 1 + self._step
         self._step = min(1.0, self._step * _STEP_GROWS)
         self._grow_at = now + self._pause
+        self._grown = True
+        self._floor = min(self._highest_floor, max(self._floor, self.rate / 4))
 
     def _relieve(self, now: float) -> None:
         """Answers queue up somewhere: a little under what came back lately."""
@@ -293,11 +297,15 @@ class _Search:
         let_through = self._let_through(slot)
         if slot.at <= self._cut_at or self._share < self._noise:
             return
-        if let_through < 0.9 * self._limit or self.rate <= self._floor:
-            self._cut_again(few=let_through >= 0.75 * slot.load)
+        few = len(self._refused) <= max(2, slot.load / 4) and self._share <= _MOST_NOISE
+        self._least = self._floor if few else SLOWEST
+        if let_through < 0.9 * self._limit or (not self._grown and self.rate <= self._least):
+            self._cut_again()
         else:
             self._cut(let_through, wait)
-        self._cut_at = now
+        if not few:
+            self._floor = min(self._floor, self.rate / 4)
+        self._cut_at, self._grown = now, False
         self._grow_at = now + wait + max(self._pause, self._patience)
 
     def _let_through(self, slot: Slot) -> float:
@@ -319,24 +327,18 @@ class _Search:
             let_through = max(let_through, self.rate / 4)
         self._pause = _SETTLE + self.normal
         self._futile = 0
-        self._slow_to(_UNDER * min(self.rate, let_through))
+        self.rate = min(self.rate, max(self._least, _UNDER * min(self.rate, let_through)))
 
-    def _cut_again(self, *, few: bool) -> None:
-        """Refused although slower: by half, unless it has come out that slowing down does not help.
-
-        `few`: of the calls of the last second only a few were refused.
-        """
+    def _cut_again(self) -> None:
+        """Refused although slower: by half, unless it has come out that slowing down does not help."""
         self._step, self._patience = _FIRST_STEP, _PATIENCE
-        if self.rate > self._floor or self._share > _MOST_NOISE:
-            self._slow_to(self.rate / 2)
+        if self.rate > self._least:
+            self.rate = max(self._least, self.rate / 2)
             return
-        self._futile += few
+        self._futile += 1
         if self._futile >= _FUTILE:
             self._noise = 2 * self._share + _MOST_NOISE / 2
             self._step, self._pause, self._patience = 1.0, 0.0, 0.0
-
-    def _slow_to(self, rate: float) -> None:
-        self.rate = max(SLOWEST if self._share > _MOST_NOISE else self._floor, rate)
 
     def at_most(self, rate: float) -> None:
         """What the destination says is left for now."""

@@ -459,13 +459,16 @@ def _signals(stop: Stop) -> Iterator[None]:
         stop.by_signal(number)
         loop.call_later(DRAIN_SECONDS, stop.abandon)
 
-    for number in (signal.SIGINT, signal.SIGTERM):
+    numbers = (signal.SIGINT, signal.SIGTERM)
+    before = {number: signal.getsignal(number) for number in numbers}
+    for number in numbers:
         loop.add_signal_handler(number, drain, number)
     try:
         yield
     finally:
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in numbers:
             loop.remove_signal_handler(number)
+            signal.signal(number, before[number] or signal.SIG_DFL)
 
 
 def _iso(moment: datetime) -> str:

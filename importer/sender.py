@@ -7,6 +7,7 @@ everybody (a ceiling, `Retry-After`, a destination that is down) are the pacer's
 
 import asyncio
 import email.utils
+import re
 import io
 import socket
 import ssl
@@ -161,6 +162,7 @@ _TOO_MANY = 429
 _UNAVAILABLE = 503
 _NOBODY_BEHIND = frozenset({502, 503, 504})  # what a gateway says while the destination is down
 _LONGEST_WAIT = 30.0
+_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)  # a fraction is against the standard, and common
 
 
 @dataclass(frozen=True, slots=True)
@@ -477,11 +479,11 @@ def retry_after(headers: Mapping[str, str], now: float) -> float:
     text = headers.get("Retry-After", "") or headers.get("retry-after", "")
     if not text:
         return 0.0
-    if text.strip().isdecimal():
+    if _SECONDS.fullmatch(text.strip()):
         return float(text)
     try:
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, OverflowError):
         return 0.0
 
 

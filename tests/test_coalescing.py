@@ -78,7 +78,7 @@ def bundled(lists: list[list[Line]], rng: random.Random) -> list[str]:
 
 
 @settings(
-    max_examples=10,
+    max_examples=8,
     deadline=None,
     derandomize=True,
     database=None,

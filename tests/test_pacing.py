@@ -219,7 +219,7 @@ def test_limits_of_other_sizes(limit: float) -> None:
 def test_refusals_that_do_not_depend_on_the_rate_do_not_bring_it_down() -> None:
     for every in (7, 15, 40):
         world = World(noise=1 / every, latency=0.002, workers=8, calls=300, seconds=600).run()
-        assert world.sent[-1] < 30, every
+        assert world.sent[-1] < 45, every
 
 
 def test_more_is_used_once_the_limit_is_lifted() -> None:
@@ -258,7 +258,7 @@ def test_a_server_that_queues_is_relieved() -> None:
     world = World(capacity=200, latency=0.02).run()
     late = world.flying[len(world.flying) // 2 :]
     assert sum(late) / len(late) < 32, "64 would all wait in its queue"
-    assert world.per_second(5.0) >= 0.7 * 200
+    assert world.per_second(5.0) >= 0.65 * 200
 
 
 # --- one for all

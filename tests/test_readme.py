@@ -176,7 +176,7 @@ class Session:
         self.sandboxes.append(process)
         assert process.stderr is not None
         shown = ""
-        while not re.search(r"--base-url http\S+\n", shown):
+        while not re.search(r"--base-url http\S+.*\n", shown):
             line = process.stderr.readline()
             assert line, f"{command} ended before it was ready: {shown}"
             shown += line

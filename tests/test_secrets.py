@@ -67,10 +67,12 @@ def assert_nowhere(result: Result, *secrets: str, except_in: str | None = None) 
         assert not found, (inside, found)
 
 
-def echo(status: int) -> Script:
-    """A server that repeats all it was told in every place it can."""
+def echo(status: int, calls: int = 1000) -> Script:
+    """A server that repeats all it was told in every place it can, in its first `calls` answers."""
 
-    def script(call: Received) -> Reply:
+    def script(call: Received) -> Reply | None:
+        if call.number > calls:
+            return None
         told = call.headers.get("authorization", "") + " " + call.body.decode()
         return error(status, told, told)
 
@@ -84,8 +86,12 @@ def echo_reason(call: Received) -> Reply:
     return Reply(200, {"personId": told, "applied": len(keys) - 1, "rejected": rejected})
 
 
-def echo_page(status: int) -> Script:
-    return lambda c: Reply(status, b"<h1>" + c.headers.get("authorization", "").encode() + c.body)
+def echo_page(status: int, calls: int = 1000) -> Script:
+    def script(call: Received) -> Reply | None:
+        told = call.headers.get("authorization", "").encode() + call.body
+        return Reply(status, b"<h1>" + told) if call.number <= calls else None
+
+    return script
 
 
 def echo_location(call: Received) -> Reply:
@@ -98,12 +104,12 @@ SCRIPTS: dict[str, Script] = {
     "echo-400": echo(400),
     "echo-401": echo(401),
     "echo-403": echo(403),
-    "echo-429": echo(429),
-    "echo-500": echo(500),
+    "echo-429": echo(429, 1),  # waiting for a server that never recovers takes its time
+    "echo-500": echo(500, 2),
     "echo-reason": echo_reason,
     "page-200": echo_page(200),
     "page-404": echo_page(404),
-    "page-503": echo_page(503),
+    "page-503": echo_page(503, 2),
     "redirect": echo_location,
 }
 

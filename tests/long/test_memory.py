@@ -78,6 +78,10 @@ def without_id(n: int) -> str:
     return f",pro,a,{n % 100},yes,2020-02-01,Köln,{n}\n"
 
 
+def refused(n: int) -> str:
+    return f"customer-{n % CALLS:09d},free,a,{n % 100},yes,2020-02-01,refuse {n},refuse {n}\n"
+
+
 MEGABYTE = "x" * (1 << 20)
 
 
@@ -123,6 +127,7 @@ SHAPES = (
     Shape("5M malformed", 5 * MILLION, malformed, ".gz"),
     Shape("1M every value wrong", MILLION, all_wrong),
     Shape("1M without id", MILLION, without_id),
+    Shape("1M, two values of each refused", MILLION, refused, commands=("run",)),
     Shape("600 fields of 1 MB", 600, megabytes),
     Shape("600 of 1 MB, one person", 600, megabytes_of_one),
     Shape("600 quoted of 1 MB", 600, quoted_megabytes),
@@ -195,7 +200,7 @@ def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 
 def formatted(name: str, command: str, *figures: str) -> str:
-    return f"{name:30}{command:8}" + "".join(f"{figure:>10}" for figure in figures)
+    return f"{name:32}{command:8}" + "".join(f"{figure:>10}" for figure in figures)
 
 
 @pytest.fixture(scope="module")

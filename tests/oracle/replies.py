@@ -305,11 +305,16 @@ class _Connection(asyncio.Protocol):
             self.transport.write(f"HTTP/1.1 {reply.status} X\r\n{head}\r\n".encode() + body)
 
 
+def refuse_marked(_: str, __: str, value: Any) -> str | None:
+    """Refuses every text that begins with `refuse`, so that a list itself says what becomes of it."""
+    return "attribute_value_invalid" if isinstance(value, str) and value.startswith("refuse") else None
+
+
 def main() -> None:
     """Serves until the process is ended; the port stands in PORT_FILE once it is ready."""
     parser = argparse.ArgumentParser(description=main.__doc__)
     parser.add_argument("port_file", type=Path)
-    with ReplyServer(keep=False) as server:
+    with ReplyServer(refuse_marked, keep=False) as server:
         path: Path = parser.parse_args().port_file
         path.with_suffix(".new").write_text(str(server.port))
         path.with_suffix(".new").rename(path)
