@@ -31,8 +31,10 @@ START = 100.0
 """First rate in requests per second where no ceiling is set; a ceiling is where a run begins."""
 SLOWEST = 0.5
 """The pace never falls below this, in requests per second: one call every two seconds."""
-SPAN = 1.01
+SPAN = 1.015
 """A second, and a little for calls that take longer to leave than the one a second before them."""
+CONNECTS = 0.03
+"""What opening a connection may take before the call leaves, in seconds."""
 CATCH_UP = 0.05
 """How much lost time may be caught up, in seconds: a loop that wakes late does not lower the rate."""
 NAP = 0.2
@@ -48,7 +50,7 @@ _HASTE = 0.9  # of the gap between calls, while lost time is caught up
 _REVIEW = 0.1  # s between looks at the latency, and between doublings at the start
 _SETTLE = 1.0  # s that a new rate is tried before the next step: limits are counted over a second
 _UNDER = 0.97  # of what was let through: where a refusal leaves the rate
-_FIRST_STEP, _SMALL_STEP, _STEP_GROWS = 0.5, 0.03, 1.5
+_FIRST_STEP, _MIDDLE_STEP, _SMALL_STEP, _STEP_GROWS = 0.5, 0.12, 0.03, 1.5
 _PATIENCE, _LONGEST_PATIENCE = 1.0, 30.0  # s at a rate known to be near the limit, before more is tried
 _WORTH = 20.0  # a try that cost a pause of n s is not repeated within n times this
 _MEMORY = 1 / 32  # weight of one answer in the share of refusals
@@ -85,7 +87,7 @@ class Pacer:
         self._sent: deque[float] = deque()
         self._next = self._last = self._late = 0.0
         self._held = 0.0
-        self._in_flight = 0
+        self._in_flight = self._most = 0
         self._room_made: asyncio.Future[None] | None = None
         self._search = _Search(min(self._ceiling, START if requests_per_second == 0 else requests_per_second))
         self._breaker = _Breaker()
@@ -152,8 +154,11 @@ class Pacer:
         sent = self._sent
         while sent and sent[0] <= now - self._span and sent[0] <= now - SPAN:
             sent.popleft()
-        sent.append(now)
         self._in_flight += 1
+        # One more in flight than ever before opens a connection first, and so leaves a little later.
+        opens = self._in_flight > self._most
+        sent.append(now + CONNECTS if opens else now)
+        self._most += opens
         return Slot(now, len(sent))
 
     async def _wait_for_room(self) -> None:
@@ -267,7 +272,9 @@ class _Search:
         self.review_at = now + max(_REVIEW, self._calm)
 
     def _grow(self, now: float) -> None:
-        self.rate *= 1 + self._step
+        """More, but not more than twice what really comes back: the rest would be found out late."""
+        came = self._answers / max(now - self._reviewed, 0.001)
+        self.rate = max(self.rate, min(self.rate * (1 + self._step), 2 * came))
         self._step = min(1.0, self._step * _STEP_GROWS)
         self._grow_at = now + self._pause
         self._grown = True
@@ -323,7 +330,8 @@ class _Search:
             self._patience = max(min(2 * self._patience, _LONGEST_PATIENCE), _WORTH * wait)
             self._step = _SMALL_STEP
         else:  # the rate was not kept for long enough to tell
-            self._patience, self._step = _PATIENCE, _FIRST_STEP
+            short = let_through < self.rate / 4  # most likely it counts over less than a second
+            self._patience, self._step = _PATIENCE, _FIRST_STEP if short else _MIDDLE_STEP
             let_through = max(let_through, self.rate / 4)
         self._pause = _SETTLE + self.normal
         self._futile = 0

@@ -7,8 +7,8 @@ everybody (a ceiling, `Retry-After`, a destination that is down) are the pacer's
 
 import asyncio
 import email.utils
-import re
 import io
+import re
 import socket
 import ssl
 import time

@@ -10,6 +10,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -35,7 +36,7 @@ QUICK = {"connect_timeout": 2.0, "read_timeout": 0.5, "retry_wait": 0.01, "max_i
 """Short waits, so that many faults take seconds."""
 
 TRANSIENT = (
-    "429",
+    "429/7",
     "429/11:retry_after=0.2",
     "429@13,60:retry_after=date:1",
     "500",
@@ -234,13 +235,12 @@ def own_process(setting: Setting, *flags: str) -> Iterator[str]:
     command = [sys.executable, "-m", "importer", "sandbox", str(setting.config), "--port", "0", *flags]
     with subprocess.Popen(command, env=environment(), cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         try:
-            assert process.stderr
+            assert process.stderr is not None
             url = process.stderr.readline().partition("http")[2].partition(",")[0]
             yield f"http{url}"
         finally:
             process.terminate()
-            assert process.stderr
-            process.stderr.read()
+            process.communicate()
 
 
 def control(url: str, what: str) -> Any:
@@ -254,6 +254,11 @@ def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
     while not true():
         assert time.monotonic() < end, "it never came to pass"
         time.sleep(0.002)
+
+
+def more_than(url: str, people: float) -> bool:
+    """Whether the sandbox holds more people than that."""
+    return bool(control(url, "stats")["people"] > people)
 
 
 @dataclass
@@ -291,7 +296,7 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(tmp_path: Pat
         lives = 0
         for share in (0.0, 0.2, 0.5, 0.8):
             command = ("resume", "r") if lives else ("run", setting.config, "--run-id", "r")
-            life = live(setting, *command, end=lambda at=share: control(url, "stats")["people"] > at * 1500)
+            life = live(setting, *command, end=partial(more_than, url, share * 1500))
             assert life.code == -signal.SIGKILL, life.err
             lives += 1
         (tmp_path / "list.csv").unlink()

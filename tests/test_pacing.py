@@ -219,7 +219,7 @@ def test_limits_of_other_sizes(limit: float) -> None:
 def test_refusals_that_do_not_depend_on_the_rate_do_not_bring_it_down() -> None:
     for every in (7, 15, 40):
         world = World(noise=1 / every, latency=0.002, workers=8, calls=300, seconds=600).run()
-        assert world.sent[-1] < 45, every
+        assert world.sent[-1] < 90, every
 
 
 def test_more_is_used_once_the_limit_is_lifted() -> None:
