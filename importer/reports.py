@@ -35,8 +35,8 @@ COLUMNS = (
     "attempts",
     "at",
 )
-STRETCH = 4
-"""Batches of the reader that are merged at a time."""
+STRETCH_LINES = 50_000
+"""Batches of the reader are merged together until they hold so many lines or rows."""
 
 _ROW_MASK = (1 << ORDER_SHIFT) - 1
 
@@ -77,6 +77,19 @@ class Reports:
             if kept.height:
                 kept.write_parquet(self._folder.kept / f"{name}.parquet", compression="lz4")
 
+    def _stretches(self, batches: int) -> Iterator[tuple[int, int]]:
+        """Runs of neighbouring batches [first, end) that are small enough together."""
+        first, lines = 0, 0
+        for batch in range(batches):
+            name = f"batch-{batch:06d}.parquet"
+            here = _height(self._folder.work / name) + _height(self._folder.kept / name)
+            if lines and lines + here > STRETCH_LINES:
+                yield first, batch
+                first, lines = batch, 0
+            lines += here
+        if batches:
+            yield first, batches
+
     def write(self, edges: Sequence[int], originals: Sequence[Original]) -> None:
         """Writes `rejects.csv` and `rejected_rows/`. `edges` is the last source order of each batch read."""
         with state_errors(self._folder.path), ExitStack() as stack:
@@ -84,7 +97,7 @@ class Reports:
             report = stack.enter_context(part.open("wb"))
             report.write((",".join(COLUMNS) + "\n").encode())
             rows = _RowFiles(self._folder.rejected_rows, originals, stack)
-            for first, last in _stretches(edges):
+            for first, last in self._stretches(len(edges)):
                 for frame in _merged(self._folder.work, first, last, edges):
                     _report_lines(frame, originals).write_csv(report, include_header=False)
                 for frame in _merged(self._folder.kept, first, last, edges):
@@ -93,9 +106,8 @@ class Reports:
             part.replace(self._folder.rejects)
 
 
-def _stretches(edges: Sequence[int]) -> Iterator[tuple[int, int]]:
-    for first in range(0, len(edges), STRETCH):
-        yield first, min(first + STRETCH, len(edges))
+def _height(path: Path) -> int:
+    return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()) if path.exists() else 0
 
 
 def _merged(folder: Path, first: int, last: int, edges: Sequence[int]) -> Iterator[pl.DataFrame]:
@@ -113,7 +125,7 @@ def _merged(folder: Path, first: int, last: int, edges: Sequence[int]) -> Iterat
             found.append(frame)
     by = ["order", "position"] if found and "position" in found[0].columns else ["order"]
     if found:
-        yield pl.concat(found, how="diagonal").sort(by)
+        yield pl.concat(found, how="diagonal").sort(by) if len(found) > 1 else found[0]
 
 
 def _report_lines(frame: pl.DataFrame, originals: Sequence[Original]) -> pl.DataFrame:

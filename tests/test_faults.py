@@ -327,7 +327,7 @@ def test_a_signal_does_not_wait_for_ever(tmp_path: Path) -> None:
     with playing(tmp_path, 100, faults("hang@20-:times=0"), read_timeout=300.0) as (setting, server):
         command = ("run", setting.config, "--run-id", "r")
         began = time.monotonic()
-        life = live(setting, *command, end=lambda: server.stats.requests >= 30, number=signal.SIGTERM)
+        life = live(setting, *command, end=lambda: server.stats.requests >= 21, number=signal.SIGTERM)
         assert life.code == 143, life.err
         assert time.monotonic() - began < 40
         server.change(SandboxOptions())
@@ -337,7 +337,7 @@ def test_a_signal_does_not_wait_for_ever(tmp_path: Path) -> None:
 def test_a_second_signal_stops_at_once_and_loses_nothing(tmp_path: Path) -> None:
     with playing(tmp_path, 100, faults("hang@20-:times=0"), read_timeout=300.0) as (setting, server):
         with started("run", setting.config, "--run-id", "r", cwd=tmp_path) as process:
-            until(lambda: server.stats.requests >= 30)
+            until(lambda: server.stats.requests >= 21)
             os.kill(process.pid, signal.SIGINT)
             until(lambda: nothing_pending(process.pid))
             began = time.monotonic()
