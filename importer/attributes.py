@@ -311,6 +311,7 @@ def _type_number(attribute: Attribute, column: pl.Series) -> TypedColumn:
 
 _PLAIN = r"^[+-]?[0-9]+$"
 _DECIMAL = r"^[+-]?[0-9]+(\.[0-9]+)?$"
+_NOT_ZERO = r"^[+-]?[0.]*[1-9]"
 _EXPONENT = r"^[+-]?[0-9]+(\.[0-9]+)?[eE][+-]?[0-9]+$"
 
 
@@ -342,7 +343,7 @@ def _other_numbers() -> pl.Expr:
         .then(big.cast(pl.String))
         .when(text.str.contains(_DECIMAL) & finite)
         .then(decimal)
-        .when(text.str.contains(_EXPONENT) & finite)
+        .when(text.str.contains(_EXPONENT) & finite & ((approximate != 0) | ~text.str.contains(_NOT_ZERO)))
         .then(_shortest_expr(approximate.cast(pl.String)))
     )
 
@@ -402,7 +403,11 @@ def _type_date(attribute: Attribute, column: pl.Series) -> TypedColumn:
     text = as_text(column)
     pattern = attribute.format or "%Y-%m-%d"
     days = text.str.to_date(pattern, strict=False, exact=True, cache=False)
-    return _checked(text, _plausible(days, pattern))
+    return _checked(text, _plausible(days, pattern).set(text.str.contains(_LOOSE), None))
+
+
+_LOOSE = r"^[\s+]"
+"""Blanks and a plus that chrono reads over at the start of a number; at its end it does not."""
 
 
 def _plausible(moments: pl.Series, pattern: str) -> pl.Series:

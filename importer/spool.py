@@ -29,6 +29,10 @@ CHUNK_BYTES = 8 << 20
 ROW_OVERHEAD = 128
 """What a row costs beyond its text: its id, its numbers and the objects that will carry its update."""
 
+LONG_ROW = 1 << 14
+LONG_ROW_COPIES = 4
+"""A row longer than LONG_ROW weighs as much as its copies on the way: cells, JSON text, Python text, body."""
+
 _BATCH_ROWS = 4096
 """Rows that are unpacked together when a slice of a segment is read."""
 
@@ -110,7 +114,8 @@ class SpoolWriter:
 
 def _weight(frame: pl.DataFrame) -> pl.Expr | pl.Series:
     if "raw" in frame.columns:
-        return pl.col("raw").str.len_bytes().cast(pl.Int64) + ROW_OVERHEAD
+        size = pl.col("raw").str.len_bytes().cast(pl.Int64)
+        return pl.when(size > LONG_ROW).then(size * LONG_ROW_COPIES).otherwise(size) + ROW_OVERHEAD
     mean = frame.estimated_size() // max(1, frame.height)
     return pl.repeat(mean + ROW_OVERHEAD, frame.height, dtype=pl.Int64, eager=True)
 

@@ -61,6 +61,8 @@ def one(text: Any, **declaration: Any) -> tuple[Any, str | None]:
         ("1E5", "100000"),
         ("1e-3", "0.001"),
         ("1e999", None),
+        ("1e-400", None),
+        ("0e-400", "0"),
         ("NaN", None),
         ("inf", None),
         ("-Infinity", None),
