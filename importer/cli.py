@@ -19,7 +19,7 @@ from typing import Any, NoReturn, Self
 from tqdm import tqdm
 
 from importer import config as configuration
-from importer import pipeline, runs, sandbox, screen
+from importer import pipeline, runs, screen
 from importer.errors import ConfigError, ImporterError
 from importer.models import RunSummary
 from importer.options import Options, RejectLimit
@@ -297,6 +297,8 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _demo(args: argparse.Namespace) -> int:
+    from importer import sandbox  # only two commands need a server: the others start faster without it
+
     config = configuration.load(PROJECT / "config" / "vevee.toml")
     source = PROJECT / "samples" / "customers.csv"
     state_dir = _state_dir(args)
@@ -317,6 +319,8 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _sandbox(args: argparse.Namespace) -> int:
+    from importer import sandbox
+
     config = configuration.load(args.config or PROJECT / "config" / "vevee.toml")
     options = sandbox.SandboxOptions(
         faults=tuple(sandbox.parse_fault(text) for text in args.fail),

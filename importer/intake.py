@@ -21,6 +21,10 @@ from importer.reader import Batch
 ORDER_SHIFT = 40
 """A row's place in the whole input is one integer: source index << 40 | data row."""
 
+SOURCE_OF = pl.col("order") // (1 << ORDER_SHIFT)
+ROW_OF = pl.col("order") & ((1 << ORDER_SHIFT) - 1)
+"""The two halves of a source order, of a frame that has it as `order`."""
+
 REJECTS: Mapping[str, pl.DataType] = {
     "order": pl.Int64(),
     "position": pl.Int32(),
@@ -95,7 +99,7 @@ class Gate:
         kept = rows.filter(~good).select("order", pl.lit(None, pl.String).alias("id"), _original(rows))
         rows, cells = rows.filter(good), cells.filter(good)
         rows = rows.with_columns(id=ids.filter(good))
-        self.watch.look(cells, rows["order"] & ((1 << ORDER_SHIFT) - 1), rows["id"])
+        self.watch.look(cells, rows.select(ROW_OF).to_series(), rows["id"])
         rejects = self._check(rows, cells)
         self._count_rows(malformed, refused)
         for_report = pl.concat([f for f in (malformed, refused, rejects) if f.height] or [malformed])

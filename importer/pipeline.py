@@ -26,7 +26,7 @@ from importer.config import Config
 from importer.damage import DAMAGE
 from importer.destinations.base import Destination
 from importer.errors import ConfigError, GuardError, ImporterError
-from importer.intake import ORDER_SHIFT, Gate, Taken
+from importer.intake import SOURCE_OF, Gate, Taken
 from importer.journal import Entry, Journal
 from importer.models import RunSummary
 from importer.options import DEFAULTS, Observer, Options, Silent
@@ -138,7 +138,6 @@ class _Life:
     mode: str
     arguments: Sequence[str]
     key: str = ""
-    resumed: bool = False
     corrected: RunFolder | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     stop: Stop = field(default_factory=Stop)
@@ -180,7 +179,6 @@ class _Life:
             meta["mode"],
             tuple(meta["arguments"]),
             "" if meta["mode"] == "check" else configuration.read_key(config),
-            resumed=True,
             corrected=_run_beside(folder, meta.get("corrects")),
         )
         life.started = datetime.fromisoformat(meta["started_at"])
@@ -288,8 +286,8 @@ class _Life:
         every = kept.select("order", "id").unique("order").sort("order").collect()
         rows = pl.concat(seen).unique("order").sort("order")
         places: dict[int, int] = {}
-        for _, file in rows.group_by(pl.col("order") // (1 << ORDER_SHIFT), maintain_order=True):
-            places |= align(file, every, ORDER_SHIFT)
+        for _, file in rows.group_by(SOURCE_OF, maintain_order=True):
+            places |= align(file, every)
         return places
 
     def _later_runs(self) -> list[RunFolder]:

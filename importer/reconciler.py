@@ -326,7 +326,6 @@ class OpenChunk:
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The lines for rejects.csv and the rows to keep of this chunk."""
         sent = _CODE[Outcome.NOT_ATTEMPTED if check else Outcome.APPLIED]
-        bad, trimmed = pl.Series([], dtype=pl.Boolean), pl.Series([], dtype=pl.Boolean)
         masks: list[tuple[Field, pl.Series, pl.Series]] = []
         nothing = pl.repeat(False, rows.height, eager=True)
         keep, show = nothing, nothing

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 import polars as pl
 
-from importer.intake import ORDER_SHIFT, REJECTS
+from importer.intake import REJECTS, ROW_OF, SOURCE_OF
 from importer.records import Layout
 from importer.runs import RunFolder, state_errors
 from importer.sources import zstd_module
@@ -37,8 +37,6 @@ COLUMNS = (
 )
 STRETCH_LINES = 50_000
 """Batches of the reader are merged together until they hold so many lines or rows."""
-
-_ROW_MASK = (1 << ORDER_SHIFT) - 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,11 +95,14 @@ class Reports:
             report = stack.enter_context(part.open("wb"))
             report.write((",".join(COLUMNS) + "\n").encode())
             rows = _RowFiles(self._folder.rejected_rows, originals, stack)
+            chunks = [sorted(f.glob("chunk-*.parquet")) for f in (self._folder.work, self._folder.kept)]
             for first, last in self._stretches(len(edges)):
-                for frame in _merged(self._folder.work, first, last, edges):
-                    _report_lines(frame, originals).write_csv(report, include_header=False)
-                for frame in _merged(self._folder.kept, first, last, edges):
-                    rows.write(frame.unique("order", keep="first", maintain_order=True))
+                lines = _merged(self._folder.work, chunks[0], first, last, edges)
+                if lines is not None:
+                    _report_lines(lines, originals).write_csv(report, include_header=False)
+                kept = _merged(self._folder.kept, chunks[1], first, last, edges)
+                if kept is not None:
+                    rows.write(kept.unique("order", keep="first", maintain_order=True))
             rows.finish()
             part.replace(self._folder.rejects)
 
@@ -110,8 +111,13 @@ def _height(path: Path) -> int:
     return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()) if path.exists() else 0
 
 
-def _merged(folder: Path, first: int, last: int, edges: Sequence[int]) -> Iterator[pl.DataFrame]:
-    """The parts of one stretch, in source order; the damaged rows of a source have no column `original`."""
+def _merged(
+    folder: Path, chunks: Sequence[Path], first: int, last: int, edges: Sequence[int]
+) -> pl.DataFrame | None:
+    """The parts of one stretch, in source order, None = there are none.
+
+    The damaged rows of a source have no column `original`.
+    """
     low = edges[first - 1] if first else -1
     found = [
         pl.read_parquet(path, glob=False)
@@ -119,20 +125,21 @@ def _merged(folder: Path, first: int, last: int, edges: Sequence[int]) -> Iterat
         if path.exists()
     ]
     between = pl.col("order").is_between(low, edges[last - 1], closed="right")
-    for path in sorted(folder.glob("chunk-*.parquet")):
+    for path in chunks:
         frame = pl.scan_parquet(path, glob=False).filter(between).collect()
         if frame.height:
             found.append(frame)
-    by = ["order", "position"] if found and "position" in found[0].columns else ["order"]
-    if found:
-        yield pl.concat(found, how="diagonal").sort(by) if len(found) > 1 else found[0]
+    if len(found) <= 1:
+        return found[0] if found else None
+    by = ["order", "position"] if "position" in found[0].columns else ["order"]
+    return pl.concat(found, how="diagonal").sort(by)
 
 
 def _report_lines(frame: pl.DataFrame, originals: Sequence[Original]) -> pl.DataFrame:
     paths = pl.Series([o.path for o in originals], dtype=pl.String)
     return frame.select(list(REJECTS)).select(
-        paths.gather(frame["order"] // (1 << ORDER_SHIFT)).alias("file"),
-        (pl.col("order") & _ROW_MASK).alias("row"),
+        paths.gather(frame.select(SOURCE_OF).to_series()).alias("file"),
+        ROW_OF.alias("row"),
         *COLUMNS[2:],
     )
 
@@ -149,12 +156,13 @@ class _RowFiles:
 
     def write(self, frame: pl.DataFrame) -> None:
         """Appends rows, in source order."""
-        for (source,), part in frame.group_by(pl.col("order") // (1 << ORDER_SHIFT), maintain_order=True):
-            original = self._originals[int(str(source))]
+        for (number,), part in frame.group_by(SOURCE_OF, maintain_order=True):
+            source = int(str(number))
+            original = self._originals[source]
             if original.layout is None:
-                self._write_table(int(str(source)), part)
+                self._write_table(source, part)
             else:
-                self._write_text(int(str(source)), part, original)
+                self._write_text(source, part, original, original.layout)
 
     def _name(self, source: int) -> Path:
         self._folder.mkdir(exist_ok=True)
@@ -163,13 +171,12 @@ class _RowFiles:
             name = re.sub(r"^[0-9]+-", "", name)
         return self._folder / f"{source + 1:02d}-{name}"
 
-    def _write_text(self, source: int, part: pl.DataFrame, original: Original) -> None:
+    def _write_text(self, source: int, part: pl.DataFrame, original: Original, layout: Layout) -> None:
         file = self._open.get(source)
         if file is None:
             file = self._open[source] = self._stack.enter_context(_create(self._name(source)))
             file.write(original.header)
-        assert original.layout is not None
-        rows = _original_bytes(part, original, original.layout)
+        rows = _original_bytes(part, original, layout)
         file.write(b"".join(row + original.newline for row in rows))
 
     def _write_table(self, source: int, part: pl.DataFrame) -> None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from importer.intake import SOURCE_OF
 from importer.journal import Held, Journal
 from importer.models import Outcome
 from importer.reconciler import OpenChunk
@@ -69,14 +70,14 @@ def _held(run: RunFolder, people: Sequence[str]) -> dict[str, dict[str, Held]]:
         journal.close()
 
 
-def align(rows: pl.DataFrame, kept: pl.DataFrame, shift: int) -> dict[int, int]:
+def align(rows: pl.DataFrame, kept: pl.DataFrame) -> dict[int, int]:
     """Row of the corrected file → its place in the run, or nothing where that is not certain.
 
     `rows` are the file's rows (`order`, `id`), `kept` those that the run kept (`order`, `id`, null where the
     id could not be read). They match one by one where a source kept exactly as many rows as the file has, and
     every id that could be read stands in the same place.
     """
-    for _, source in kept.group_by(pl.col("order") // (1 << shift), maintain_order=True):
+    for _, source in kept.group_by(SOURCE_OF, maintain_order=True):
         if source.height != rows.height:
             continue
         same = pl.DataFrame({"then": source["id"], "now": rows["id"]})

@@ -162,17 +162,17 @@ class ChunkStream:
             return
         opened = await self._coming
         self._left.pop(0)
-        self._coming = self._prepare(skip=0)
+        self._coming = self._prepare()
         self._rows += sum(opened.chunk.tally.rows.values())
         progress = _Progress(opened, iter(()))
         progress.jobs = self._jobs(progress)
         self.unfinished[opened.chunk.plan.number] = progress
         self._current = progress
 
-    def _prepare(self, skip: int = 0) -> "asyncio.Task[OpenChunk] | None":
-        if len(self._left) <= skip:
+    def _prepare(self) -> "asyncio.Task[OpenChunk] | None":
+        if not self._left:
             return None
-        return asyncio.create_task(asyncio.to_thread(self._books.open, self._left[skip]))
+        return asyncio.create_task(asyncio.to_thread(self._books.open, self._left[0]))
 
     def _jobs(self, progress: _Progress) -> Iterator[Job]:
         size = self._books.destination.people_per_call
