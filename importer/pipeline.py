@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import polars as pl
+import uvloop
 
 from importer import config as configuration
 from importer import runs
@@ -312,7 +313,8 @@ class _Life:
         if self.mode == "check" or self.stop.is_set:
             shared.count_without_sending(shared.plans)
             return
-        asyncio.run(self._send_all(shared))
+        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+            runner.run(self._send_all(shared))
         self.seconds["sending"] += time.monotonic() - began
 
     def _guard(self, shared: Books) -> None:
@@ -348,6 +350,7 @@ class _Life:
             retry_seconds=section.retry_seconds,
             retry_wait=section.retry_wait,
             give_up_after=section.give_up_after,
+            client=section.http_client,
         )
         pacer = Pacer(section.requests_per_second or 0)
         sender = Sender(limits, self.destination, pacer, self.stop, self.counts)

@@ -1,4 +1,4 @@
-"""Sends calls: in flight, paced, retried; the only module that knows the HTTP client.
+"""Sends calls: in flight, paced, retried.
 
 The calm path is one request and one judgement. The retry machinery (tenacity) is entered only when an answer
 asks for it, with exponential waits and full jitter, bounded in attempts and in total time. Waits that concern
@@ -7,32 +7,20 @@ everybody (a ceiling, `Retry-After`, a destination that is down) are the pacer's
 
 import asyncio
 import email.utils
-import io
 import re
-import socket
-import ssl
 import time
-import urllib.request
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
-from urllib.parse import urlsplit
 
-import aiohttp
 import tenacity
-from yarl import URL
 
+from importer.client import Client, Endpoint, WireError, connect
 from importer.destinations.base import PaceHint
 from importer.errors import ImporterError, RefusedError, UnreachableError
 from importer.models import Answer, Call, Decision, Judgement, Settled
 from importer.pacing import NAP, Pacer, Slot
-
-MAX_BODY = 1 << 20
-"""Longest answer that is read, in bytes; what is longer is cut, and then judged as it stands."""
-
-_LONG_BODY = 1 << 19
 
 RETRY_AFTER_MAX = 600.0
 """Longest `Retry-After` that is waited for, in seconds; a longer one is a stop, not a pause."""
@@ -44,11 +32,9 @@ most likely its URL is wrong."""
 FIRST_REFUSALS = 20
 """So many first answers, each refusing the request itself, mean that every one will."""
 
-USER_AGENT = "customer-importer/1.0"
-
 
 @dataclass(frozen=True, slots=True)
-class Limits:
+class Limits(Endpoint):
     """How calls go out; times in seconds.
 
     A call is sent `retry_attempts` times at most, the first included, as long as its requests and the waits
@@ -57,20 +43,11 @@ class Limits:
     down.
     """
 
-    base_url: str
-    headers: Mapping[str, str]
     max_in_flight: int = 8
-    connect_timeout: float = 10.0
-    read_timeout: float = 30.0
     retry_attempts: int = 8
     retry_seconds: float = 300.0
     retry_wait: float = 0.5
     give_up_after: float = 900.0
-
-    @property
-    def request_timeout(self) -> float:
-        """Longest time for one request: an answer that comes byte by byte never meets `read_timeout`."""
-        return self.connect_timeout + 2 * self.read_timeout
 
 
 @dataclass(slots=True)
@@ -195,10 +172,6 @@ class _StopWhen(tenacity.stop.stop_base):
         return self._asked(retry_state.idle_for)
 
 
-_NETWORK_ERRORS = (aiohttp.ClientError, OSError, TimeoutError, ssl.SSLError)
-_NOT_CONNECTED = (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError)
-
-
 @dataclass
 class Sender:
     """Sends jobs, several at a time, and hands each call's end back in the order of the answers."""
@@ -210,9 +183,9 @@ class Sender:
     counts: Counts = field(default_factory=Counts)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
-    _urls: dict[str, URL] = field(default_factory=dict)
     _refused_first: int = 0
     _ever_answered: bool = False
+    _client: Client = field(init=False)
 
     async def run(self, jobs: Jobs) -> None:
         """Sends all jobs, or what was begun until `stop` is set; the first job goes alone.
@@ -220,8 +193,7 @@ class Sender:
         Never raises for the network or an answer: those end in `settle` or in `stop`.
         """
         self.stop.when_set(self.pacer.close)
-        async with self._session() as session:
-            self._session_ = session
+        async with connect(self.limits) as self._client:
             await self._together([self._work(jobs, once=True)])
             await self._together([self._work(jobs) for _ in range(self.limits.max_in_flight)])
 
@@ -242,29 +214,6 @@ class Sender:
         for error in ended:
             if isinstance(error, Exception):
                 raise error
-
-    @asynccontextmanager
-    async def _session(self) -> AsyncIterator[aiohttp.ClientSession]:
-        limits = self.limits
-        timeout = aiohttp.ClientTimeout(
-            total=limits.request_timeout, sock_connect=limits.connect_timeout, sock_read=limits.read_timeout
-        )
-        connector = aiohttp.TCPConnector(limit=0, family=socket.AF_UNSPEC)
-        headers = {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **limits.headers}
-        # trust_env stays off: it would read .netrc too. The proxy of the environment is found by hand.
-        # Nothing is decompressed: we ask for none, and a small body may unpack to gigabytes.
-        async with aiohttp.ClientSession(
-            connector=connector,
-            timeout=timeout,
-            headers=headers,
-            cookie_jar=aiohttp.DummyCookieJar(),
-            proxy=_proxy(limits.base_url),
-            auto_decompress=False,
-        ) as session:
-            # aiohttp would send a DELETE or PUT once more by itself when a kept connection turns out closed:
-            # a request nobody has counted, and for a call that is not repeatable one too many.
-            session._retry_connection = False  # noqa: SLF001
-            yield session
 
     async def _work(self, jobs: Jobs, *, once: bool = False) -> None:
         try:
@@ -306,8 +255,8 @@ class Sender:
             if not call.repeatable:
                 job.intend(call)
             self.counts.sent += 1
-            answer = await self._request(call)
-        except _NETWORK_ERRORS as error:
+            answer = await self._client.send(call)
+        except WireError as error:
             return self._unanswered(call, slot, error)
         except asyncio.CancelledError:
             self._abandoned(job, call)
@@ -315,16 +264,6 @@ class Sender:
         finally:
             self.pacer.back()
         return self._weigh(call, slot, answer)
-
-    async def _request(self, call: Call) -> Answer:
-        url = self._urls.get(call.path)
-        if url is None:
-            url = self._urls[call.path] = URL(self.limits.base_url + call.path, encoded=True)
-        async with self._session_.request(
-            call.method, url, data=_payload(call.body), allow_redirects=False
-        ) as response:
-            body = await _bounded(response)
-            return Answer(response.status, response.headers, body)
 
     def _weigh(self, call: Call, slot: Slot, answer: Answer) -> _Try:
         """What an answer means for its call, and what its coming says to the pacer."""
@@ -357,19 +296,18 @@ class Sender:
         elif status not in (_TOO_MANY, _UNAVAILABLE):
             self.pacer.answered(slot)
 
-    def _unanswered(self, call: Call, slot: Slot, error: Exception) -> _Try:
+    def _unanswered(self, call: Call, slot: Slot, error: WireError) -> _Try:
         """Nothing came back; where there was not even a connection, it says nothing about the call."""
-        if isinstance(error, aiohttp.ClientPayloadError):  # half an answer: somebody is there
+        judgement = Judgement(Decision.RETRY, reason="no_answer", message=str(error))
+        if error.answered:  # half an answer: somebody is there
             self._ever_answered = True
             self.pacer.answered(slot)
-            judgement = Judgement(Decision.RETRY, reason="no_answer", message=_network_sentence(error))
             return _Try(judgement, 0, self.clock() - slot.at)
-        connected = not isinstance(error, _NOT_CONNECTED)
-        was_down, sentence = self.pacer.is_down, _network_sentence(error)
-        self.pacer.failed(slot, call, alone=not (connected and self._ever_answered))
-        self._give_up_in_time(sentence)
-        judgement = Judgement(Decision.RETRY, reason="no_answer", message=sentence)
-        return _Try(judgement, 0, self.clock() - slot.at, connected, connected and not was_down)
+        was_down = self.pacer.is_down
+        self.pacer.failed(slot, call, alone=not (error.connected and self._ever_answered))
+        self._give_up_in_time(str(error))
+        counts = error.connected and not was_down
+        return _Try(judgement, 0, self.clock() - slot.at, error.connected, counts)
 
     def _give_up_in_time(self, sentence: str) -> None:
         bound = self.limits.give_up_after
@@ -447,33 +385,6 @@ class Sender:
             )
 
 
-def _payload(body: bytes) -> bytes | io.BytesIO:
-    """A long body goes out piece by piece: aiohttp would write it at once and hold up every other call."""
-    return body if len(body) < _LONG_BODY else io.BytesIO(body)
-
-
-async def _bounded(response: aiohttp.ClientResponse) -> bytes:
-    """The body, cut at MAX_BODY. A short one, as nearly all are, comes in one piece."""
-    length = response.content_length
-    if length is not None and length <= MAX_BODY:
-        return await response.read()
-    body = bytearray()
-    async for piece in response.content.iter_chunked(1 << 16):
-        body += piece
-        if len(body) > MAX_BODY:
-            response.close()
-            break
-    return bytes(body[:MAX_BODY])
-
-
-def _proxy(base_url: str) -> str | None:
-    """The proxy the environment names for this host (HTTPS_PROXY, NO_PROXY, ...)."""
-    parts = urlsplit(base_url)
-    if urllib.request.proxy_bypass(parts.hostname or ""):
-        return None
-    return urllib.request.getproxies().get(parts.scheme)
-
-
 def retry_after(headers: Mapping[str, str], now: float) -> float:
     """Seconds to wait by a `Retry-After` header, given in seconds or as an HTTP date; 0 = none."""
     text = headers.get("Retry-After", "") or headers.get("retry-after", "")
@@ -492,16 +403,3 @@ def _long_wait(seconds: float) -> str:
         f"the destination asks to wait {seconds / 60:.0f} minutes, and the importer waits "
         f"{RETRY_AFTER_MAX / 60:.0f} at most."
     )
-
-
-def _network_sentence(error: Exception) -> str:
-    """What happened on the wire, without the text of the client, which may quote the request."""
-    if isinstance(error, aiohttp.ClientConnectorCertificateError | ssl.SSLError):
-        return "the destination's TLS certificate was not accepted"
-    if isinstance(error, aiohttp.ClientConnectorDNSError):
-        return "the destination's host name was not found"
-    if isinstance(error, TimeoutError):
-        return "the destination did not answer in time"
-    if isinstance(error, aiohttp.ClientConnectorError):
-        return "no connection to the destination"
-    return "the connection broke before the answer was complete"

@@ -329,7 +329,7 @@ def test_each_mistake_has_its_exit_code_and_sentence(case: Case, server: ReplySe
 def assert_clean(result: Result) -> None:
     """No insides, no cell, no key on any stream."""
     shown = result.out + result.err
-    insides = "Traceback|Errno|polars|pydantic|aiohttp|httpx|Exception|object at 0x"
+    insides = "Traceback|Errno|polars|pydantic|aiohttp|httpx|reqwest|Exception|object at 0x"
     assert not re.search(insides, shown, re.IGNORECASE), shown
     for secret in (MARK, str(ROOT / "importer"), "sk_live_secret_literal", KEY):
         assert secret not in shown

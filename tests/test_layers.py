@@ -14,7 +14,7 @@ TIERS = (
     {"recovery"},
     {"splitter"},
     {"config"},
-    {"options", "journal", "pacing", "spool", "runs"},
+    {"client", "options", "journal", "pacing", "spool", "runs"},
     {"reader", "damage"},
     {"dialect"},
     {"intake"},
@@ -28,9 +28,9 @@ TIERS = (
 )
 """From the ground up; a module imports from lower tiers only. `destinations` stands for its whole folder."""
 
-HTTP_ONLY_IN = {"sender", "sandbox"}
-HTTP = {"aiohttp", "httpx", "requests", "urllib3", "urllib.request", "http.client"}
-NO_POLARS_IN = {"sender", "destinations"}
+HTTP_ONLY_IN = {"client", "sandbox"}
+HTTP = {"aiohttp", "httpx", "httpx2", "pyreqwest", "requests", "urllib3", "urllib.request", "http.client"}
+NO_POLARS_IN = {"client", "sender", "destinations"}
 PRINTS_ONLY_IN = {"cli"}
 
 PACKAGE = Path(__file__).parent.parent / "importer"
@@ -113,6 +113,7 @@ def test_module_keeps_its_tier(module: str) -> None:
         ("config", "from .errors import ConfigError"),
         ("pipeline", "from aiohttp import web"),
         ("journal", "import urllib.request"),
+        ("sender", "from pyreqwest.client import ClientBuilder"),
         ("sender", "import polars as pl"),
         ("destinations.vevee", "from polars_hash import col"),
         ("reports", "print('x')"),
@@ -128,7 +129,7 @@ def test_a_breach_is_found(module: str, source: str) -> None:
     [
         ("config", "from importer import destinations\nfrom importer.destinations.base import Destination"),
         ("destinations.vevee", "from importer.destinations import base\nfrom importer.models import Call"),
-        ("sender", "import aiohttp"),
+        ("client", "import httpx2"),
         ("cli", "from importer import sandbox\nprint('x')"),
         ("__main__", "from importer.cli import main"),
     ],

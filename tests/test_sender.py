@@ -34,10 +34,13 @@ def call(person: int, *, repeatable: bool = True) -> Call:
 class Play:
     """Jobs of one call each through a Sender; what was intended and how each ended, in order."""
 
+    client = "fast"
+
     def __init__(self, url: str, calls: list[Call], **limits: float) -> None:
         self.events: list[tuple[str, str]] = []
         self.settled: list[Settled] = []
-        settings = {"connect_timeout": 1.0, "read_timeout": 0.3, "retry_wait": 0.01} | limits
+        quick = {"connect_timeout": 1.0, "read_timeout": 0.3, "retry_wait": 0.01}
+        settings = {"client": self.client} | quick | limits
         self.sender = Sender(Limits(url, {}, **settings), Toy(), Pacer())  # type: ignore[arg-type]
         self._calls = calls
 
@@ -55,6 +58,11 @@ class Play:
 
     def _intend(self, one: Call) -> None:
         self.events.append((one.targets[0].distinct_id, "intended"))
+
+
+@pytest.fixture(autouse=True, params=["fast", "plain"])
+def _either_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Play, "client", request.param)
 
 
 @contextmanager

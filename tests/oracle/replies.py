@@ -107,6 +107,7 @@ class ReplyServer:
         self.overlaps: set[str] = set()
         self.faults: list[str] = []
         self.open_now: Counter[str] = Counter()
+        self.connections: set[asyncio.Transport] = set()
         self.in_flight = 0
         self.port = 0
         self._loop = asyncio.new_event_loop()
@@ -151,6 +152,8 @@ class ReplyServer:
             self._loop.run_forever()
         finally:
             server.close()
+            for transport in self.connections:
+                transport.abort()
             for task in asyncio.all_tasks(self._loop):
                 task.cancel()
             self._loop.run_until_complete(asyncio.sleep(0.01))
@@ -263,6 +266,11 @@ class _Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self.transport = transport
+        self.server.connections.add(transport)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if self.transport:
+            self.server.connections.discard(self.transport)
 
     def data_received(self, data: bytes) -> None:
         self.buffer += data
