@@ -37,6 +37,8 @@ CONNECTS = 0.03
 """What opening a connection may take before the call leaves, in seconds."""
 CATCH_UP = 0.05
 """How much lost time may be caught up, in seconds: a loop that wakes late does not lower the rate."""
+TICK = 0.002
+"""How exactly a loop's timer works, in seconds: calls that were due within it go out together."""
 NAP = 0.2
 """Longest sleep in one piece, in seconds, so that a stop is seen soon."""
 LEAST_ROOM = 4
@@ -82,9 +84,11 @@ class Pacer:
         self._ceiling = requests_per_second or float("inf")
         self._clock = clock
         self._sleep = sleep
-        self._turn = asyncio.Lock()
+        self._queue: deque[asyncio.Future[int | None]] = deque()
+        self._server: asyncio.Task[None] | None = None
         self._closed = False
-        self._sent: deque[float] = deque()
+        self._sent: deque[float] = deque()  # when the calls of the last second left
+        self._gone = 0  # calls that are no longer in it
         self._next = self._last = self._late = 0.0
         self._held = 0.0
         self._in_flight = self._most = 0
@@ -116,24 +120,65 @@ class Pacer:
     def close(self) -> None:
         """No further slot is given; who waits for one is sent away."""
         self._closed = True
+        for turn in self._queue:
+            if not turn.done():
+                turn.set_result(None)
+        self._queue.clear()
         self._make_room()
 
     # ------------------------------------------------------------- giving
 
     async def slot(self) -> Slot | None:
         """Returns when one more request may be sent; None once closed."""
-        async with self._turn:
-            while not self._closed:
-                now = self._clock()
-                wait = self._due() - now
-                if wait > 0:
-                    await self._doze(min(wait, NAP))
-                elif self._in_flight >= (1 if self._breaker.is_open else self._room):
-                    self._search.is_wanted = True
-                    await self._wait_for_room()
-                else:
-                    return self._give(now)
-        return None
+        now = self._clock()
+        if not self._queue and self._may_go(now):
+            self._give(now)
+            return Slot(now, len(self._sent))
+        return await self._in_turn()
+
+    def _may_go(self, now: float) -> bool:
+        return self._due() <= now and self._has_room() and not self._closed
+
+    def _has_room(self) -> bool:
+        return self._in_flight < (1 if self._breaker.is_open else self._room)
+
+    async def _in_turn(self) -> Slot | None:
+        """A slot for one who has to wait; it counts from when they wake, not from when they were woken."""
+        if self._closed:
+            return None
+        turn: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        self._queue.append(turn)
+        if self._server is None:
+            self._server = asyncio.create_task(self._serve())
+        try:
+            number = await turn
+        except asyncio.CancelledError:
+            if turn.done() and not turn.cancelled() and turn.result() is not None:
+                self.back()
+            raise
+        if number is None:
+            return None
+        if self._closed:
+            self.back()
+            return None
+        now = self._clock()
+        self._left(number, now)
+        return Slot(now, len(self._sent))
+
+    async def _serve(self) -> None:
+        """Wakes those who wait, first come, first served, until nobody does."""
+        while self._queue:
+            now = self._clock()
+            if (wait := self._due() - now) > 0:
+                await self._doze(min(wait, NAP))
+            elif not self._has_room():
+                self._search.is_wanted = True
+                await self._wait_for_room()
+            else:
+                turn = self._queue.popleft()
+                if not turn.done():
+                    turn.set_result(self._give(now))
+        self._server = None
 
     async def _doze(self, seconds: float) -> None:
         self._search.is_wanted = True
@@ -144,22 +189,30 @@ class Pacer:
     def _due(self) -> float:
         """When the next call may go; the R-th before it must be a second old, whatever the schedule says."""
         # What is lost by waking late is caught up call by call, as far as the loop wakes on time at all.
-        at = max(self._next, self._held, self._last + _HASTE * self._gap - 2 * self._late)
+        at = max(self._next, self._held, self._last + _HASTE * self._gap)
         behind = len(self._sent) - self._capacity
         return max(at, self._sent[behind] + self._span) if behind >= 0 else at
 
-    def _give(self, now: float) -> Slot:
+    def _give(self, now: float) -> int:
+        """Counts one call out, and returns its number."""
         self._next = max(self._next, now - CATCH_UP) + self._gap
-        self._last = now
+        self._last = max(self._last + _HASTE * self._gap, now - TICK - 2 * self._late)
         sent = self._sent
         while sent and sent[0] <= now - self._span and sent[0] <= now - SPAN:
             sent.popleft()
+            self._gone += 1
         self._in_flight += 1
         # One more in flight than ever before opens a connection first, and so leaves a little later.
         opens = self._in_flight > self._most
         sent.append(now + CONNECTS if opens else now)
         self._most += opens
-        return Slot(now, len(sent))
+        return self._gone + len(sent) - 1
+
+    def _left(self, number: int, now: float) -> None:
+        """When a call really left, where that was later than thought."""
+        place = number - self._gone
+        if place >= 0:
+            self._sent[place] = max(self._sent[place], now)
 
     async def _wait_for_room(self) -> None:
         self._room_made = asyncio.get_running_loop().create_future()

@@ -135,6 +135,7 @@ class Job(NamedTuple):
 Jobs = AsyncIterator[Job]
 
 _TRANSIENT = (Decision.RETRY, Decision.CONTRADICTION)
+_BAD_REQUEST = 400
 _TOO_MANY = 429
 _UNAVAILABLE = 503
 _NOBODY_BEHIND = frozenset({502, 503, 504})  # what a gateway says while the destination is down
@@ -290,23 +291,19 @@ class Sender:
         if status in (_TOO_MANY, _UNAVAILABLE):
             self.pacer.refused(slot, wait)
         self.pacer.hold(wait)
-        if status in _NOBODY_BEHIND:
+        if status != _TOO_MANY:
             self.pacer.failed(slot, call)
-            self._give_up_in_time(f"the destination answers {status} to everything")
-        elif status not in (_TOO_MANY, _UNAVAILABLE):
-            self.pacer.answered(slot)
+            said = str(status) if status >= _BAD_REQUEST else f"{status} and what makes no sense"
+            self._give_up_in_time(f"the destination answers {said} to everything")
 
     def _unanswered(self, call: Call, slot: Slot, error: WireError) -> _Try:
         """Nothing came back; where there was not even a connection, it says nothing about the call."""
         judgement = Judgement(Decision.RETRY, reason="no_answer", message=str(error))
-        if error.answered:  # half an answer: somebody is there
-            self._ever_answered = True
-            self.pacer.answered(slot)
-            return _Try(judgement, 0, self.clock() - slot.at)
         was_down = self.pacer.is_down
+        self._ever_answered = self._ever_answered or error.answered
         self.pacer.failed(slot, call, alone=not (error.connected and self._ever_answered))
         self._give_up_in_time(str(error))
-        counts = error.connected and not was_down
+        counts = error.answered or (error.connected and not was_down)
         return _Try(judgement, 0, self.clock() - slot.at, error.connected, counts)
 
     def _give_up_in_time(self, sentence: str) -> None:
@@ -386,16 +383,28 @@ class Sender:
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float:
-    """Seconds to wait by a `Retry-After` header, given in seconds or as an HTTP date; 0 = none."""
+    """Seconds to wait by a `Retry-After` header, given in seconds or as an HTTP date; 0 = none.
+
+    A date is counted from the answer's own `Date`, where it has one: our clock may be wrong.
+    """
     text = headers.get("Retry-After", "") or headers.get("retry-after", "")
     if not text:
         return 0.0
     if _SECONDS.fullmatch(text.strip()):
         return float(text)
-    try:
-        return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - now)
-    except (ValueError, TypeError, OverflowError):
+    until = _moment(text)
+    if until is None:
         return 0.0
+    said = _moment(headers.get("Date", "") or headers.get("date", ""))
+    return max(0.0, until - (now if said is None else said))
+
+
+def _moment(text: str) -> float | None:
+    """An HTTP date as seconds since 1970, None where it is not one."""
+    try:
+        return email.utils.parsedate_to_datetime(text).timestamp()
+    except (ValueError, TypeError, OverflowError):
+        return None
 
 
 def _long_wait(seconds: float) -> str:

@@ -194,3 +194,9 @@ def test_nobody_there_is_found_out_soon_and_nothing_counts_as_sent() -> None:
 )
 def test_retry_after_is_read_in_both_forms(text: str, seconds: float) -> None:
     assert retry_after({"Retry-After": text}, 100.0) == pytest.approx(seconds)
+
+
+def test_a_date_is_counted_from_the_answers_own_clock() -> None:
+    headers = {"Retry-After": "Thu, 01 Jan 1970 00:02:00 GMT", "Date": "Thu, 01 Jan 1970 00:01:57 GMT"}
+    assert retry_after(headers, 1e9) == pytest.approx(3)
+    assert retry_after({**headers, "Date": "yesterday"}, 100.0) == pytest.approx(20)

@@ -15,6 +15,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+import uvloop
 
 from importer import config as configuration
 from importer.models import Call, Settled, Target
@@ -114,7 +115,8 @@ def send(url: str, folder: Path, ceiling: float, in_flight: int) -> Figures:
     async def play() -> None:
         await sender.run(jobs(figures, asyncio.get_running_loop()))
 
-    asyncio.run(play())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(play())
     figures.throttled = sender.counts.throttled
     return figures
 
