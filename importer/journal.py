@@ -25,6 +25,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from importer.destinations.base import NORMALIZED
 from importer.errors import StateError
 
 COMMIT_SECONDS = 0.05
@@ -65,7 +66,7 @@ class Entry:
 
     `state` is `applied` (but for its refusals), `rejected` or `unconfirmed`. `origin` is the source order of
     the row each value came from: one number where all came from one row, else one per attribute.
-    `refusals` are (attribute, reason, message).
+    `refusals` are (attribute, reason, message); with the reason NORMALIZED the value is stored all the same.
     """
 
     chunk: int
@@ -248,7 +249,7 @@ class Journal:
         found: dict[str, dict[str, Held]] = {}
         for entry in self._entries("WHERE a.person IN (SELECT person FROM wanted) ORDER BY a.call"):
             held = found.setdefault(entry.person, {})
-            refused = {attribute for attribute, _, _ in entry.refusals}
+            refused = {attribute for attribute, reason, _ in entry.refusals if reason != NORMALIZED}
             origins = entry.origin if len(entry.origin) > 1 else entry.origin * len(entry.attributes)
             for attribute, origin in zip(entry.attributes, origins, strict=True):
                 held[attribute] = Held(origin, "rejected" if attribute in refused else entry.state)

@@ -111,13 +111,15 @@ class Judgement:
     """A destination's reading of one answer.
 
     `reason` and `message` explain any decision but a clean DONE and never quote the body, which may echo
-    values. `follow_up` calls go out after this one, for the same people, before anything else of theirs.
+    values. `normalized` names keys that are stored, but not as they were sent. `follow_up` calls go out after
+    this one, for the same people, before anything else of theirs.
     """
 
     decision: Decision
     refused: tuple[Refusal, ...] = ()
     reason: str = ""
     message: str = ""
+    normalized: tuple[Refusal, ...] = ()
     follow_up: tuple[Call, ...] = ()
 
 

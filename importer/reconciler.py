@@ -15,6 +15,7 @@ import polars as pl
 from importer import attributes
 from importer.chunker import CLEAR, Chunk, Field, Parse, Tally
 from importer.config import Config
+from importer.destinations.base import NORMALIZED
 from importer.intake import REJECTS, rejects_frame
 from importer.journal import NOT_REPEATABLE, Entry, Journal
 from importer.models import Call, Decision, Outcome, Part, Refusal, Settled, Target, Update
@@ -155,6 +156,7 @@ class OpenChunk:
 
     def _done(self, settled: Settled, index: int, target: Target) -> None:
         refused = [r for r in settled.judgement.refused if r.target == index]
+        normalized = [r for r in settled.judgement.normalized if r.target == index]
         if len(target.keys) == self._sizes[target.operation][target.person]:
             self._applied[target.operation][target.person] = 1
         else:
@@ -163,25 +165,16 @@ class OpenChunk:
                 self._verdict(key, taken)
         for refusal in refused:
             self._refused(settled, target, refusal)
+        for change in normalized:
+            self._verdict(change.key, _said(settled, target, Outcome.APPLIED, change.reason, change.message))
+        self.answers.trimmed += len(normalized)
         self.answers.values += len(target.keys)
-        lines = [(r.key, r.reason, r.message) for r in refused]
+        lines = [(r.key, r.reason, r.message) for r in (*refused, *normalized)]
         self._write(target, "applied", "", settled.status, settled.attempts, settled.at, lines)
 
     def _refused(self, settled: Settled, target: Target, refusal: Refusal) -> None:
         message = refusal.message or "the destination refused this value"
-        code = _CODE[Outcome.REJECTED]
-        self._verdict(
-            refusal.key,
-            Verdict(
-                target.person,
-                code,
-                refusal.reason,
-                message,
-                settled.status,
-                settled.attempts,
-                _iso(settled.at),
-            ),
-        )
+        self._verdict(refusal.key, _said(settled, target, Outcome.REJECTED, refusal.reason, message))
         self.answers.rejected += 1
         if refusal.reason in self.dead_reasons and refusal.key not in self.dead:
             self.dead[refusal.key] = refusal.reason
@@ -190,15 +183,7 @@ class OpenChunk:
     def _whole(self, settled: Settled, target: Target, outcome: Outcome) -> None:
         judgement = settled.judgement
         reason = "unconfirmed" if outcome is Outcome.UNCONFIRMED else judgement.reason
-        verdict = Verdict(
-            target.person,
-            _CODE[outcome],
-            reason,
-            judgement.message,
-            settled.status,
-            settled.attempts,
-            _iso(settled.at),
-        )
+        verdict = _said(settled, target, outcome, reason, judgement.message)
         for key in target.keys:
             self._verdict(key, verdict)
         if outcome is Outcome.UNCONFIRMED:
@@ -263,7 +248,8 @@ class OpenChunk:
             for key in entry.attributes:
                 self._verdict(key, _restored(person, outcome, reason, "", entry))
         for key, reason, message in entry.refusals:
-            self._verdict(key, _restored(person, Outcome.REJECTED, reason, message, entry))
+            ending = Outcome.APPLIED if reason == NORMALIZED else Outcome.REJECTED
+            self._verdict(key, _restored(person, ending, reason, message, entry))
 
     def close(self, config: Config, parse: Parse, *, check: bool) -> Closed:
         """How every row and value of the chunk ended. `check`: nothing was meant to be sent."""
@@ -326,24 +312,26 @@ class OpenChunk:
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The lines for rejects.csv and the rows to keep of this chunk."""
         sent = _CODE[Outcome.NOT_ATTEMPTED if check else Outcome.APPLIED]
-        masks: list[tuple[Field, pl.Series, pl.Series]] = []
+        masks: list[tuple[Field, pl.Series, pl.Series, pl.Series]] = []
         nothing = pl.repeat(False, rows.height, eager=True)
         keep, show = nothing, nothing
         for f in self.chunk.fields:
             code = codes[f"c{f.index}"]
             bad = code.is_in([_CODE[Outcome.REJECTED], _CODE[Outcome.UNCONFIRMED]])
             trimmed = (code == sent) & rows[f.dropped].is_not_null() if f.dropped in rows.columns else nothing
-            if bad.any() or trimmed.any():
-                masks.append((f, bad, trimmed))
-                keep, show = keep | bad, show | bad | trimmed
+            normalized = (code == sent) & rows["person"].is_in(self._normalized(f.key))
+            if bad.any() or trimmed.any() or normalized.any():
+                masks.append((f, bad, trimmed, normalized))
+                keep, show = keep | bad, show | bad | trimmed | normalized
         if not masks:
             return pl.DataFrame(schema=dict(REJECTS)), pl.DataFrame()
         texts = _texts(rows.filter(show), config, parse)
         lines = [
             line
-            for f, bad, trimmed in masks
+            for f, bad, trimmed, normalized in masks
             for line in (
-                self._bad_lines(rows.filter(bad), f, texts),
+                self._verdict_lines(rows.filter(bad), f, texts, "send"),
+                self._verdict_lines(rows.filter(normalized), f, texts, "trim"),
                 _trim_lines(rows.filter(trimmed), f, texts),
             )
         ]
@@ -351,7 +339,13 @@ class OpenChunk:
         kept = rows.filter(keep).select("order", "id", pl.col(original).alias("original"))
         return pl.concat(lines).sort("order", "position"), kept.sort("order")
 
-    def _bad_lines(self, rows: pl.DataFrame, field_: Field, texts: pl.DataFrame) -> pl.DataFrame:
+    def _normalized(self, key: str) -> list[int]:
+        """The people whose value of this attribute is stored, but not as it was sent."""
+        return [v.person for v in self._verdicts[key].values() if v.reason == NORMALIZED]
+
+    def _verdict_lines(
+        self, rows: pl.DataFrame, field_: Field, texts: pl.DataFrame, stage: str
+    ) -> pl.DataFrame:
         verdicts = pl.DataFrame(
             list(self._verdicts[field_.key].values()),
             schema={
@@ -366,7 +360,13 @@ class OpenChunk:
             orient="row",
         )
         found = rows.select("order", "line", "person", distinct_id="id").join(verdicts, on="person")
-        return _lines(found, field_, texts, "send")
+        return _lines(found, field_, texts, stage)
+
+
+def _said(settled: Settled, target: Target, outcome: Outcome, reason: str, message: str) -> Verdict:
+    """What an answer says of one value of its call."""
+    ending = (settled.status, settled.attempts, _iso(settled.at))
+    return Verdict(target.person, _CODE[outcome], reason, message, *ending)
 
 
 def _restored(person: int, outcome: Outcome, reason: str, message: str, entry: Entry) -> Verdict:

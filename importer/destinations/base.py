@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from importer.models import Answer, Call, Encoding, Judgement, Update
+from importer.models import Answer, Call, Decision, Encoding, Judgement, Update
 
 
 class Settings(BaseModel):
@@ -95,9 +95,34 @@ class Destination(ABC):
     def judge(self, call: Call, answer: Answer) -> Judgement:
         """What `answer` means for `call`. Never raises: an answer that makes no sense is a CONTRADICTION."""
 
+    def read_back(self, update: Update) -> Call | None:
+        """The call that reads one person's stored values; None where the vendor has none for this person."""
+        return None
+
+    def read(self, call: Call, answer: Answer) -> Mapping[str, Any] | Judgement:
+        """What `answer` to a `read_back` says is stored, by attribute, or why it does not (never DONE)."""
+        return Judgement(Decision.REFUSED, reason="not_readable")
+
+    def is_stored(self, sent: Any, stored: Any) -> bool:
+        """Whether a value read back is the value that was sent; both as JSON has them, floats as Decimal."""
+        return is_same(sent, stored)
+
     def pace(self, answer: Answer) -> PaceHint | None:
         """What the headers say of the rate limit; asked for every answer. None = nothing is documented."""
         return None
+
+
+NORMALIZED = "normalized"
+"""The reason of a value that is stored, but not as it was sent."""
+
+STORED_OTHERWISE = "stored, but not as it was sent; importer verify shows both"
+
+
+def is_same(sent: Any, stored: Any) -> bool:
+    """Equal as JSON values, the order of a list aside: `true` is not 1, "1" is not 1, 1.0 is 1."""
+    if isinstance(sent, list) and isinstance(stored, list):
+        return sorted(map(repr, sent)) == sorted(map(repr, stored))
+    return isinstance(sent, bool) == isinstance(stored, bool) and bool(sent == stored)
 
 
 @dataclass(slots=True)

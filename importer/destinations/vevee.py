@@ -11,8 +11,10 @@ errors           https://vevee.org/docs/errors
 import json
 import math
 import re
+import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, ClassVar
+from decimal import Decimal
+from typing import Any, ClassVar, Literal, cast
 
 from importer.destinations import base
 from importer.destinations.base import Definition, Request, json_answer
@@ -34,10 +36,16 @@ VALUES = "/api/v1/attributes/values"
 
 
 class Settings(base.Settings):
-    """Vevee shows its SDK, not its wire: the header that carries the key is inferred, so it can be set."""
+    """Vevee shows its SDK, not its wire: what is inferred of the wire can be set.
+
+    `envelope` names the member in which an answer may wrap its result, "" = it never does. `mode` is `batch`
+    (all values of a person in one call) or `single` (a call a value: its answer shows what is stored).
+    """
 
     auth_header: str = "Authorization"
     auth_scheme: str = "Bearer"
+    envelope: str = "data"
+    mode: Literal["batch", "single"] = "batch"
 
 
 _STOPS: Mapping[str, str] = {
@@ -48,6 +56,16 @@ _STOPS: Mapping[str, str] = {
     "not_implemented": "the destination has not enabled this feature for the workspace",
 }
 """Codes that refuse the run, whatever the status they come with (docs/errors)."""
+
+_VALUE_CODES = frozenset(
+    {
+        "attribute_not_defined",
+        "attribute_archived",
+        "attribute_value_invalid",
+        "attribute_value_too_long",
+    }
+)
+"""Codes of a call for one value that refuse just that value (docs/methods/set-attribute, clear-attribute)."""
 
 _STATUS_STOPS: Mapping[int, str] = {
     401: "the destination does not accept this key; check that the key is right and not revoked",
@@ -83,37 +101,64 @@ class Destination(base.Destination):
             return "this is a public key (pk_...); bulk writes need the workspace's secret key (sk_...)."
         return None if key.startswith("sk_") else "expected a Vevee secret key, which begins with sk_."
 
+    @property
+    def _own(self) -> Settings:
+        return cast(Settings, self.settings)
+
     def headers(self, key: str) -> Mapping[str, str]:
         """The key in the configured header, JSON both ways."""
-        settings = self.settings
-        assert isinstance(settings, Settings)
         return {
-            settings.auth_header: f"{settings.auth_scheme} {key}".strip(),
+            self._own.auth_header: f"{self._own.auth_scheme} {key}".strip(),
             "Content-Type": "application/json",
             "Accept": "application/json",
         }
 
     def calls(self, updates: Sequence[Update]) -> Sequence[Call]:
-        """One batch call for all that is set, then one DELETE for each attribute to clear."""
+        """All that is set in one call (`single`: a call a value), then a DELETE for each value to clear."""
         return [call for u in updates for part in u.parts for call in self._part_calls(u, part)]
 
     def _part_calls(self, update: Update, part: Part) -> Iterable[Call]:
-        person = json.dumps(update.distinct_id, ensure_ascii=False)
-        if part.operation == "set":
+        person = _text(update.distinct_id)
+        if part.operation == "clear":
+            for key in part.keys:
+                body = f'{{"distinctId":{person},"attribute":{_text(key)}}}'
+                yield Call("DELETE", VALUES, body.encode(), (_target(update, "clear", (key,)),))
+        elif self._own.mode == "batch":
             members = part.members.replace(SEPARATOR, ",")
             body = f'{{"distinctId":{person},"attributes":{{{members}}}}}'
             yield Call("POST", BATCH, body.encode(), (_target(update, "set", part.keys),))
         else:
-            for key in part.keys:
-                body = f'{{"distinctId":{person},"attribute":{json.dumps(key, ensure_ascii=False)}}}'
-                yield Call("DELETE", VALUES, body.encode(), (_target(update, "clear", (key,)),))
+            for key, member in zip(part.keys, part.members.split(SEPARATOR), strict=True):
+                value = member[len(_text(key)) + 1 :]
+                body = f'{{"distinctId":{person},"attribute":{_text(key)},"value":{value}}}'
+                yield Call("POST", VALUES, body.encode(), (_target(update, "set", (key,)),))
 
     def judge(self, call: Call, answer: Answer) -> Judgement:
         """By the vendor's code before the status; a 2xx must account for every attribute that was sent."""
         body = _json(answer.body)
-        if 200 <= answer.status < 300:
-            return _judge_clear(body) if call.method == "DELETE" else _judge_batch(call, body)
-        return _judge_error(call, answer.status, _error_code(body))
+        if not 200 <= answer.status < 300:
+            return _judge_error(call, answer.status, _error_code(body, self._own.envelope))
+        result = _result(body, self._own.envelope)
+        if call.method == "DELETE":
+            return _judge_clear(result)
+        return _judge_batch(call, result) if call.path == BATCH else _judge_single(call, result)
+
+    def read_back(self, update: Update) -> Call:
+        """`getAttributes` of one person, all keys: how `keys` would be written is not documented."""
+        path = f"{VALUES}?distinctId={urllib.parse.quote(update.distinct_id, safe='')}"
+        return Call("GET", path, b"", ())
+
+    def read(self, call: Call, answer: Answer) -> Mapping[str, Any] | Judgement:
+        """What is stored; attributes that are not set or archived are absent."""
+        body = _json(answer.body)
+        if not 200 <= answer.status < 300:
+            return _judge_error(call, answer.status, _error_code(body, self._own.envelope))
+        stored = _result(body, self._own.envelope).get("attributes")
+        return stored if isinstance(stored, dict) else _contradiction("the answer holds no attributes")
+
+
+def _text(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def _target(update: Update, operation: str, keys: tuple[str, ...]) -> Target:
@@ -122,21 +167,21 @@ def _target(update: Update, operation: str, keys: tuple[str, ...]) -> Target:
 
 def _json(body: bytes) -> Any:
     try:
-        return json.loads(body)
+        return json.loads(body, parse_float=Decimal)
     except (ValueError, RecursionError):
         return None
 
 
-def _result(body: Any) -> Mapping[str, Any]:
-    """The result object: at the top level, or wrapped in `data` (the envelope is not documented)."""
-    if isinstance(body, dict) and isinstance(body.get("data"), dict):
-        body = body["data"]
+def _result(body: Any, envelope: str) -> Mapping[str, Any]:
+    """The result object: at the top level, or wrapped (the envelope is not documented)."""
+    if isinstance(body, dict) and envelope and isinstance(body.get(envelope), dict):
+        body = body[envelope]
     return body if isinstance(body, dict) else {}
 
 
-def _judge_batch(call: Call, body: Any) -> Judgement:
+def _judge_batch(call: Call, result: Mapping[str, Any]) -> Judgement:
     """`applied` + `rejected` must be exactly what was sent, or the answer is not believed."""
-    result, keys = _result(body), call.targets[0].keys
+    keys = call.targets[0].keys
     applied, rejected = result.get("applied"), result.get("rejected")
     if applied == len(keys) and rejected == [] and applied is not True:
         return ALL_APPLIED
@@ -157,9 +202,20 @@ def _refusal(entry: Any) -> Refusal | None:
     return Refusal(0, entry["key"], _word(entry.get("reason")) or "rejected")
 
 
-def _judge_clear(body: Any) -> Judgement:
+def _judge_single(call: Call, result: Mapping[str, Any]) -> Judgement:
+    """The answer shows the stored value, "truncated or normalized" perhaps: a difference is reported."""
+    key = call.targets[0].keys[0]
+    if result.get("attribute") != key or "value" not in result:
+        return _contradiction("the answer does not say what is stored of the attribute that was sent")
+    sent = json.loads(call.body, parse_float=Decimal)["value"]
+    if base.is_same(sent, result["value"]):
+        return ALL_APPLIED
+    return Judgement(Decision.DONE, normalized=(Refusal(0, key, base.NORMALIZED, base.STORED_OTHERWISE),))
+
+
+def _judge_clear(result: Mapping[str, Any]) -> Judgement:
     """Clearing what is not set is a success too (`cleared: false`)."""
-    cleared = _result(body).get("cleared")
+    cleared = result.get("cleared")
     return ALL_APPLIED if isinstance(cleared, bool) else _contradiction("the answer does not say `cleared`")
 
 
@@ -167,12 +223,12 @@ def _contradiction(message: str) -> Judgement:
     return Judgement(Decision.CONTRADICTION, reason="answer_contradicts", message=message)
 
 
-def _error_code(body: Any) -> str:
+def _error_code(body: Any, envelope: str) -> str:
     """The vendor's code, in any of the shapes an undocumented error body may have."""
     error = body.get("error") if isinstance(body, dict) else None
     if isinstance(error, dict):
         body = error
-    return _word(error) or _word(_result(body).get("code"))
+    return _word(error) or _word(_result(body, envelope).get("code"))
 
 
 def _word(value: Any) -> str:
@@ -183,6 +239,8 @@ def _word(value: Any) -> str:
 def _judge_error(call: Call, status: int, code: str) -> Judgement:
     if code in _STOPS:
         return Judgement(Decision.STOP, reason=code, message=_STOPS[code])
+    if code in _VALUE_CODES and call.path == VALUES and call.method != "GET":
+        return Judgement(Decision.DONE, (Refusal(0, call.targets[0].keys[0], code),))
     if code == "limit_reached":
         # An end user's metering plan is used up; the vendor says not to repeat it.
         return Judgement(Decision.REFUSED, reason=code, message="the person's plan limit is reached")
@@ -205,7 +263,22 @@ class Sandbox(base.Sandbox):
         if refused:
             return refused
         endpoint = _ENDPOINTS.get((request.method, request.path))
-        return endpoint(self, request) if endpoint else _error(404, "not_found")
+        return self._wrapped(endpoint(self, request)) if endpoint else _error(404, "not_found")
+
+    def _wrapped(self, answer: Answer) -> Answer:
+        """In the envelope, where the configuration names one: without it, the SDK's shape is the wire's."""
+        if not self._envelope or answer.status != _OK:
+            return answer
+        body = b"{%s:%s}" % (_text(self._envelope).encode(), answer.body)
+        return Answer(_OK, answer.headers, body)
+
+    @property
+    def _own(self) -> Settings:
+        return self.settings if isinstance(self.settings, Settings) else Settings()
+
+    @property
+    def _envelope(self) -> str:
+        return self._own.envelope if "envelope" in self._own.model_fields_set else ""
 
     def fault(self, name: str) -> Answer | None:
         """`quota` is Vevee's monthly limit: 429 with a code that waiting cannot cure.
@@ -217,13 +290,16 @@ class Sandbox(base.Sandbox):
 
     def lie(self, name: str, answer: Answer) -> Answer | None:
         """`applied_too_high` counts one too many; `foreign_key` rejects a key nobody sent, the sum right."""
-        result = _json(answer.body)
-        if answer.status != _OK or not isinstance(result, dict) or "applied" not in result:
+        result = dict(_result(_json(answer.body), self._envelope))
+        if answer.status != _OK or "applied" not in result:
             return None
+        applied, rejected = result["applied"], result["rejected"]
         if name == "applied_too_high":
-            return json_answer(_OK, result | {"applied": result["applied"] + 1})
-        foreign = [*result["rejected"], {"key": "never_sent", "reason": _INVALID}]
-        return json_answer(_OK, result | {"applied": max(0, result["applied"] - 1), "rejected": foreign})
+            lie = {"applied": applied + 1}
+        else:
+            foreign = {"key": "never_sent", "reason": _INVALID}
+            lie = {"applied": max(0, applied - 1), "rejected": [*rejected, foreign]}
+        return self._wrapped(json_answer(_OK, result | lie))
 
     def distinct_ids(self, request: Request) -> tuple[str, ...]:
         """The one person of a request: in the body, or in the query of a read."""
@@ -232,10 +308,9 @@ class Sandbox(base.Sandbox):
 
     def _refuse_key(self, request: Request) -> Answer | None:
         """A public key reads; it never writes in bulk, and one by one only where the workspace allows it."""
-        settings = self.settings if isinstance(self.settings, Settings) else Settings()
-        given = request.headers.get(settings.auth_header.lower(), "")
+        given = request.headers.get(self._own.auth_header.lower(), "")
         scheme, _, key = given.rpartition(" ")
-        if scheme != settings.auth_scheme:
+        if scheme != self._own.auth_scheme:
             return _error(401, "invalid_key")
         if key.startswith("pk_"):
             return _refuse_public_key(request)

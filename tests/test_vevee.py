@@ -1,0 +1,138 @@
+"""Vevee beyond the batch call: one call a value, the envelope, what the server stores in its own way."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from importer import config as configuration
+from importer import sandbox
+from importer.destinations import vevee
+from importer.models import Answer, Call, Decision, Part, Target, Update
+from importer.sandbox import SandboxOptions, SandboxServer
+from tests.oracle.program import config_text, importer
+from tests.oracle.reading import Attribute, Declared
+from tests.oracle.replies import KEY
+
+TAGS = ("a", "b", "c")
+LIST = "id,tags,age,name\np1,a|b,41,Zoë\np2,c,30,\np3,b|c,7,Ida\np4,a|c,,Tom\n"
+
+
+def declared(tags: tuple[str, ...] = TAGS, blank: str = "skip") -> Declared:
+    return Declared(
+        "id",
+        (
+            Attribute("tags", "multi_choice", options=tags),
+            Attribute("age", "number"),
+            Attribute("name", "free_text", blank=blank),
+        ),
+    )
+
+
+@contextmanager
+def playing(
+    folder: Path, ours: Declared, theirs: Declared, options: Mapping[str, Any], **destination: Any
+) -> Iterator[tuple[Path, SandboxServer]]:
+    """The list, its configuration as we declare it, and a sandbox with the definitions of `theirs`."""
+    source, config = folder / "list.csv", folder / "import.toml"
+    source.write_text(LIST, "utf-8")
+    config.write_text(config_text(theirs, source, "http://127.0.0.1:1", destination=destination), "utf-8")
+    with sandbox.running(configuration.load(config), SandboxOptions(**options), KEY) as server:
+        config.write_text(config_text(ours, source, server.url, destination=destination), "utf-8")
+        yield config, server
+
+
+def test_a_call_a_value_stores_the_same_and_names_each_refusal(tmp_path: Path) -> None:
+    options = {"undefined": frozenset({"age"}), "archived": frozenset({"name"}), "log": 99}
+    with playing(tmp_path, declared(), declared(), options, mode="single") as (config, server):
+        result = importer("run", config, "--run-id", "r", cwd=tmp_path)
+        assert result.code == 1, result.err
+        assert server.stored == {p: {"tags": t.split("|")} for p, t in _tags()}
+        paths = {(r.method, r.path) for r in server.log}
+        assert paths == {("POST", vevee.VALUES)}
+        summary = result.summary("r")
+        assert summary["values"] | {"superseded": 0} == summary["values"]
+        assert (summary["values"]["applied"], summary["values"]["rejected"]) == (4, 6)
+        lines = {(r["attribute"], r["reason"]) for r in result.reject_lines("r")}
+        assert lines == {("age", "attribute_not_defined"), ("name", "attribute_archived")}
+        assert len(server.log) < 10, "what is once called unknown is not sent again"
+
+
+def _tags() -> Iterator[tuple[str, str]]:
+    for line in LIST.splitlines()[1:]:
+        person, tags, *_ = line.split(",")
+        yield person, tags
+
+
+def test_a_value_that_is_stored_otherwise_is_reported_and_counts_as_applied(tmp_path: Path) -> None:
+    ours, theirs = declared(), declared(tags=("a", "b"))
+    with playing(tmp_path, ours, theirs, {}, mode="single") as (config, server):
+        result = importer("run", config, "--run-id", "r", cwd=tmp_path)
+        assert result.code == 1, result.err
+        assert server.stored["p3"]["tags"] == ["b"]
+        summary = result.summary("r")
+        assert (summary["values"]["applied"], summary["values"]["rejected"], summary["trimmed"]) == (9, 1, 2)
+        lines = [
+            (r["row"], r["attribute"], r["stage"], r["reason"], r["value"]) for r in result.reject_lines("r")
+        ]
+        assert lines == [
+            ("2", "tags", "send", "attribute_value_invalid", "c"),
+            ("3", "tags", "trim", "normalized", "b|c"),
+            ("4", "tags", "trim", "normalized", "a|c"),
+        ]
+        [rows] = result.rejected_rows("r")
+        assert rows.read_text("utf-8").splitlines()[1:] == ["p2,c,30,"], (
+            "what is stored is not to be corrected"
+        )
+        again = importer("retry", "r", "--run-id", "again", cwd=tmp_path)
+        assert again.summary("again")["calls"]["sent"] == 1
+
+
+@pytest.mark.parametrize("mode", ["batch", "single"])
+def test_an_envelope_is_read_where_the_configuration_names_one(mode: str, tmp_path: Path) -> None:
+    with playing(tmp_path, declared(), declared(), {}, mode=mode, envelope="result") as (config, server):
+        result = importer("run", config, cwd=tmp_path)
+        assert result.code == 0, result.err
+        assert len(server.stored) == 4
+
+
+@pytest.mark.parametrize("mode", ["batch", "single"])
+def test_a_cleared_value_is_one_call_after_the_persons_others(mode: str, tmp_path: Path) -> None:
+    ours = declared(blank="clear")
+    with playing(tmp_path, ours, ours, {"log": 99}, mode=mode) as (config, server):
+        result = importer("run", config, "--run-id", "r", cwd=tmp_path)
+        assert result.code == 0, result.err
+        assert "name" not in server.stored["p2"]
+        asked = [r.method for r in server.log if r.distinct_ids == ("p2",)]
+        assert asked == ["POST"] * (1 if mode == "batch" else 2) + ["DELETE"]
+        assert result.summary("r")["values"]["applied"] == 11
+
+
+PERSON = Target(0, "p", "set", ("k",))
+
+
+@pytest.mark.parametrize(
+    ("sent", "body", "decision", "normalized"),
+    [
+        ("[1]", b'{"personId":"x","attribute":"k","value":[1]}', Decision.DONE, False),
+        ('["a","b"]', b'{"personId":"x","attribute":"k","value":["b","a"]}', Decision.DONE, False),
+        ('["a","b"]', b'{"personId":"x","attribute":"k","value":["a"]}', Decision.DONE, True),
+        ("19.90", b'{"data":{"attribute":"k","value":19.9}}', Decision.DONE, False),
+        ("0.1", b'{"attribute":"k","value":0.1000000000000000055}', Decision.DONE, True),
+        ("1", b'{"attribute":"k","value":true}', Decision.DONE, True),
+        ("1", b'{"attribute":"k","value":"1"}', Decision.DONE, True),
+        ("1", b'{"attribute":"other","value":1}', Decision.CONTRADICTION, False),
+        ("1", b'{"attribute":"k"}', Decision.CONTRADICTION, False),
+        ("1", b"[]", Decision.CONTRADICTION, False),
+    ],
+)
+def test_the_value_an_answer_shows(sent: str, body: bytes, decision: Decision, normalized: bool) -> None:
+    destination = vevee.Destination(vevee.Settings(mode="single"), ())
+    [call] = destination.calls([Update(0, "p", (Part("set", ("k",), f'"k":{sent}'),))])
+    assert call == Call(
+        "POST", vevee.VALUES, f'{{"distinctId":"p","attribute":"k","value":{sent}}}'.encode(), (PERSON,)
+    )
+    judgement = destination.judge(call, Answer(200, {}, body))
+    assert (judgement.decision, bool(judgement.normalized)) == (decision, normalized)
