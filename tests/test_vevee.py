@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -20,7 +20,7 @@ TAGS = ("a", "b", "c")
 LIST = "id,tags,age,name\np1,a|b,41,Zoë\np2,c,30,\np3,b|c,7,Ida\np4,a|c,,Tom\n"
 
 
-def declared(tags: tuple[str, ...] = TAGS, blank: str = "skip") -> Declared:
+def declared(tags: tuple[str, ...] = TAGS, blank: Literal["skip", "clear"] = "skip") -> Declared:
     return Declared(
         "id",
         (
