@@ -133,6 +133,14 @@ def _parser() -> argparse.ArgumentParser:
         _add_state(parser_)
         _add_sending(parser_)
         _add_output(parser_)
+    check_back = _command(commands, "verify", _verify, "read people back from the destination and compare")
+    check_back.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
+    check_back.add_argument(
+        "--sample", metavar="N", type=_count, default=100, help="so many people (default: 100)"
+    )
+    _add_state(check_back)
+    _add_place(check_back)
+    _add_output(check_back)
     listing = _command(commands, "runs", _runs, "the past runs")
     _add_state(listing)
     report = _command(commands, "report", _report, "one run's summary")
@@ -161,9 +169,13 @@ def _add_state(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def _add_sending(parser: argparse.ArgumentParser) -> None:
+def _add_place(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--base-url", metavar="URL", help="instead of the configured base_url")
     parser.add_argument("--rate", metavar="N", type=_rate, help="ceiling in requests per second; 0 = none")
+
+
+def _add_sending(parser: argparse.ArgumentParser) -> None:
+    _add_place(parser)
     parser.add_argument(
         "--max-rejects", metavar="N|P%", type=RejectLimit.parse, help="stop with 6 past so many rejects"
     )
@@ -263,6 +275,18 @@ def _retry(args: argparse.Namespace) -> int:
     with _Progress(quiet=args.quiet) as progress:
         summary = pipeline.retry(_state_dir(args), args.run, args.file, _options(args), progress)
     return _show(summary, _state_dir(args), args)
+
+
+def _verify(args: argparse.Namespace) -> int:
+    from importer.verify import verify
+
+    options = Options(base_url=args.base_url, rate=args.rate)
+    found = verify(_state_dir(args), args.run, args.sample, options)
+    if args.json:
+        print(json.dumps(found.as_mapping(), indent=2, ensure_ascii=False))
+    elif not args.quiet:
+        _print(screen.verified_lines(found.as_mapping(), found.report))
+    return found.exit_code
 
 
 def _state_dir(args: argparse.Namespace) -> Path:

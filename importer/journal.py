@@ -238,6 +238,12 @@ class Journal:
         yield from self._entries(where)
         yield from self._entries(where, "intents")
 
+    def written_people(self) -> Iterator[str]:
+        """Everybody of whom this run has written something, once each."""
+        query = "SELECT DISTINCT person FROM answers WHERE state = 'applied' AND attempts > 0"
+        with _state_errors(self._path):
+            yield from (person for (person,) in self._db.execute(query))
+
     def held(self, people: Iterable[str]) -> dict[str, dict[str, Held]]:
         """What this run has written of each of these people, by attribute; the last answer counts.
 

@@ -37,8 +37,8 @@ from importer.reconciler import OpenChunk
 from importer.reports import Reports
 from importer.retrying import Withheld, align
 from importer.runs import RunFolder
-from importer.sender import Counts, Limits, Sender, Stop
-from importer.sending import Books, ChunkStream, over_limit
+from importer.sender import Counts, Sender, Stop
+from importer.sending import Books, ChunkStream, limits_of, over_limit
 from importer.spool import Spool, SpoolWriter
 from importer.summary import as_json, books, has_rejects, peak_rss_bytes, reject_counts
 
@@ -339,20 +339,8 @@ class _Life:
             self.stop.because(GuardError(over_limit(limit, intake.rejected, "Nothing was sent.")))
 
     async def _send_all(self, shared: Books) -> None:
-        section = self.config.destination
-        limits = Limits(
-            base_url=section.base_url,
-            headers=self.destination.headers(self.key),
-            max_in_flight=section.max_in_flight,
-            connect_timeout=section.connect_timeout,
-            read_timeout=section.read_timeout,
-            retry_attempts=section.retry_attempts,
-            retry_seconds=section.retry_seconds,
-            retry_wait=section.retry_wait,
-            give_up_after=section.give_up_after,
-            client=section.http_client,
-        )
-        pacer = Pacer(section.requests_per_second or 0)
+        limits = limits_of(self.config, self.destination.headers(self.key))
+        pacer = Pacer(self.config.destination.requests_per_second or 0)
         sender = Sender(limits, self.destination, pacer, self.stop, self.counts)
         stream = ChunkStream(shared, self.stop, self.observer, self.options.max_rejects)
         with _signals(self.stop):

@@ -96,6 +96,23 @@ def next_lines(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) -
         yield f"  next     correct the rows, then: {retry}"
 
 
+def verified_lines(found: Mapping[str, Any], report: Path) -> Iterator[str]:
+    """What reading back has found, differences by attribute."""
+    yield f"verify of {found['run_id']}: {found['people']:,} people read back, exit {found['exit_code']}"
+    yield ""
+    yield f"  {'values':<8}{found['values']:,} compared, {found['same']:,} stored as they were sent"
+    if found["unread"]:
+        yield f"  {'unread':<8}{found['unread']:,} people could not be read"
+    if found["differences"]:
+        yield ""
+        yield "  not stored as it was sent, by kind and attribute:"
+    for one in found["differences"]:
+        yield f"    {one['count']:>9,}  {one['what']:<12} {one['attribute']}"
+    if found["differences"]:
+        yield ""
+        yield f"  report   {report}"
+
+
 def way_on(summary: Mapping[str, Any], state_dir: Path) -> str:
     """The command that goes on with a stopped run; on purpose, where a guard stopped it."""
     resume = command("resume", summary["run_id"], state_dir=state_dir)

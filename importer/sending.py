@@ -1,7 +1,7 @@
 """The second half of a run: chunks through the sender, the next one prepared while this one is sent."""
 
 import asyncio
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,7 +15,7 @@ from importer.options import Observer, RejectLimit
 from importer.reading import Reading
 from importer.reconciler import Answers, Closed, OpenChunk
 from importer.reports import Reports
-from importer.sender import Job, Sender, Stop
+from importer.sender import Job, Limits, Sender, Stop
 from importer.spool import ChunkPlan, Spool
 
 SHARE_FROM = 100
@@ -224,6 +224,23 @@ class ChunkStream:
         closed = await asyncio.to_thread(self._books.close, opened)
         self._books.journal.close_chunk(opened.chunk.plan.number, closed.tally.dump())
         self._books.tally.add(closed.tally)
+
+
+def limits_of(config: Config, headers: Mapping[str, str]) -> Limits:
+    """How calls go out by this configuration; `headers` go with each."""
+    section = config.destination
+    return Limits(
+        base_url=section.base_url,
+        headers=headers,
+        max_in_flight=section.max_in_flight,
+        connect_timeout=section.connect_timeout,
+        read_timeout=section.read_timeout,
+        retry_attempts=section.retry_attempts,
+        retry_seconds=section.retry_seconds,
+        retry_wait=section.retry_wait,
+        give_up_after=section.give_up_after,
+        client=section.http_client,
+    )
 
 
 def over_limit(limit: RejectLimit, rejected: int, sent: str = "Look at rejects.csv before you go on.") -> str:

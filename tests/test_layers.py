@@ -22,7 +22,7 @@ TIERS = (
     {"reading", "reconciler"},
     {"sending", "retrying", "summary"},
     {"pipeline"},
-    {"sandbox", "screen"},
+    {"sandbox", "screen", "verify"},
     {"cli"},
     {"__init__", "__main__"},  # the doors: `importer.run` and `python -m importer`
 )

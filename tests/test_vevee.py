@@ -1,5 +1,7 @@
 """Vevee beyond the batch call: one call a value, the envelope, what the server stores in its own way."""
 
+import csv
+import json
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -108,6 +110,69 @@ def test_a_cleared_value_is_one_call_after_the_persons_others(mode: str, tmp_pat
         asked = [r.method for r in server.log if r.distinct_ids == ("p2",)]
         assert asked == ["POST"] * (1 if mode == "batch" else 2) + ["DELETE"]
         assert result.summary("r")["values"]["applied"] == 11
+
+
+# --- reading back
+
+
+def test_verify_finds_each_silently_trimmed_value_and_its_row(tmp_path: Path) -> None:
+    ours, theirs = declared(), declared(tags=("a", "b"))
+    with playing(tmp_path, ours, theirs, {}) as (config, _):
+        ran = importer("run", config, "--run-id", "r", cwd=tmp_path)
+        assert (ran.code, ran.summary("r")["values"]["applied"]) == (1, 9)
+        result = importer("verify", "r", "--rate", "0", cwd=tmp_path)
+        assert result.code == 1, result.err
+        assert "4 people read back" in result.out
+        report = tmp_path / ".importer/runs/r/verify.csv"
+        assert report.stat().st_mode & 0o077 == 0
+        lines = list(csv.DictReader(report.read_text("utf-8").splitlines()))
+        found = [(r["row"], r["line"], r["distinct_id"], r["attribute"], r["what"]) for r in lines]
+        assert found == [("3", "4", "p3", "tags", "differs"), ("4", "5", "p4", "tags", "differs")]
+        assert [(r["sent"], r["stored"]) for r in lines] == [('["b", "c"]', '["b"]'), ('["a", "c"]', '["a"]')]
+        said = json.loads(importer("verify", "r", "--rate", "0", "--json", cwd=tmp_path).out)
+        assert (said["people"], said["values"], said["same"]) == (4, 9, 7)
+        assert said["differences"] == [{"what": "differs", "attribute": "tags", "count": 2}]
+        assert not (report.parent / "verify").exists()
+
+
+def test_verify_of_what_is_there_of_what_is_gone_and_of_what_was_cleared(tmp_path: Path) -> None:
+    ours = declared(blank="clear")
+    with playing(tmp_path, ours, ours, {}) as (config, server):
+        assert importer("run", config, "--run-id", "r", cwd=tmp_path).code == 0
+        same = importer("verify", "--sample", "2", "--rate", "0", cwd=tmp_path)
+        assert (same.code, "2 people read back" in same.out) == (0, True), same.err
+        with server._lock:
+            server._vendor.stored["p2"]["name"] = "back again"
+            del server._vendor.stored["p1"]
+        gone = importer("verify", "r", "--rate", "0", "--json", cwd=tmp_path)
+        assert gone.code == 1
+        assert {(d["what"], d["attribute"]) for d in json.loads(gone.out)["differences"]} == {
+            ("missing", "tags"),
+            ("missing", "age"),
+            ("missing", "name"),
+            ("not_cleared", "name"),
+        }
+
+
+def test_verify_says_when_the_source_is_not_what_was_sent(tmp_path: Path) -> None:
+    with playing(tmp_path, declared(), declared(), {}) as (config, _):
+        assert importer("run", config, "--run-id", "r", cwd=tmp_path).code == 0
+        head, *rows = LIST.splitlines(keepends=True)
+        (tmp_path / "list.csv").write_text(head + "".join(reversed(rows)), "utf-8")
+        result = importer("verify", "r", "--rate", "0", cwd=tmp_path)
+        assert (result.code, "has changed since the run" in result.err) == (3, True)
+
+
+@pytest.mark.parametrize(("fault", "code"), [("401", 4), ("503/2", 0), ("truncate/3", 0), ("html/3", 0)])
+def test_verify_meets_faults_as_a_run_does(fault: str, code: int, tmp_path: Path) -> None:
+    with playing(tmp_path, declared(), declared(), {}, retry_wait=0.01) as (config, server):
+        assert importer("run", config, "--run-id", "r", cwd=tmp_path).code == 0
+        server.change(SandboxOptions(faults=(sandbox.parse_fault(fault),)))
+        result = importer("verify", "r", "--rate", "0", cwd=tmp_path)
+        assert result.code == code, result.err
+
+
+# --- one answer
 
 
 PERSON = Target(0, "p", "set", ("k",))

@@ -68,6 +68,8 @@ class Destination(ABC):
     operations: ClassVar[frozenset[str]] = frozenset({"set"})
     dead_reasons: ClassVar[frozenset[str]] = frozenset()
     """Reasons that are facts about an attribute, not a value: once given, it is not sent again in the run."""
+    reads_back: ClassVar[bool] = False
+    """Whether the vendor has a call that shows what is stored of a person (`read_back`, `read`)."""
     encoding: ClassVar[Encoding] = Encoding()
     settings_type: ClassVar[type[Settings]] = Settings
 

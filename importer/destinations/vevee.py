@@ -86,6 +86,7 @@ class Destination(base.Destination):
     distinct_id_max = 200
     requests_per_second = 10  # no limit is documented: start low
     operations = frozenset({"set"})
+    reads_back = True
     dead_reasons = frozenset({"attribute_not_defined", "attribute_archived"})
     settings_type: ClassVar[type[base.Settings]] = Settings
 
