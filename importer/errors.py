@@ -7,6 +7,7 @@
     ├── UnreachableError     5   the destination could not be reached for too long: wait, then resume
     ├── GuardError           6   a limit of yours was passed: look at the report, then go on on purpose
     ├── StateError           7   the state folder cannot be used: free, unlock or mend it, then go on
+    ├── OutOfTimeError       8   time is up, the destination is not ready: resume later
     └── InternalError        9   a fault of the importer: report it; nothing on disk is lost
 
 Each message is one or two sentences: where, what was expected and found, the next step. None ever quotes a
@@ -56,6 +57,12 @@ class StateError(ImporterError):
     """The state folder is locked, damaged, full or unwritable."""
 
     exit_code = 7
+
+
+class OutOfTimeError(ImporterError):
+    """Time is up; the run is resumable."""
+
+    exit_code = 8
 
 
 class InternalError(ImporterError):

@@ -8,6 +8,9 @@ commit survives the end of the process at once and a power cut from the next che
 A call that is not repeatable is written down before it goes out, and that commit waits for the disk. It
 stays so until a usable answer is recorded: a later life of the run finds it unconfirmed and leaves it alone.
 
+A call that carries on what the destination has taken (a poll) is written down before it goes out, too: a
+later life of the run goes on with it instead of sending the values again.
+
 A half-written end of the log is SQLite's to cut: each frame has a checksum. The file itself has none, so
 every record carries its own, and one that does not fit it, or is missing from the sequence, is damage.
 
@@ -19,14 +22,15 @@ import json
 import sqlite3
 import threading
 import zlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from importer.destinations.base import NORMALIZED
 from importer.errors import StateError
+from importer.models import Call, Target
 
 COMMIT_SECONDS = 0.05
 
@@ -55,6 +59,9 @@ CREATE TABLE IF NOT EXISTS answers {_RECORD};
 CREATE TABLE IF NOT EXISTS intents {_RECORD};
 CREATE TABLE IF NOT EXISTS refusals (
     call INTEGER NOT NULL, attribute TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL
+);
+CREATE TABLE IF NOT EXISTS pending (
+    id INTEGER PRIMARY KEY, chunk INTEGER NOT NULL, calls TEXT NOT NULL, seal INTEGER
 );
 CREATE TABLE IF NOT EXISTS chunks (chunk INTEGER PRIMARY KEY, tally TEXT NOT NULL, seal INTEGER);
 """
@@ -145,6 +152,40 @@ class Journal:
                     self._db.execute(f"INSERT INTO intents VALUES ({_MARKS})", row)  # noqa: S608
                     self._intended[entry.person, entry.operation, entry.attributes] = number
             self._db.execute("PRAGMA synchronous = NORMAL")
+
+    def keep(self, chunk: int, calls: Sequence[Call]) -> None:
+        """Records calls that carry on what the destination has taken; on disk when this returns."""
+        text = json.dumps([_dump_call(call) for call in calls])
+        with _state_errors(self._path):
+            self._db.execute("PRAGMA synchronous = FULL")
+            with self._transaction():
+                query = "INSERT INTO pending (chunk, calls, seal) VALUES (?, ?, ?)"
+                self._db.execute(query, (chunk, text, _seal(text)))
+            self._db.execute("PRAGMA synchronous = NORMAL")
+
+    def pending(self) -> dict[int, list[Call]]:
+        """The kept calls of chunks that are not finished, by chunk, as far as nothing was answered since.
+
+        A target of which everything was answered, or is carried on by a later call, has no keys left. People
+        are named by their distinct id alone: `person` is -1.
+        """
+        with _state_errors(self._path):
+            where = "WHERE chunk NOT IN (SELECT chunk FROM chunks) ORDER BY id DESC"
+            rows = self._db.execute(f"SELECT chunk, calls, seal FROM pending {where}").fetchall()  # noqa: S608
+            gone = self._answered_keys() if rows else {}
+            found: dict[int, list[Call]] = {}
+            for chunk, text, seal in rows:
+                for data in reversed(json.loads(_opened(text, seal))):
+                    call = _without(_load_call(data), gone)
+                    if any(target.keys for target in call.targets):
+                        found.setdefault(int(chunk), []).insert(0, call)
+            return found
+
+    def _answered_keys(self) -> dict[tuple[str, str], set[str]]:
+        gone: dict[tuple[str, str], set[str]] = {}
+        for entry in self.open_answers():
+            gone.setdefault((entry.person, entry.operation), set()).update(entry.attributes)
+        return gone
 
     def _row(self, call: int, entry: Entry) -> tuple[object, ...]:
         return (
@@ -283,6 +324,47 @@ class Journal:
 
 
 _MARKS = ",".join("?" * 12)
+
+
+def _dump_call(call: Call) -> dict[str, Any]:
+    """A call as JSON; its sets of keys are written once each, for there are few."""
+    sets = list(dict.fromkeys(target.keys for target in call.targets))
+    place = {keys: index for index, keys in enumerate(sets)}
+    return {
+        "method": call.method,
+        "path": call.path,
+        "body": call.body.decode(),
+        "repeatable": call.repeatable,
+        "after": call.after,
+        "context": call.context,
+        "sets": sets,
+        "targets": [[t.distinct_id, t.operation, place[t.keys]] for t in call.targets],
+    }
+
+
+def _load_call(data: Mapping[str, Any]) -> Call:
+    sets = [tuple(keys) for keys in data["sets"]]
+    targets = tuple(Target(-1, person, operation, sets[at]) for person, operation, at in data["targets"])
+    return Call(
+        data["method"],
+        data["path"],
+        data["body"].encode(),
+        targets,
+        data["repeatable"],
+        data["after"],
+        data["context"],
+    )
+
+
+def _without(call: Call, gone: dict[tuple[str, str], set[str]]) -> Call:
+    """The call with only those keys of its targets that are not in `gone`, which they are added to."""
+    targets = []
+    for target in call.targets:
+        known = gone.setdefault((target.distinct_id, target.operation), set())
+        left = tuple(key for key in target.keys if key not in known)
+        known.update(left)
+        targets.append(replace(target, keys=left))
+    return replace(call, targets=tuple(targets))
 
 
 def _seal(text: str) -> int:

@@ -45,12 +45,16 @@ class Update:
     """One person's id and what to write of them: at most one part per operation, sets first.
 
     `person` is the index of the person in its chunk. It never leaves the process: durable records name people
-    by their distinct id.
+    by their distinct id. `user` holds the texts of the destination's identity fields, in their order, ""
+    where blank. `doubtful` names attributes that were at fault again and again in this run, the worst first;
+    only for a destination whose answers do not name the value at fault.
     """
 
     person: int
     distinct_id: str
     parts: tuple[Part, ...]
+    user: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,7 +71,9 @@ class Target:
 class Call:
     """One request to the destination. `path` begins with `/` and follows the base URL.
 
-    `repeatable` is false where sending it twice is not the same as sending it once.
+    `repeatable` is false where sending it twice is not the same as sending it once. `after` is how many
+    seconds to wait before it goes out: a poll, which is asked again for as long as no usable answer comes.
+    `context` is what the destination wants to know again when the answer comes; nobody else looks at it.
     """
 
     method: str
@@ -75,6 +81,8 @@ class Call:
     body: bytes
     targets: tuple[Target, ...]
     repeatable: bool = True
+    after: float = 0.0
+    context: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,17 +101,24 @@ class Decision(StrEnum):
     RETRY = "retry"  # transient: the same call may be sent again
     CONTRADICTION = "contradiction"  # not to be believed: sent again, and unconfirmed if it stays so
     REFUSED = "refused"  # final: the destination refused the whole call; every key is rejected
+    UNCONFIRMED = "unconfirmed"  # final: what became of the call will not be known
+    CONTINUE = "continue"  # not the end: the follow-up calls carry on for all of the call's targets
     STOP = "stop"  # the destination refuses the run: key, permission, quota
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """One key of one target that the destination refused; `reason` is its own word."""
+    """One key of one target that the destination refused; `reason` is its own word.
+
+    `key` "" is the person: every key of the target is refused, with one line in the report. `status` is the
+    HTTP status of the refusal, where it is not that of the call's own last answer.
+    """
 
     target: int
     key: str
     reason: str
     message: str = ""
+    status: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +127,9 @@ class Judgement:
 
     `reason` and `message` explain any decision but a clean DONE and never quote the body, which may echo
     values. `normalized` names keys that are stored, but not as they were sent. `follow_up` calls go out after
-    this one, for the same people, before anything else of theirs.
+    this one, for the same people, before anything else of theirs. `durable`, with CONTINUE: they are on disk
+    before they go out, and a later life of the run goes on with them instead of sending anew. `unsaid`, with
+    DONE: indices of targets of which the answer says nothing.
     """
 
     decision: Decision
@@ -121,9 +138,14 @@ class Judgement:
     message: str = ""
     normalized: tuple[Refusal, ...] = ()
     follow_up: tuple[Call, ...] = ()
+    durable: bool = False
+    unsaid: tuple[int, ...] = ()
 
 
 ALL_APPLIED = Judgement(Decision.DONE)
+
+
+_UNCONFIRMED = (Decision.RETRY, Decision.CONTRADICTION, Decision.UNCONFIRMED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,7 +165,7 @@ class Settled:
     @property
     def unconfirmed(self) -> bool:
         """Sent, and no usable answer came back."""
-        return self.judgement.decision in (Decision.RETRY, Decision.CONTRADICTION)
+        return self.judgement.decision in _UNCONFIRMED
 
 
 @dataclass(frozen=True, slots=True)

@@ -245,6 +245,7 @@ class _Life:
             self.mode != "check",
             withheld.prepare if withheld else _nothing,
             earlier,
+            journal.pending(),
             dead if isinstance(dead, dict) else {},
         )
         self._send(shared)
@@ -339,9 +340,10 @@ class _Life:
             self.stop.because(GuardError(over_limit(limit, intake.rejected, "Nothing was sent.")))
 
     async def _send_all(self, shared: Books) -> None:
-        limits = limits_of(self.config, self.destination.headers(self.key))
+        limits = limits_of(self.config, self.destination.headers(self.key), self.destination.patience)
         pacer = Pacer(self.config.destination.requests_per_second or 0)
-        sender = Sender(limits, self.destination, pacer, self.stop, self.counts)
+        key_check = self.destination.check_key()
+        sender = Sender(limits, self.destination, pacer, self.stop, self.counts, key_check=key_check)
         stream = ChunkStream(shared, self.stop, self.observer, self.options.max_rejects)
         with _signals(self.stop):
             await stream.send(sender)

@@ -6,7 +6,7 @@ one bit. When its last call is settled, `close` looks at every row once more and
 
 import time
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import NamedTuple
 
@@ -68,11 +68,49 @@ class Answers:
         return self.rejected + self.unconfirmed + self.trimmed
 
 
+@dataclass(slots=True)
+class Doubts:
+    """Attributes at fault again and again, where the destination's refusals do not name the value.
+
+    Counts, from an attribute's first fault on, the people it was sent for and those with whom it was at
+    fault; both are halved now and then, so that what was long ago weighs little.
+    """
+
+    _sent: dict[str, int] = field(default_factory=dict)
+    _faults: dict[str, int] = field(default_factory=dict)
+    doubtful: tuple[str, ...] = ()
+
+    def note(self, keys: Sequence[str], refused: Sequence[str]) -> None:
+        """One person's values were answered, and those of `refused` were at fault."""
+        if not refused and not self._sent:
+            return
+        for key in refused:
+            self._faults[key] = self._faults.get(key, 0) + 1
+            self._sent.setdefault(key, 0)
+        for key in self._sent.keys() & set(keys):
+            self._sent[key] += 1
+            if self._sent[key] >= _DOUBT_MEMORY:
+                self._sent[key] //= 2
+                self._faults[key] //= 2
+        worst = sorted(self._faults, key=lambda key: -self._faults[key])
+        self.doubtful = tuple(key for key in worst if self._is_doubtful(key))
+
+    def _is_doubtful(self, key: str) -> bool:
+        faults = self._faults[key]
+        return faults >= _DOUBT_FROM and faults >= _DOUBT_SHARE * self._sent[key]
+
+
+_DOUBT_FROM = 3
+_DOUBT_SHARE = 0.25  # sent apart costs one call a person, found by splitting about four
+_DOUBT_MEMORY = 64
+
+
 @dataclass
 class OpenChunk:
     """One chunk between its first call and its last.
 
-    `dead` maps an attribute to the destination's reason for never taking it; it is shared by all chunks.
+    `dead` maps an attribute to the destination's reason for never taking it; it and `doubts` are shared by
+    all chunks. `carried` are calls of an earlier life that go on before anything else.
     """
 
     chunk: Chunk
@@ -80,16 +118,22 @@ class OpenChunk:
     answers: Answers
     dead: dict[str, str]
     dead_reasons: frozenset[str]
-    _applied: dict[str, bytearray] = field(default_factory=dict)
+    doubts: Doubts | None = None
+    carried: list[Call] = field(default_factory=list)
+    _ends: dict[str, bytearray] = field(default_factory=dict)
     _sizes: dict[str, list[int]] = field(default_factory=dict)
     _called: bytearray = field(default_factory=bytearray)
     _verdicts: dict[str, dict[int, Verdict]] = field(default_factory=dict)
+    _people: dict[int, Verdict] = field(default_factory=dict)
+    _carried: dict[tuple[int, str], tuple[str, ...]] = field(default_factory=dict)
     _some_settled: bool = False
 
     def __post_init__(self) -> None:
         people = self.chunk.people
         for operation in self.chunk.operations:
-            self._applied[operation] = bytearray(people.height)
+            self._ends[operation] = bytearray(
+                people.height
+            )  # a part that ended as a whole: index into _CODES
             lengths = people[f"keys_{operation}"].str.len_chars().fill_null(0)
             self._sizes[operation] = lengths.to_list()
         self._called = bytearray(people.height)
@@ -103,17 +147,19 @@ class OpenChunk:
         for update in self.chunk.updates():
             left = self._reduced(update) if self.dead or self._some_settled else update
             if left.parts:
-                yield left
+                doubtful = self.doubts.doubtful if self.doubts else ()
+                yield replace(left, doubtful=doubtful) if doubtful else left
 
     def _reduced(self, update: Update) -> Update:
         parts = (self._reduced_part(update, part) for part in update.parts)
-        return Update(update.person, update.distinct_id, tuple(p for p in parts if p.keys))
+        return replace(update, parts=tuple(p for p in parts if p.keys))
 
     def _reduced_part(self, update: Update, part: Part) -> Part:
         person = update.person
-        if self._applied[part.operation][person]:
+        if self._ends[part.operation][person]:
             return Part(part.operation, (), "")
-        open_keys = [k for k in part.keys if person not in self._verdicts[k]]
+        carried = self._carried.get((person, part.operation), ())
+        open_keys = [k for k in part.keys if person not in self._verdicts[k] and k not in carried]
         for key in [k for k in open_keys if k in self.dead]:
             open_keys.remove(key)
             self._refuse_dead(update, part.operation, key)
@@ -144,10 +190,14 @@ class OpenChunk:
         """Takes the end of one call: marks its values and appends it to the journal."""
         decision = settled.judgement.decision
         for index, target in enumerate(settled.call.targets):
+            if not target.keys:
+                continue  # answered in an earlier life of the run
             if not self._called[target.person]:
                 self._called[target.person] = 1
                 self.answers.trimmed += self._trims[target.person]
-            if decision is Decision.DONE:
+            if index in settled.judgement.unsaid:
+                self._whole(settled, target, Outcome.UNCONFIRMED)
+            elif decision is Decision.DONE:
                 self._done(settled, index, target)
             elif decision is Decision.REFUSED:
                 self._whole(settled, target, Outcome.REJECTED)
@@ -156,9 +206,14 @@ class OpenChunk:
 
     def _done(self, settled: Settled, index: int, target: Target) -> None:
         refused = [r for r in settled.judgement.refused if r.target == index]
+        if any(not r.key for r in refused):
+            self._refuse_person(settled, target, refused[0])
+            return
         normalized = [r for r in settled.judgement.normalized if r.target == index]
+        if self.doubts:
+            self.doubts.note(target.keys, [r.key for r in refused])
         if len(target.keys) == self._sizes[target.operation][target.person]:
-            self._applied[target.operation][target.person] = 1
+            self._ends[target.operation][target.person] = _CODE[Outcome.APPLIED]
         else:
             taken = Verdict(target.person, _CODE[Outcome.APPLIED], "", "", 0, 0, "")
             for key in target.keys:
@@ -174,16 +229,29 @@ class OpenChunk:
 
     def _refused(self, settled: Settled, target: Target, refusal: Refusal) -> None:
         message = refusal.message or "the destination refused this value"
-        self._verdict(refusal.key, _said(settled, target, Outcome.REJECTED, refusal.reason, message))
+        said = _said(settled, target, Outcome.REJECTED, refusal.reason, message, refusal.status)
+        self._verdict(refusal.key, said)
         self.answers.rejected += 1
         if refusal.reason in self.dead_reasons and refusal.key not in self.dead:
             self.dead[refusal.key] = refusal.reason
             self.journal.remember("dead", self.dead)
 
+    def _refuse_person(self, settled: Settled, target: Target, refusal: Refusal) -> None:
+        """The destination refuses the person, not a value: every value is rejected, with one line."""
+        message = refusal.message or "the destination refused this person"
+        self._ends[target.operation][target.person] = _CODE[Outcome.REJECTED]
+        said = _said(settled, target, Outcome.REJECTED, refusal.reason, message, refusal.status)
+        self._people[target.person] = said
+        self.answers.rejected += len(target.keys)
+        self.answers.values += len(target.keys)
+        lines = [("", refusal.reason, message)]
+        self._write(target, "rejected", refusal.reason, settled.status, settled.attempts, settled.at, lines)
+
     def _whole(self, settled: Settled, target: Target, outcome: Outcome) -> None:
         judgement = settled.judgement
         reason = "unconfirmed" if outcome is Outcome.UNCONFIRMED else judgement.reason
-        verdict = _said(settled, target, outcome, reason, judgement.message)
+        message = judgement.message or "the answer does not say what became of it"
+        verdict = _said(settled, target, outcome, reason, message)
         for key in target.keys:
             self._verdict(key, verdict)
         if outcome is Outcome.UNCONFIRMED:
@@ -227,9 +295,31 @@ class OpenChunk:
         person, operation, keys = target.distinct_id, target.operation, target.keys
         return Entry(chunk, person, operation, keys, origin, state, NOT_REPEATABLE, 0, 1, time.time())
 
-    def restore(self, entries: Iterable[Entry]) -> None:
-        """Takes over what an earlier life had answered; what it left unconfirmed may be sent again."""
+    def keep(self, settled: Settled) -> None:
+        """Has on disk, before they go out, the calls that carry on what the destination has taken."""
+        self.journal.keep(self.chunk.plan.number, settled.judgement.follow_up)
+        for call in settled.judgement.follow_up:
+            self._carry(call)
+
+    def _carry(self, call: Call) -> None:
+        for target in call.targets:
+            if target.keys:
+                self._called[target.person] = 1
+                known = self._carried.get((target.person, target.operation), ())
+                keys = tuple(dict.fromkeys((*known, *target.keys))) if known else target.keys
+                self._carried[target.person, target.operation] = keys
+
+    def restore(self, entries: Iterable[Entry], carried: Iterable[Call] = ()) -> None:
+        """Takes over what an earlier life had answered; what it left unconfirmed may be sent again.
+
+        `carried` are calls that carry on what the destination has taken; they go out before anything else.
+        """
         place = {id_: person for person, id_ in enumerate(self.chunk.people["id"].to_list())}
+        for call in carried:
+            targets = tuple(replace(t, person=place[t.distinct_id]) for t in call.targets)
+            self.carried.append(replace(call, targets=targets))
+            self._carry(self.carried[-1])
+            self._some_settled = True
         for entry in entries:
             person = place.get(entry.person)
             if person is None:
@@ -241,8 +331,13 @@ class OpenChunk:
         self._some_settled = True
         self._called[person] = self._called[person] or entry.attempts > 0
         outcome = Outcome(entry.state)
+        if any(not key for key, _, _ in entry.refusals):
+            message = entry.refusals[0][2]
+            self._ends[entry.operation][person] = _CODE[Outcome.REJECTED]
+            self._people[person] = _restored(person, outcome, entry.reason, message, entry)
+            return
         if outcome is Outcome.APPLIED and len(entry.attributes) == self._sizes[entry.operation][person]:
-            self._applied[entry.operation][person] = 1
+            self._ends[entry.operation][person] = _CODE[Outcome.APPLIED]
         else:
             reason = "unconfirmed" if outcome is Outcome.UNCONFIRMED else entry.reason
             for key in entry.attributes:
@@ -254,6 +349,7 @@ class OpenChunk:
     def close(self, config: Config, parse: Parse, *, check: bool) -> Closed:
         """How every row and value of the chunk ended. `check`: nothing was meant to be sent."""
         chunk, rows = self.chunk, self.chunk.rows
+        self._end_carried()
         codes = rows.select("person").with_columns(
             self._codes(rows, f).alias(f"c{f.index}") for f in chunk.fields
         )
@@ -268,14 +364,26 @@ class OpenChunk:
             tally.reasons[stage, reason, key] += count
         return Closed(tally, rejects, kept)
 
+    def _end_carried(self) -> None:
+        """What the destination has taken, and has said no more of, is unconfirmed."""
+        for (person, operation), keys in self._carried.items():
+            if self._ends[operation][person]:
+                continue
+            left = [key for key in keys if person not in self._verdicts[key]]
+            if len(left) == self._sizes[operation][person]:
+                self._ends[operation][person] = _CODE[Outcome.UNCONFIRMED]
+            else:
+                for key in left:
+                    self._verdict(key, _still_open(person))
+
     def _codes(self, rows: pl.DataFrame, field_: Field) -> pl.Series:
         """Per row how this attribute's value ended, as an index into _CODES; 0 = no winning value here."""
         value = rows[field_.value]
-        applied = self._flags(field_.operation, rows)
-        if "clear" in self._applied:
-            applied = applied.set(value == CLEAR, None).fill_null(self._flags("clear", rows))
-        frame = pl.DataFrame({"held": value.is_not_null(), "applied": applied, "person": rows["person"]})
-        code = pl.when("applied").then(_CODE[Outcome.APPLIED]).otherwise(_CODE[Outcome.NOT_ATTEMPTED])
+        ended = self._ended(field_.operation, rows)
+        if "clear" in self._ends:
+            ended = ended.set(value == CLEAR, None).fill_null(self._ended("clear", rows))
+        frame = pl.DataFrame({"held": value.is_not_null(), "ended": ended, "person": rows["person"]})
+        code = pl.when(pl.col("ended") > 0).then("ended").otherwise(_CODE[Outcome.NOT_ATTEMPTED])
         verdicts = self._verdicts[field_.key]
         if verdicts:
             special = pl.DataFrame(
@@ -286,9 +394,8 @@ class OpenChunk:
             code = pl.coalesce("special", code)
         return frame.select(pl.when("held").then(code).otherwise(0).cast(pl.UInt8)).to_series()
 
-    def _flags(self, operation: str, rows: pl.DataFrame) -> pl.Series:
-        flags = pl.Series(self._applied[operation], dtype=pl.UInt8).cast(pl.Boolean)
-        return flags.gather(rows["person"])
+    def _ended(self, operation: str, rows: pl.DataFrame) -> pl.Series:
+        return pl.Series(self._ends[operation], dtype=pl.UInt8).gather(rows["person"])
 
     def _count_people(self, codes: pl.DataFrame, names: Sequence[str], tally: Tally) -> None:
         waiting = pl.any_horizontal(pl.col(names) == _CODE[Outcome.NOT_ATTEMPTED]).any()
@@ -331,12 +438,14 @@ class OpenChunk:
             for f, bad, trimmed, normalized in masks
             for line in (
                 self._verdict_lines(rows.filter(bad), f, texts, "send"),
+                self._open_lines(rows.filter(codes[f"c{f.index}"] == _CODE[Outcome.UNCONFIRMED]), f, texts),
                 self._verdict_lines(rows.filter(normalized), f, texts, "trim"),
                 _trim_lines(rows.filter(trimmed), f, texts),
             )
         ]
         original = "raw" if "raw" in rows.columns else "cells"
         kept = rows.filter(keep).select("order", "id", pl.col(original).alias("original"))
+        lines.append(self._person_lines(rows))
         return pl.concat(lines).sort("order", "position"), kept.sort("order")
 
     def _normalized(self, key: str) -> list[int]:
@@ -346,26 +455,51 @@ class OpenChunk:
     def _verdict_lines(
         self, rows: pl.DataFrame, field_: Field, texts: pl.DataFrame, stage: str
     ) -> pl.DataFrame:
-        verdicts = pl.DataFrame(
-            list(self._verdicts[field_.key].values()),
-            schema={
-                "person": rows.schema["person"],
-                "code": pl.UInt8,
-                "reason": pl.String,
-                "message": pl.String,
-                "status": pl.Int32,
-                "attempts": pl.Int32,
-                "at": pl.String,
-            },
-            orient="row",
-        )
+        verdicts = _verdict_frame(self._verdicts[field_.key].values(), rows)
         found = rows.select("order", "line", "person", distinct_id="id").join(verdicts, on="person")
         return _lines(found, field_, texts, stage)
 
+    def _open_lines(self, rows: pl.DataFrame, field_: Field, texts: pl.DataFrame) -> pl.DataFrame:
+        """Values without a verdict of their own that the destination has taken and said no more of."""
+        own = pl.col("person").is_in(list(self._verdicts[field_.key]))
+        found = rows.filter(~own).select("order", "line", "person", distinct_id="id")
+        still_open = _verdict_frame([_still_open(0)], rows).drop("person")
+        return _lines(found.join(still_open, how="cross"), field_, texts, "send")
 
-def _said(settled: Settled, target: Target, outcome: Outcome, reason: str, message: str) -> Verdict:
+    def _person_lines(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """One line for each person whom the destination refused as a whole, at the first of their rows."""
+        verdicts = _verdict_frame(self._people.values(), rows)
+        found = rows.select("order", "line", "person", distinct_id="id").join(verdicts, on="person")
+        first = found.sort("order").unique("person", keep="first", maintain_order=True)
+        return rejects_frame(first.with_columns(stage=pl.lit("send"), attribute=pl.lit("")))
+
+
+def _verdict_frame(verdicts: Iterable[Verdict], rows: pl.DataFrame) -> pl.DataFrame:
+    return pl.DataFrame(
+        list(verdicts),
+        schema={
+            "person": rows.schema["person"],
+            "code": pl.UInt8,
+            "reason": pl.String,
+            "message": pl.String,
+            "status": pl.Int32,
+            "attempts": pl.Int32,
+            "at": pl.String,
+        },
+        orient="row",
+    )
+
+
+def _still_open(person: int) -> Verdict:
+    message = "the destination has taken it and has not said yet what became of it"
+    return Verdict(person, _CODE[Outcome.UNCONFIRMED], "unconfirmed", message, 0, 1, "")
+
+
+def _said(
+    settled: Settled, target: Target, outcome: Outcome, reason: str, message: str, status: int = 0
+) -> Verdict:
     """What an answer says of one value of its call."""
-    ending = (settled.status, settled.attempts, _iso(settled.at))
+    ending = (status or settled.status, settled.attempts, _iso(settled.at))
     return Verdict(target.person, _CODE[outcome], reason, message, *ending)
 
 

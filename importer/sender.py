@@ -7,6 +7,8 @@ everybody (a ceiling, `Retry-After`, a destination that is down) are the pacer's
 
 import asyncio
 import email.utils
+import heapq
+import math
 import re
 import time
 from collections import deque
@@ -18,7 +20,7 @@ import tenacity
 
 from importer.client import Client, Endpoint, WireError, connect
 from importer.destinations.base import PaceHint
-from importer.errors import ImporterError, RefusedError, UnreachableError
+from importer.errors import ImporterError, OutOfTimeError, RefusedError, UnreachableError
 from importer.models import Answer, Call, Decision, Judgement, Settled
 from importer.pacing import NAP, Pacer, Slot
 
@@ -32,6 +34,12 @@ most likely its URL is wrong."""
 FIRST_REFUSALS = 20
 """So many first answers, each refusing the request itself, mean that every one will."""
 
+PEOPLE_REFUSED = 10
+"""So many people in a row, each refused as a whole and for the same reason, mean that every one will be."""
+
+WAITING_MAX = 1024
+"""So many jobs may wait for their next poll beside those under way; each holds its people in memory."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits(Endpoint):
@@ -40,7 +48,7 @@ class Limits(Endpoint):
     A call is sent `retry_attempts` times at most, the first included, as long as its requests and the waits
     between them have not taken `retry_seconds`. The wait before the n-th repetition is anything between 0 and
     `retry_wait` times 2 to the power of n - 1, 30 s at most. `give_up_after` is how long a destination may be
-    down.
+    down, `patience` how long one job is polled for.
     """
 
     max_in_flight: int = 8
@@ -48,6 +56,7 @@ class Limits(Endpoint):
     retry_seconds: float = 300.0
     retry_wait: float = 0.5
     give_up_after: float = 900.0
+    patience: float = math.inf
 
 
 @dataclass(slots=True)
@@ -114,7 +123,7 @@ class Judge(Protocol):
         """What the answer's headers say of the rate limit."""
 
 
-def _nothing(_: Call) -> None:
+def _nothing(_: Call | Settled) -> None:
     """The default of a hook."""
 
 
@@ -123,13 +132,15 @@ class Job(NamedTuple):
 
     `settle` takes each call's end; `finish` is called once, when the last is settled, follow-ups included. A
     job cut short by a stop is never finished. `intend` is called before a call that is not repeatable goes
-    out, and must have it on disk when it returns.
+    out, `keep` before the follow-up calls of a durable CONTINUE do; what they are told must be on disk when
+    they return.
     """
 
     calls: Sequence[Call]
     settle: Callable[[Settled], None]
     finish: Callable[[], None]
     intend: Callable[[Call], None] = _nothing
+    keep: Callable[[Settled], None] = _nothing
 
 
 Jobs = AsyncIterator[Job]
@@ -163,6 +174,17 @@ class _Try:
         return self.judgement.decision in _TRANSIENT
 
 
+@dataclass(slots=True, order=True)
+class _Begun:
+    """A job under way: the calls still to go out, when the first is `due`, and `until` when it is polled."""
+
+    due: float
+    number: int
+    job: Job = field(compare=False)
+    calls: deque[Call] = field(compare=False)
+    until: float = field(compare=False)
+
+
 class _StopWhen(tenacity.stop.stop_base):
     """No further attempt once `asked`, given the seconds spent waiting so far, says so."""
 
@@ -184,19 +206,39 @@ class Sender:
     counts: Counts = field(default_factory=Counts)
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
+    key_check: Call | None = None
     _refused_first: int = 0
+    _people_refused: int = 0
+    _refused_for: str = ""
     _ever_answered: bool = False
     _client: Client = field(init=False)
+    _polls: list["_Begun"] = field(default_factory=list)
+    _begun: int = 0
+    _overdue: int = 0
 
     async def run(self, jobs: Jobs) -> None:
-        """Sends all jobs, or what was begun until `stop` is set; the first job goes alone.
+        """Sends all jobs, or what was begun until `stop` is set: first the key's check, then one job alone.
 
         Never raises for the network or an answer: those end in `settle` or in `stop`.
         """
         self.stop.when_set(self.pacer.close)
         async with connect(self.limits) as self._client:
+            if self.key_check:
+                await self._together([self._check_key(self.key_check)])
             await self._together([self._work(jobs, once=True)])
             await self._together([self._work(jobs) for _ in range(self.limits.max_in_flight)])
+        if self._overdue:
+            self.stop.because(OutOfTimeError(_too_slow(self._overdue, self.limits.patience)))
+
+    async def _check_key(self, call: Call) -> None:
+        settled = await self._deliver(Job([call], _nothing, lambda: None), call)
+        if settled is None or self.stop.is_set:
+            return
+        judgement = settled.judgement
+        if settled.unconfirmed:
+            self.stop.because(UnreachableError(f"the key could not be checked: {judgement.message}."))
+        elif judgement.decision is not Decision.DONE:
+            self.stop.because(RefusedError(f"{judgement.reason}: {judgement.message}."))
 
     async def _together(self, workers: Sequence[Coroutine[Any, Any, None]]) -> None:
         """Runs workers to their end; an error of one ends the others, and so does `stop.abandon`."""
@@ -218,25 +260,62 @@ class Sender:
 
     async def _work(self, jobs: Jobs, *, once: bool = False) -> None:
         try:
-            async for job in jobs:
-                await self._do(job)
-                if once or self.stop.is_set:
+            while (begun := await self._next(jobs)) is not None:
+                await self._do(begun)
+                if once:
                     return
         except ImporterError as error:  # the disk, say: what is in flight is still waited for
             self.stop.because(error)
 
-    async def _do(self, job: Job) -> None:
-        waiting = deque(job.calls)
-        while waiting:
-            if self.stop.is_set:
+    async def _next(self, jobs: Jobs) -> "_Begun | None":
+        """A job whose poll is due, else a new one, else the one that is due next; None = all are done."""
+        while not self.stop.is_set:
+            if self._polls and self._polls[0].due <= self.clock():
+                return heapq.heappop(self._polls)
+            if len(self._polls) < WAITING_MAX and (job := await anext(jobs, None)):
+                self._begun += 1
+                until = self.clock() + self.limits.patience
+                return _Begun(0.0, self._begun, job, deque(job.calls), until)
+            if not self._polls:
+                return None
+            await self._rest(self._polls[0].due - self.clock())
+        return None
+
+    async def _do(self, begun: "_Begun") -> None:
+        """Sends the calls of a job, as far as none of them has to wait first."""
+        job, calls = begun.job, begun.calls
+        while calls:
+            if self.stop.is_set or not await self._step(job, calls):
                 return
-            settled = await self._deliver(job, waiting.popleft())
-            if settled is None:
+            if calls and calls[0].after:
+                self._put_off(begun, calls[0].after)
                 return
-            waiting.extendleft(reversed(settled.judgement.follow_up))
+        job.finish()
+
+    async def _step(self, job: Job, calls: deque[Call]) -> bool:
+        """Sends the first of the calls; False where a stop came first."""
+        call = calls.popleft()
+        settled = await self._deliver(job, call)
+        if settled is None:
+            return False
+        judgement = settled.judgement
+        if call.after and judgement.decision is Decision.RETRY:
+            calls.appendleft(call)
+            return True
+        calls.extendleft(reversed(judgement.follow_up))
+        if judgement.decision is not Decision.CONTINUE:
             self._note(settled)
             job.settle(settled)
-        job.finish()
+        elif judgement.durable:
+            job.keep(settled)
+        return True
+
+    def _put_off(self, begun: "_Begun", seconds: float) -> None:
+        begun.due = self.clock() + seconds
+        if begun.due > begun.until:
+            self._overdue += 1
+        else:
+            heapq.heappush(self._polls, begun)
 
     async def _deliver(self, job: Job, call: Call) -> Settled | None:
         """The call's end; None where a stop came first and the destination has certainly done nothing."""
@@ -365,8 +444,10 @@ class Sender:
         judgement = settled.judgement
         if judgement.decision is Decision.STOP:
             self.stop.because(RefusedError(f"{judgement.reason}: {judgement.message}."))
-        elif self._refused_first >= 0 and not settled.unconfirmed:
-            self._watch_first(judgement)
+        elif not settled.unconfirmed:
+            if self._refused_first >= 0:
+                self._watch_first(judgement)
+            self._watch_people(judgement)
 
     def _watch_first(self, judgement: Judgement) -> None:
         if judgement.decision is not Decision.REFUSED:
@@ -380,6 +461,27 @@ class Sender:
                     "would be too; check base_url and the destination's settings."
                 )
             )
+
+    def _watch_people(self, judgement: Judgement) -> None:
+        """Whether one person after another is refused as a whole: then it is not the people."""
+        reason = person_refused(judgement)
+        if not reason:
+            self._people_refused = 0
+            return
+        self._people_refused = self._people_refused + 1 if reason == self._refused_for else 1
+        self._refused_for = reason
+        if self._people_refused >= PEOPLE_REFUSED:
+            self.stop.because(
+                RefusedError(
+                    f"{reason}: {PEOPLE_REFUSED} people in a row were refused with all of their values, so "
+                    "it is not the values; check the key's rights and how the configuration names people."
+                )
+            )
+
+
+def person_refused(judgement: Judgement) -> str:
+    """The reason for which a whole person is refused, "" where the answer says anything else."""
+    return next((r.reason for r in judgement.refused if not r.key), "")
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float:
@@ -405,6 +507,14 @@ def _moment(text: str) -> float | None:
         return email.utils.parsedate_to_datetime(text).timestamp()
     except (ValueError, TypeError, OverflowError):
         return None
+
+
+def _too_slow(jobs: int, patience: float) -> str:
+    hours = f"{patience / 3600:.3g} h"
+    return (
+        f"{jobs:,} jobs are still open at the destination after {hours} of polling; what they hold is "
+        "unconfirmed until they are polled to their end."
+    )
 
 
 def _long_wait(seconds: float) -> str:

@@ -1,6 +1,7 @@
 """The second half of a run: chunks through the sender, the next one prepared while this one is sent."""
 
 import asyncio
+import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
@@ -10,10 +11,10 @@ from importer.config import Config
 from importer.destinations.base import Destination
 from importer.errors import GuardError
 from importer.journal import COMMIT_SECONDS, Entry, Journal
-from importer.models import Settled, Update
+from importer.models import Call, Settled, Update
 from importer.options import Observer, RejectLimit
 from importer.reading import Reading
-from importer.reconciler import Answers, Closed, OpenChunk
+from importer.reconciler import Answers, Closed, Doubts, OpenChunk
 from importer.reports import Reports
 from importer.sender import Job, Limits, Sender, Stop
 from importer.spool import ChunkPlan, Spool
@@ -27,8 +28,9 @@ class Books:
     """What the chunks of a run share, and what they come to.
 
     `prepare` may settle values of a chunk without a call before it is sent; `earlier` holds what former
-    lives of the run had answered of chunks that are still open; `dead` maps an attribute to the destination's
-    reason for never taking it. `sends` is false where nothing is meant to be sent (`check`).
+    lives of the run had answered of chunks that are still open, `pending` the calls by chunk that carry on
+    what they had handed in; `dead` maps an attribute to the destination's reason for never taking it.
+    `sends` is false where nothing is meant to be sent (`check`).
     """
 
     config: Config
@@ -40,7 +42,9 @@ class Books:
     sends: bool
     prepare: Callable[[OpenChunk], None] = lambda _: None
     earlier: dict[int, list[Entry]] = field(default_factory=dict)
+    pending: dict[int, list[Call]] = field(default_factory=dict)
     dead: dict[str, str] = field(default_factory=dict)
+    doubts: Doubts | None = None
     tally: Tally = field(default_factory=Tally)
     answers: Answers = field(default_factory=Answers)
     plans: list[ChunkPlan] = field(default_factory=list)
@@ -48,6 +52,7 @@ class Books:
     def __post_init__(self) -> None:
         encoding = self.destination.encoding if self.sends else None
         self._chunker = Chunker(self.config, encoding, self.reading.cells)
+        self.doubts = Doubts() if self.destination.splits else None
         closed = self.journal.closed_chunks()
         for tally in closed.values():
             self.tally.add(Tally.load(tally))
@@ -56,8 +61,9 @@ class Books:
     def open(self, plan: ChunkPlan) -> OpenChunk:
         """A chunk ready to send, without what is settled already."""
         chunk = self._chunker.build(plan, self.spool.read(plan))
-        opened = OpenChunk(chunk, self.journal, self.answers, self.dead, self.destination.dead_reasons)
-        opened.restore(self.earlier.pop(plan.number, ()))
+        dead_reasons = self.destination.dead_reasons
+        opened = OpenChunk(chunk, self.journal, self.answers, self.dead, dead_reasons, self.doubts)
+        opened.restore(self.earlier.pop(plan.number, ()), self.pending.pop(plan.number, ()))
         self.prepare(opened)
         return opened
 
@@ -177,23 +183,25 @@ class ChunkStream:
     def _jobs(self, progress: _Progress) -> Iterator[Job]:
         size = self._books.destination.people_per_call
         rows = progress.opened.chunk.people["rows"].to_list()
+        for call in progress.opened.carried:
+            yield self._job(progress, [call], sum(rows[t.person] for t in call.targets))
         updates: list[Update] = []
         for update in progress.opened.jobs():
             updates.append(update)
             if len(updates) == size:
-                yield self._job(progress, updates, rows)
+                yield self._update_job(progress, updates, rows)
                 updates = []
         if updates:
-            yield self._job(progress, updates, rows)
+            yield self._update_job(progress, updates, rows)
 
-    def _job(self, progress: _Progress, updates: Sequence[Update], rows: Sequence[int]) -> Job:
-        done = sum(rows[u.person] for u in updates)
-        return Job(
-            self._books.destination.calls(updates),
-            partial(self._settle, progress),
-            partial(self._finish, progress, done),
-            progress.opened.intend,
-        )
+    def _update_job(self, progress: _Progress, updates: Sequence[Update], rows: Sequence[int]) -> Job:
+        calls = self._books.destination.calls(updates)
+        return self._job(progress, calls, sum(rows[u.person] for u in updates))
+
+    def _job(self, progress: _Progress, calls: Sequence[Call], rows: int) -> Job:
+        opened = progress.opened
+        settle, finish = partial(self._settle, progress), partial(self._finish, progress, rows)
+        return Job(calls, settle, finish, opened.intend, opened.keep)
 
     def _settle(self, progress: _Progress, settled: Settled) -> None:
         progress.opened.settle(settled)
@@ -226,8 +234,8 @@ class ChunkStream:
         self._books.tally.add(closed.tally)
 
 
-def limits_of(config: Config, headers: Mapping[str, str]) -> Limits:
-    """How calls go out by this configuration; `headers` go with each."""
+def limits_of(config: Config, headers: Mapping[str, str], patience: float = math.inf) -> Limits:
+    """How calls go out by this configuration; `headers` go with each. `patience` is the destination's."""
     section = config.destination
     return Limits(
         base_url=section.base_url,
@@ -240,6 +248,7 @@ def limits_of(config: Config, headers: Mapping[str, str]) -> Limits:
         retry_wait=section.retry_wait,
         give_up_after=section.give_up_after,
         client=section.http_client,
+        patience=patience,
     )
 
 

@@ -5,6 +5,7 @@ subclass, a `Sandbox` subclass, and `DESTINATION = <the subclass>`. The sender r
 """
 
 import json
+import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -53,6 +54,21 @@ class PaceHint:
     reset: float = 0.0
 
 
+@dataclass(frozen=True, slots=True)
+class IdentityField:
+    """One column by which the destination knows a person, beside the distinct id.
+
+    `pattern` is a regular expression that a usable text fits from end to end, `max_length` in characters;
+    `expected` is what stands in the report where a text does not fit.
+    """
+
+    name: str
+    column: str
+    pattern: str
+    max_length: int
+    expected: str
+
+
 class Destination(ABC):
     """One vendor. Instances are built once per run from validated settings and hold no state."""
 
@@ -72,6 +88,8 @@ class Destination(ABC):
     """Whether the vendor has a call that shows what is stored of a person (`read_back`, `read`)."""
     encoding: ClassVar[Encoding] = Encoding()
     settings_type: ClassVar[type[Settings]] = Settings
+    splits: ClassVar[bool] = False
+    """Whether its refusals do not name the value at fault, so that a call is split to find it."""
 
     def __init__(self, settings: Settings, definitions: Sequence[Definition]) -> None:
         self.settings = settings
@@ -88,6 +106,22 @@ class Destination(ABC):
     @abstractmethod
     def headers(self, key: str) -> Mapping[str, str]:
         """The headers of every request, authorization included."""
+
+    def identity_fields(self) -> Sequence[IdentityField]:
+        """The columns that name a person to this vendor; a person needs at least one. None by default."""
+        return ()
+
+    @property
+    def patience(self) -> float:
+        """How long one life of a run polls for one job, in seconds; what is open then is unconfirmed."""
+        return math.inf
+
+    def check_key(self) -> Call | None:
+        """The call that tells whether the key serves, sent alone before anything else; None by default.
+
+        It has no targets; any decision but DONE ends the run before the first write.
+        """
+        return None
 
     @abstractmethod
     def calls(self, updates: Sequence[Update]) -> Sequence[Call]:
