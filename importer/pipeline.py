@@ -109,9 +109,7 @@ def retry(
     files = [file] if file else [str(p) for p in sorted(corrected.rejected_rows.glob("*"))]
     if not files:
         raise ConfigError(f"Run {corrected.run_id} has nothing rejected or unconfirmed; nothing to retry.")
-    life = _Life.new(config, files, options, observer or Silent(), "retry", state_dir)
-    life.corrected = corrected
-    return life.go()
+    return _Life.new(config, files, options, observer or Silent(), "retry", corrected).go()
 
 
 def as_config(config: Config | Mapping[str, Any] | str | Path) -> Config:
@@ -153,16 +151,18 @@ class _Life:
         options: Options,
         observer: Observer,
         mode: str,
-        state_dir: Path | None = None,
+        corrected: RunFolder | None = None,
     ) -> "_Life":
         config = options.applied_to(config)
         destination = config.build_destination()
         key = "" if mode == "check" else configuration.read_key(config)
-        state_dir = state_dir or options.state_dir_of(config)
+        state_dir = corrected.path.parent.parent if corrected else options.state_dir_of(config)
         runs.prepare_state_dir(state_dir)
-        folder = runs.create(state_dir, options.run_id)
-        life = cls(config, destination, folder, state_dir, options, observer, mode, tuple(sources), key)
-        folder.write_json(folder.meta, life._meta())
+        folder = runs.name(state_dir, options.run_id)
+        life = cls(
+            config, destination, folder, state_dir, options, observer, mode, tuple(sources), key, corrected
+        )
+        runs.create(folder, life._meta())
         return life
 
     @classmethod
@@ -397,11 +397,16 @@ class _Life:
         self.counts.sent, self.counts.retried = journal.attempts()
         former = journal.fact("counts")
         if isinstance(former, dict):
+            # Besides the answers that stand in the journal: the one that stopped the run, say.
+            self.counts.sent += int(former["sent_besides"])
+            self.counts.retried += int(former["retried_besides"])
             self.counts.throttled = int(former["throttled"])
             self.seconds = {name: float(former[name]) for name in self.seconds}
 
     def _leave_counts(self, journal: Journal) -> None:
-        journal.remember("counts", {"throttled": self.counts.throttled, **self.seconds})
+        sent, retried = journal.attempts()
+        besides = {"sent_besides": self.counts.sent - sent, "retried_besides": self.counts.retried - retried}
+        journal.remember("counts", {"throttled": self.counts.throttled, **besides, **self.seconds})
 
     def _ending(self, shared: Books) -> tuple[str, int, str]:
         """State, exit code and sentence. Where several hold: a signal, then the stop, then the rejects."""

@@ -4,6 +4,7 @@
 process's umask is set before anything is written, since polars and SQLite create files with the usual rights.
 """
 
+import errno
 import fcntl
 import hashlib
 import json
@@ -124,18 +125,40 @@ def prepare_state_dir(state_dir: Path) -> None:
             ignore.write_text("*\n")
 
 
-def create(state_dir: Path, run_id: str | None) -> RunFolder:
-    """A new run's folder; ConfigError where the id is not one or is taken."""
+def name(state_dir: Path, run_id: str | None) -> RunFolder:
+    """The folder of a new run, not there yet; ConfigError where the id is not one or is taken."""
     run_id = new_run_id() if run_id is None else run_id
     if not NAME.fullmatch(run_id):
         raise ConfigError("--run-id: expected a letter or digit, then up to 63 of A-Z a-z 0-9 . _ -")
     folder = RunFolder(state_dir / "runs" / run_id)
-    try:
-        with state_errors(state_dir):
-            folder.path.mkdir()
-    except FileExistsError:
-        raise ConfigError(f"--run-id: there is a run {run_id} already; choose another id.") from None
+    if folder.meta.exists():
+        raise _taken(run_id)
     return folder
+
+
+def create(folder: RunFolder, meta: Mapping[str, Any]) -> None:
+    """Makes a new run's folder, whole or not at all: a kill never leaves one that is no run yet.
+
+    ConfigError where another process has just taken the id.
+    """
+    state_dir = folder.path.parent.parent
+    with state_errors(state_dir):
+        whole = RunFolder(Path(tempfile.mkdtemp(prefix=".new-", dir=state_dir)))
+        try:
+            whole.write_json(whole.meta, meta)
+            whole.path.rename(folder.path)  # replaces an empty folder, no other
+        except OSError as error:
+            shutil.rmtree(whole.path, ignore_errors=True)
+            if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
+                raise _taken(folder.run_id) from None
+            raise
+        except StateError:
+            shutil.rmtree(whole.path, ignore_errors=True)
+            raise
+
+
+def _taken(run_id: str) -> ConfigError:
+    return ConfigError(f"--run-id: there is a run {run_id} already; choose another id.")
 
 
 def new_run_id() -> str:

@@ -194,8 +194,9 @@ def test_a_stop_lets_out_no_more_than_was_in_flight(
         assert summary["values"]["applied"] == 4 * len(server.stored)
         assert summary["values"]["applied"] + summary["values"]["not_attempted"] == 1600
         server.change(SandboxOptions())
-        assert_whole(setting.resume(), setting, server)
+        summary = assert_whole(setting.resume(), setting, server)
         assert server.stats.writes == 400, "nobody twice"
+        assert summary["calls"]["sent"] == server.stats.requests, "the refused ones count too"
 
 
 def test_a_destination_that_goes_down_and_comes_back(tmp_path: Path) -> None:
@@ -374,3 +375,14 @@ def test_killed_while_reporting(tmp_path: Path) -> None:
         result = Result(0, "", life.err, tmp_path / ".importer") if over else setting.resume()
         assert_whole(result, setting, server)
         assert server.stats.requests <= 300 + 16
+
+
+def test_a_run_killed_while_it_is_made_blocks_no_name(tmp_path: Path) -> None:
+    """The folder appears whole, by one rename; what an earlier version left empty is taken over."""
+    with playing(tmp_path, 3, {}) as (setting, server):
+        (tmp_path / ".importer/runs/r").mkdir(parents=True)
+        assert_whole(setting.run(), setting, server)
+        taken = setting.run()
+        assert taken.code == 2
+        assert "there is a run r already" in taken.err
+        assert sorted(p.name for p in (tmp_path / ".importer").iterdir()) == [".gitignore", "locks", "runs"]
