@@ -99,9 +99,9 @@ class Destination(ABC):
         """What of the configuration this vendor cannot do, one sentence each; none by default."""
         return ()
 
-    @abstractmethod
     def key_problem(self, key: str) -> str | None:
         """Why this key cannot serve, without quoting it, or None; asked before the first call."""
+        return None
 
     @abstractmethod
     def headers(self, key: str) -> Mapping[str, str]:
@@ -192,9 +192,9 @@ class Sandbox(ABC):
     def answer(self, request: Request) -> Answer:
         """The vendor's answer, `stored` updated."""
 
-    @abstractmethod
     def fault(self, name: str) -> Answer | None:
         """The vendor's way of saying `quota` or a status (`429`, `500`, ...); None = none is documented."""
+        return None
 
     def lie(self, name: str, answer: Answer) -> Answer | None:
         """`answer`, a success, turned into the lie `name`; None where this answer cannot be turned."""
