@@ -7,7 +7,7 @@ the start, is settled and let go; what remains are the rows that hold something 
 
 import json
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -132,6 +132,15 @@ class Chunk:
             )
 
 
+@dataclass(frozen=True, slots=True)
+class Folded:
+    """Rows that hold at least one winner; how many people stood in all rows; what is settled already."""
+
+    rows: pl.DataFrame
+    people: int
+    tally: Tally
+
+
 class _Patterns(dict[str, tuple[str, ...]]):
     """A pattern of attributes (one character each) → their keys; there are few patterns in a list."""
 
@@ -149,9 +158,9 @@ def _mark(field: Field) -> str:
 
 
 class Chunker:
-    """Builds chunks by one configuration and one destination's encoding; None = nothing will be sent."""
+    """Builds chunks by one configuration and one destination's encoding."""
 
-    def __init__(self, config: Config, encoding: Encoding | None, parse: Parse) -> None:
+    def __init__(self, config: Config, encoding: Encoding, parse: Parse) -> None:
         self._config = config
         self._encoding = encoding
         self._parse = parse
@@ -160,16 +169,21 @@ class Chunker:
 
     def build(self, plan: ChunkPlan, pieces: Iterator[tuple[int, pl.DataFrame]]) -> Chunk:
         """Folds the chunk's rows, piece by piece, into one update per person."""
-        tally, pending, ids = Tally(), None, pl.Series("id", [], dtype=pl.String)
-        for layout, piece in pieces:
-            rows = self._derive(layout, piece)
-            ids = pl.concat([ids, rows["id"].unique()]).unique()
+        folded = self.fold(self._derive(layout, piece) for layout, piece in pieces)
+        rows, people = self._people(folded.rows)
+        folded.tally.people["nothing_to_send"] += folded.people - people.height
+        return Chunk(plan, rows, people, self._operations(), self.fields, folded.tally)
+
+    def fold(self, pieces: Iterable[pl.DataFrame]) -> Folded:
+        """All rows of some people, in pieces in source order, each with the columns of its fields."""
+        tally, pending, ids = Tally(), None, None
+        for rows in pieces:
+            ids = rows["id"] if ids is None else pl.concat([ids, rows["id"]]).unique()
             pending = rows if pending is None else pl.concat([pending, rows], how="diagonal")
             pending = self._settle(self._fold(pending, tally), tally)
         assert pending is not None, "a plan without rows"
-        rows, people = self._people(pending)
-        tally.people["nothing_to_send"] += len(ids) - people.height
-        return Chunk(plan, rows, people, self._operations(), self.fields, tally)
+        assert ids is not None
+        return Folded(pending, ids.n_unique(), tally)
 
     def _operations(self) -> list[str]:
         """In the order in which a person's calls go out: what is set first, what is cleared last."""
@@ -183,7 +197,7 @@ class Chunker:
         typed_all = list(typed_columns(self._config, cells))
         for field_, (key, _, typed) in zip(self.fields, typed_all, strict=True):
             attribute = self._config.attributes[key]
-            value = attributes.encode(typed, attribute, self._encoding) if self._encoding else _held(typed)
+            value = attributes.encode(typed, attribute, self._encoding)
             if attribute.blank == "clear":
                 clear = typed.present & value.is_null()
                 value = value.set(clear if typed.reason is None else clear & typed.reason.is_null(), CLEAR)
@@ -192,15 +206,14 @@ class Chunker:
                 columns[field_.bad] = typed.reason.is_not_null()
             if typed.dropped is not None:
                 columns[field_.dropped] = typed.dropped
-        columns["values"] = _sum([typed.present for _, _, typed in typed_all])
-        columns["bads"] = _sum([c for name, c in columns.items() if name.startswith("b")], piece.height)
+        columns |= counts([typed for _, _, typed in typed_all])
         return piece.with_columns(pl.lit(layout, pl.Int32).alias("layout"), **columns)
 
     def _fold(self, rows: pl.DataFrame, tally: Tally) -> pl.DataFrame:
         """Takes from each row the values that a later row of the same person overrides."""
-        repeated = rows["id"].is_duplicated()
-        if not repeated.any():
+        if rows["id"].n_unique() == rows.height:
             return rows
+        repeated = rows["id"].is_duplicated()
         alone, several = rows.filter(~repeated), rows.filter(repeated)
         latest = [
             pl.col("order").filter(_present(several, f)).max().over("id").alias(f"last{f.index}")
@@ -219,7 +232,12 @@ class Chunker:
     def _settle(self, rows: pl.DataFrame, tally: Tally) -> pl.DataFrame:
         """Lets go of the rows without a winner, and of the bad values of the others, once each."""
         tally.values["rejected"] += int(rows.filter(~_already(rows))["bads"].sum())
-        holds = pl.any_horizontal([pl.col(f.value).is_not_null() for f in self.fields])
+        some = pl.any_horizontal([pl.col(f.value).is_not_null() for f in self.fields])
+        holds = rows.select(some.alias("s"))["s"]
+        gone = [f.bad for f in self.fields if f.bad in rows.columns]
+        held = rows.drop(gone).with_columns(counted=pl.lit(value=True))
+        if holds.all():
+            return held
         state = (
             pl.when(pl.col("bads") > 0)
             .then(pl.lit("rejected"))
@@ -229,8 +247,7 @@ class Chunker:
         )
         for name, count in rows.filter(~holds).select(state.alias("s"))["s"].value_counts().iter_rows():
             tally.rows[name] += count
-        gone = [f.bad for f in self.fields if f.bad in rows.columns]
-        return rows.filter(holds).drop(gone).with_columns(counted=pl.lit(value=True))
+        return held.filter(holds)
 
     def _people(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The rows with their person's index, and one line a person: id, row count, members by operation."""
@@ -284,12 +301,6 @@ def _wanted(field_: Field, operation: str, operations: Sequence[str]) -> pl.Expr
     return value.is_not_null() & (value != CLEAR) if "clear" in operations else value.is_not_null()
 
 
-def _held(typed: TypedColumn) -> pl.Series:
-    """Stands for the JSON text where none is needed: null where there is no value."""
-    frame = typed.value.is_not_null().to_frame("held")
-    return frame.select(pl.when("held").then(pl.lit("-")).alias(typed.value.name)).to_series()
-
-
 def _present(rows: pl.DataFrame, field_: Field) -> pl.Expr:
     held = pl.col(field_.value).is_not_null()
     return held | pl.col(field_.bad).fill_null(value=False) if field_.bad in rows.columns else held
@@ -321,7 +332,13 @@ def _count_values(rows: pl.DataFrame, fields: Sequence[Field]) -> int:
     return sum(counts.values())
 
 
-def _sum(masks: Sequence[pl.Series], height: int | None = None) -> pl.Series:
+def counts(typed: Sequence[TypedColumn]) -> dict[str, pl.Series]:
+    """How many `values` each row has, and how many of them are bad (`bads`)."""
+    bads = [t.reason.is_not_null() for t in typed if t.reason is not None]
+    return {"values": _sum([t.present for t in typed]), "bads": _sum(bads, len(typed[0].present))}
+
+
+def _sum(masks: Sequence[pl.Series], height: int = 0) -> pl.Series:
     if not masks:
-        return pl.repeat(0, height or 0, dtype=pl.UInt32, eager=True)
+        return pl.repeat(0, height, dtype=pl.UInt32, eager=True)
     return pl.DataFrame([m.alias(str(i)) for i, m in enumerate(masks)]).sum_horizontal().cast(pl.UInt32)

@@ -6,7 +6,7 @@ stages `read` and `check` are final here and already in file order.
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -48,11 +48,15 @@ SET_ASIDE_FREE = "header_repeated"
 
 @dataclass(slots=True)
 class Taken:
-    """What one batch came to. `rows` go to the spool, `rejects` to the report, `kept` to rejected_rows/."""
+    """What one batch came to. `rows` go to the spool, `rejects` to the report, `kept` to rejected_rows/.
+
+    `typed` holds each attribute's key, its column as it stands and the column typed, for the same rows.
+    """
 
     rows: pl.DataFrame
     rejects: pl.DataFrame
     kept: pl.DataFrame
+    typed: Sequence[tuple[str, pl.Series, TypedColumn]]
 
 
 @dataclass(slots=True)
@@ -100,13 +104,14 @@ class Gate:
         rows, cells = rows.filter(good), cells.filter(good)
         rows = rows.with_columns(id=ids.filter(good))
         self.watch.look(cells, rows.select(ROW_OF).to_series(), rows["id"])
-        rejects = self._check(rows, cells)
+        typed = list(typed_columns(self.config, cells))
+        rejects = self._check(rows, typed)
         self._count_rows(malformed, refused)
         for_report = pl.concat([f for f in (malformed, refused, rejects) if f.height] or [malformed])
         for_report = for_report.sort("order", "position")
         bad_rows = rows.filter(pl.col("order").is_in(rejects["order"].unique().implode()))
         kept = pl.concat([kept, bad_rows.select("order", "id", _original(rows))])
-        return Taken(rows, for_report, _merge_kept(kept, malformed_kept))
+        return Taken(rows, for_report, _merge_kept(kept, malformed_kept), typed)
 
     def _chosen(self, cells: pl.DataFrame, source: int) -> pl.Series:
         text = texts(cells, self.config.source.null_values)
@@ -149,9 +154,11 @@ class Gate:
         bad = frame.filter(pl.col("reason").is_not_null()).with_columns(message=message)
         return rejects_frame(bad)
 
-    def _check(self, rows: pl.DataFrame, cells: pl.DataFrame) -> pl.DataFrame:
+    def _check(
+        self, rows: pl.DataFrame, columns: Sequence[tuple[str, pl.Series, TypedColumn]]
+    ) -> pl.DataFrame:
         found = [rejects_frame(rows.clear())]
-        for position, (key, column, typed) in enumerate(typed_columns(self.config, cells)):
+        for position, (key, column, typed) in enumerate(columns):
             self.intake.values_read += int(typed.present.sum())
             if typed.reason is None or not typed.reason.is_not_null().any():
                 continue

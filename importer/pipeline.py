@@ -22,6 +22,7 @@ import uvloop
 
 from importer import config as configuration
 from importer import runs
+from importer.checking import Marks
 from importer.chunker import Tally
 from importer.config import Config
 from importer.damage import DAMAGE
@@ -32,7 +33,7 @@ from importer.journal import Entry, Journal
 from importer.models import RunSummary
 from importer.options import DEFAULTS, Observer, Options, Silent
 from importer.pacing import Pacer
-from importer.reading import Reading, SourceReader, open_sources
+from importer.reading import Reading, SourceReader, open_sources, rows_of
 from importer.reconciler import OpenChunk
 from importer.reports import Reports
 from importer.retrying import Withheld, align
@@ -242,7 +243,7 @@ class _Life:
             spool,
             journal,
             reports,
-            self.mode != "check",
+            Marks(self.config) if self.mode == "check" else None,
             withheld.prepare if withheld else _nothing,
             earlier,
             journal.pending(),
@@ -271,7 +272,8 @@ class _Life:
         writer = SpoolWriter(self.folder.spool)
         seen: list[pl.DataFrame] = []
         look: Callable[[Taken], None] = seen_by(seen) if self.corrected else _nothing
-        source_reader = SourceReader(gate, reports, writer, self.observer, self.options.limit, look)
+        spooled = Marks(self.config).of if self.mode == "check" else rows_of
+        source_reader = SourceReader(gate, reports, writer, self.observer, self.options.limit, look, spooled)
         reading = source_reader.read(open_sources(self.config, self.arguments))
         places = self._places(seen)
         spool = writer.finish()  # first: who finds the reading remembered relies on the whole spool

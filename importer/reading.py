@@ -132,6 +132,11 @@ def _paths(config: Config, arguments: Sequence[str]) -> list[str]:
         return reader.expand([config.source.path], base=config.path.parent)
 
 
+def rows_of(taken: Taken) -> pl.DataFrame:
+    """What a run spools of a batch: the rows as they stood."""
+    return taken.rows
+
+
 class SourceReader:
     """Reads sources batch by batch through the gate into the spool and the first parts of the reports."""
 
@@ -143,6 +148,7 @@ class SourceReader:
         observer: Observer,
         limit: int | None,
         look: Callable[[Taken], None] = lambda _: None,
+        spooled: Callable[[Taken], pl.DataFrame] = rows_of,
     ) -> None:
         self._gate = gate
         self._reports = reports
@@ -150,6 +156,7 @@ class SourceReader:
         self._observer = observer
         self._limit = limit
         self._look = look
+        self._spooled = spooled
         self.reading = Reading(intake=gate.intake)
 
     def read(self, sources: Sequence[reader.Source]) -> Reading:
@@ -190,7 +197,7 @@ class SourceReader:
             self._reports.add_batch(len(edges), taken.rejects, taken.kept)
             edges.append(_last_order(limited, index, edges[-1] if edges else 0))
             if taken.rows.height:
-                self._writer.add(taken.rows, layout)
+                self._writer.add(self._spooled(taken), layout)
             self._observer.reading(self._gate.intake.rows_read)
             if self.reading.limited:
                 return

@@ -346,8 +346,8 @@ class OpenChunk:
             ending = Outcome.APPLIED if reason == NORMALIZED else Outcome.REJECTED
             self._verdict(key, _restored(person, ending, reason, message, entry))
 
-    def close(self, config: Config, parse: Parse, *, check: bool) -> Closed:
-        """How every row and value of the chunk ended. `check`: nothing was meant to be sent."""
+    def close(self, config: Config, parse: Parse) -> Closed:
+        """How every row and value of the chunk ended."""
         chunk, rows = self.chunk, self.chunk.rows
         self._end_carried()
         codes = rows.select("person").with_columns(
@@ -358,7 +358,7 @@ class OpenChunk:
         _count_values(codes, names, tally)
         _count_rows(rows, codes, names, tally)
         self._count_people(codes, names, tally)
-        rejects, kept = self._report(rows, codes, config, parse, check=check)
+        rejects, kept = self._report(rows, codes, config, parse)
         tally.trimmed += rejects.filter(pl.col("stage") == "trim").height
         for stage, reason, key, count in rejects.group_by("stage", "reason", "attribute").len().iter_rows():
             tally.reasons[stage, reason, key] += count
@@ -415,10 +415,10 @@ class OpenChunk:
         _add(tally.people, people.select(state.alias("s")))
 
     def _report(
-        self, rows: pl.DataFrame, codes: pl.DataFrame, config: Config, parse: Parse, *, check: bool
+        self, rows: pl.DataFrame, codes: pl.DataFrame, config: Config, parse: Parse
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The lines for rejects.csv and the rows to keep of this chunk."""
-        sent = _CODE[Outcome.NOT_ATTEMPTED if check else Outcome.APPLIED]
+        sent = _CODE[Outcome.APPLIED]
         masks: list[tuple[Field, pl.Series, pl.Series, pl.Series]] = []
         nothing = pl.repeat(False, rows.height, eager=True)
         keep, show = nothing, nothing
@@ -537,15 +537,19 @@ def _texts(rows: pl.DataFrame, config: Config, parse: Parse) -> pl.DataFrame:
 
 
 def _trim_lines(rows: pl.DataFrame, field_: Field, texts: pl.DataFrame) -> pl.DataFrame:
-    message = pl.lit("sent without the options that are not declared: ") + pl.col(field_.dropped)
     found = rows.select(
         "order",
         "line",
         distinct_id="id",
         reason=pl.lit(attributes.NOT_DECLARED),
-        message=message if field_.dropped in rows.columns else pl.lit(""),
+        message=trim_message(field_) if field_.dropped in rows.columns else pl.lit(""),
     )
     return _lines(found, field_, texts, "trim")
+
+
+def trim_message(field_: Field) -> pl.Expr:
+    """What the report says of a trimmed value."""
+    return pl.lit("sent without the options that are not declared: ") + pl.col(field_.dropped)
 
 
 def _lines(found: pl.DataFrame, field_: Field, texts: pl.DataFrame, stage: str) -> pl.DataFrame:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
+from importer.checking import Marks
 from importer.chunker import Chunker, Tally
 from importer.config import Config
 from importer.destinations.base import Destination
@@ -30,7 +31,7 @@ class Books:
     `prepare` may settle values of a chunk without a call before it is sent; `earlier` holds what former
     lives of the run had answered of chunks that are still open, `pending` the calls by chunk that carry on
     what they had handed in; `dead` maps an attribute to the destination's reason for never taking it.
-    `sends` is false where nothing is meant to be sent (`check`).
+    `marks` is there where nothing is meant to be sent (`check`).
     """
 
     config: Config
@@ -39,7 +40,7 @@ class Books:
     spool: Spool
     journal: Journal
     reports: Reports
-    sends: bool
+    marks: Marks | None
     prepare: Callable[[OpenChunk], None] = lambda _: None
     earlier: dict[int, list[Entry]] = field(default_factory=dict)
     pending: dict[int, list[Call]] = field(default_factory=dict)
@@ -50,8 +51,7 @@ class Books:
     plans: list[ChunkPlan] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        encoding = self.destination.encoding if self.sends else None
-        self._chunker = Chunker(self.config, encoding, self.reading.cells)
+        self._chunker = Chunker(self.config, self.destination.encoding, self.reading.cells)
         self.doubts = Doubts() if self.destination.splits else None
         closed = self.journal.closed_chunks()
         for tally in closed.values():
@@ -69,14 +69,20 @@ class Books:
 
     def close(self, opened: OpenChunk) -> Closed:
         """How the chunk ended, its lines and rows set down as parts of the reports."""
-        closed = opened.close(self.config, self.reading.cells, check=not self.sends)
+        closed = opened.close(self.config, self.reading.cells)
         self.reports.add_chunk(opened.chunk.plan.number, closed.rejects, closed.kept)
         return closed
 
     def count_without_sending(self, plans: Sequence[ChunkPlan]) -> None:
         """Closes chunks of which nothing more is sent: all of them for `check`, the rest after a stop."""
         for plan in plans:
-            self.tally.add(self.close(self.open(plan)).tally)
+            closed = self._count(plan, self.marks) if self.marks else self.close(self.open(plan))
+            self.tally.add(closed.tally)
+
+    def _count(self, plan: ChunkPlan, marks: Marks) -> Closed:
+        closed = marks.close(self._chunker.fold(piece for _, piece in self.spool.read(plan)))
+        self.reports.add_chunk(plan.number, closed.rejects, closed.kept)
+        return closed
 
 
 @dataclass

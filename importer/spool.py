@@ -101,7 +101,7 @@ class SpoolWriter:
     def _flush(self) -> None:
         if not self._waiting:
             return
-        frame = pl.concat(self._waiting).sort("bucket", maintain_order=True)
+        frame = pl.concat(self._waiting, how="diagonal").sort("bucket", maintain_order=True)
         self._waiting, weight, self._weight = [], self._weight, 0
         _require_space(self._folder, weight)
         sizes = frame.group_by("bucket").agg(rows=pl.len(), weight=pl.col("weight").sum())

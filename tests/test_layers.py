@@ -20,6 +20,7 @@ TIERS = (
     {"intake"},
     {"chunker", "sender", "reports"},
     {"reading", "reconciler"},
+    {"checking"},
     {"sending", "retrying", "summary"},
     {"pipeline"},
     {"sandbox", "screen", "verify"},
