@@ -97,7 +97,7 @@ class DestinationConfig(_Section):
 
     Times are seconds, or texts like "90s", "15m", "2h". `retry_wait` bounds the first wait before a call is
     repeated, each later one may be twice as long; `give_up_after` is how long the destination may be down
-    before the run stops with 5. `http_client` is `fast` (pyreqwest) or `plain` (httpx2).
+    before the run stops with 5. `http_client` is `fast` (our own) or `plain` (httpx2).
     """
 
     type: str

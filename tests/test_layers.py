@@ -13,7 +13,7 @@ TIERS = (
     {"lines", "sources", "texts"},
     {"recovery"},
     {"splitter"},
-    {"config"},
+    {"config", "wire"},
     {"client", "options", "journal", "pacing", "spool", "runs"},
     {"reader", "damage"},
     {"dialect"},
@@ -29,9 +29,9 @@ TIERS = (
 )
 """From the ground up; a module imports from lower tiers only. `destinations` stands for its whole folder."""
 
-HTTP_ONLY_IN = {"client", "sandbox"}
-HTTP = {"aiohttp", "httpx", "httpx2", "pyreqwest", "requests", "urllib3", "urllib.request", "http.client"}
-NO_POLARS_IN = {"client", "sender", "destinations"}
+HTTP_ONLY_IN = {"client", "sandbox", "wire"}
+HTTP = {"aiohttp", "httpx", "httpx2", "httptools", "requests", "urllib3", "urllib.request", "http.client"}
+NO_POLARS_IN = {"client", "wire", "sender", "destinations"}
 PRINTS_ONLY_IN = {"cli"}
 
 PACKAGE = Path(__file__).parent.parent / "importer"
@@ -114,7 +114,7 @@ def test_module_keeps_its_tier(module: str) -> None:
         ("config", "from .errors import ConfigError"),
         ("pipeline", "from aiohttp import web"),
         ("journal", "import urllib.request"),
-        ("sender", "from pyreqwest.client import ClientBuilder"),
+        ("sender", "from httptools import HttpResponseParser"),
         ("sender", "import polars as pl"),
         ("destinations.vevee", "from polars_hash import col"),
         ("reports", "print('x')"),
