@@ -99,7 +99,7 @@ class Decision(StrEnum):
 
     DONE = "done"  # final: every key of the call's targets is applied, but for those in `refused`
     RETRY = "retry"  # transient: the same call may be sent again
-    CONTRADICTION = "contradiction"  # not to be believed: sent again, and unconfirmed if it stays so
+    CONTRADICTION = "contradiction"  # the destination's own words, not to be believed: sent again as well
     REFUSED = "refused"  # final: the destination refused the whole call; every key is rejected
     UNCONFIRMED = "unconfirmed"  # final: what became of the call will not be known
     CONTINUE = "continue"  # not the end: the follow-up calls carry on for all of the call's targets

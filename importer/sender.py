@@ -354,10 +354,13 @@ class Sender:
         if judgement.decision not in _TRANSIENT:
             self.pacer.answered(slot)
             return _Try(judgement, answer.status)
+        seconds = self.clock() - slot.at
+        if judgement.decision is Decision.CONTRADICTION:  # somebody is there, and says so
+            self.pacer.answered(slot)
+            return _Try(judgement, answer.status, seconds)
         was_down = self.pacer.is_down
         self._slow_down(call, slot, answer)
         nobody = answer.status in _NOBODY_BEHIND
-        seconds = self.clock() - slot.at
         return _Try(judgement, answer.status, seconds, answer.status != _TOO_MANY, not (was_down and nobody))
 
     def _slow_down(self, call: Call, slot: Slot, answer: Answer) -> None:

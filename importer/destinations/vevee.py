@@ -155,7 +155,7 @@ class Destination(base.Destination):
         if not 200 <= answer.status < 300:
             return _judge_error(call, answer.status, _error_code(body, self._own.envelope))
         stored = _result(body, self._own.envelope).get("attributes")
-        return stored if isinstance(stored, dict) else _contradiction("the answer holds no attributes")
+        return stored if isinstance(stored, dict) else _unreadable("the answer holds no attributes")
 
 
 def _text(value: str) -> str:
@@ -187,7 +187,7 @@ def _judge_batch(call: Call, result: Mapping[str, Any]) -> Judgement:
     if applied == len(keys) and rejected == [] and applied is not True:
         return ALL_APPLIED
     if not isinstance(applied, int) or isinstance(applied, bool) or not isinstance(rejected, list):
-        return _contradiction("the answer does not say what was applied and rejected")
+        return _unreadable("the answer does not say what was applied and rejected")
     refused = [r for r in (_refusal(entry) for entry in rejected) if r is not None]
     named = [r.key for r in refused]
     if len(refused) != len(rejected) or len(set(named)) != len(named) or not set(named) <= set(keys):
@@ -206,8 +206,10 @@ def _refusal(entry: Any) -> Refusal | None:
 def _judge_single(call: Call, result: Mapping[str, Any]) -> Judgement:
     """The answer shows the stored value, "truncated or normalized" perhaps: a difference is reported."""
     key = call.targets[0].keys[0]
-    if result.get("attribute") != key or "value" not in result:
-        return _contradiction("the answer does not say what is stored of the attribute that was sent")
+    if "value" not in result:
+        return _unreadable("the answer does not say what is stored")
+    if result.get("attribute") != key:
+        return _contradiction("the answer is about another attribute than the one that was sent")
     sent = json.loads(call.body, parse_float=Decimal)["value"]
     if base.is_same(sent, result["value"]):
         return ALL_APPLIED
@@ -217,7 +219,12 @@ def _judge_single(call: Call, result: Mapping[str, Any]) -> Judgement:
 def _judge_clear(result: Mapping[str, Any]) -> Judgement:
     """Clearing what is not set is a success too (`cleared: false`)."""
     cleared = result.get("cleared")
-    return ALL_APPLIED if isinstance(cleared, bool) else _contradiction("the answer does not say `cleared`")
+    return ALL_APPLIED if isinstance(cleared, bool) else _unreadable("the answer does not say `cleared`")
+
+
+def _unreadable(message: str) -> Judgement:
+    """Not the documented shape: a proxy's page, a body cut short. Nobody who knows the call has answered."""
+    return Judgement(Decision.RETRY, reason="answer_unreadable", message=message)
 
 
 def _contradiction(message: str) -> Judgement:
