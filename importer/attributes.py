@@ -122,7 +122,7 @@ def blank_to_null(column: pl.Series, null_values: tuple[str, ...]) -> pl.Series:
     if column.dtype != pl.String or not null_values:
         return column
     blank = column == null_values[0] if len(null_values) == 1 else column.is_in(null_values)
-    return column.set(blank, None)
+    return column.set(blank, None) if blank.any() else column
 
 
 def type_column(attribute: Attribute, column: pl.Series) -> TypedColumn:
@@ -232,8 +232,8 @@ def _type_single_choice(attribute: Attribute, column: pl.Series) -> TypedColumn:
     if attribute.allow_custom:
         return _type_text(attribute, column)
     text = as_text(column)
-    known = text.is_in(attribute.options).fill_null(value=False)
-    return _checked(text, text.set(~known, None))
+    known = text.is_in(attribute.options)
+    return _checked(text, text if known.all() else text.set(~known, None))
 
 
 def _type_multi_choice(attribute: Attribute, column: pl.Series) -> TypedColumn:
@@ -309,6 +309,9 @@ def _type_number(attribute: Attribute, column: pl.Series) -> TypedColumn:
     )
 
 
+_CANONICAL = r"^(?:0|-?[1-9][0-9]{0,17}|-?(?:0|[1-9][0-9]{0,17})\.[0-9]*[1-9])$"
+"""Stays as it stands. Most numbers of most lists do, and one look at them is a tenth of what all others take."""
+
 _PLAIN = r"^[+-]?[0-9]+$"
 _DECIMAL = r"^[+-]?[0-9]+(\.[0-9]+)?$"
 _NOT_ZERO = r"^[+-]?[0.]*[1-9]"
@@ -321,26 +324,30 @@ def _number_text(attribute: Attribute, text: pl.Series) -> pl.Series:
     Integers never pass through a float and must fit 64 bits, signed or unsigned.
     """
     text = _plain_marks(attribute, text)
+    other = ~text.str.contains(_CANONICAL)
+    return _replaced(text, other, _other_numbers(text.filter(other))) if other.any() else text
+
+
+def _replaced(column: pl.Series, mask: pl.Series, values: pl.Series) -> pl.Series:
+    """The column with `values`, one after another, where the mask is true."""
+    return column.clone().scatter(mask.arg_true(), values)
+
+
+def _other_numbers(text: pl.Series) -> pl.Series:
     small = text.cast(pl.Int64, strict=False)
-    simple = small.is_not_null() & text.str.contains(_PLAIN)
-    number = small.cast(pl.String).set(~simple.fill_null(value=False), None)
-    if (number.is_null() & text.is_not_null()).any():
-        number = number.to_frame("n").with_columns(t=text).select(_other_numbers()).to_series()
-    return number.rename(text.name)
+    return pl.DataFrame({"t": text, "s": small}).select(_number_expr().alias(text.name)).to_series()
 
 
-def _other_numbers() -> pl.Expr:
-    """Unsigned 64-bit integers, decimals and exponents, in this order, where `n` is still null."""
-    text, number = pl.col("t"), pl.col("n")
+def _number_expr() -> pl.Expr:
+    """Signed and unsigned 64-bit integers, decimals and exponents, in this order."""
+    text, small = pl.col("t"), pl.col("s")
     big = text.str.strip_prefix("+").cast(pl.UInt64, strict=False)
     approximate = text.cast(pl.Float64, strict=False)
     finite = approximate.is_finite()
     decimal = _shortest_expr(text.str.strip_prefix("+").str.replace(r"^(-?)0+([0-9])", "${1}${2}"))
     return (
-        pl.when(number.is_not_null())
-        .then(number)
-        .when(text.str.contains(_PLAIN))
-        .then(big.cast(pl.String))
+        pl.when(text.str.contains(_PLAIN))
+        .then(pl.coalesce(small.cast(pl.String), big.cast(pl.String)))
         .when(text.str.contains(_DECIMAL) & finite)
         .then(decimal)
         .when(text.str.contains(_EXPONENT) & finite & ((approximate != 0) | ~text.str.contains(_NOT_ZERO)))
@@ -388,9 +395,12 @@ def _within(attribute: Attribute, number: pl.Series) -> pl.Series:
 def _type_boolean(attribute: Attribute, column: pl.Series) -> TypedColumn:
     if column.dtype == pl.Boolean:
         return TypedColumn(column, column.is_not_null())
-    text = as_text(column).str.to_lowercase()
-    yes = text.is_in([t.lower() for t in attribute.true_values])
-    no = text.is_in([t.lower() for t in attribute.false_values])
+    text = as_text(column)
+    trues, falses = ([t.lower() for t in ts] for ts in (attribute.true_values, attribute.false_values))
+    yes, no = text.is_in(trues), text.is_in(falses)
+    if not (yes | no).all():
+        lower = text.str.to_lowercase()
+        yes, no = lower.is_in(trues), lower.is_in(falses)
     return _checked(text, yes.set(~(yes | no), None))
 
 
@@ -403,18 +413,23 @@ def _type_date(attribute: Attribute, column: pl.Series) -> TypedColumn:
     text = as_text(column)
     pattern = attribute.format or "%Y-%m-%d"
     days = text.str.to_date(pattern, strict=False, exact=True, cache=False)
-    return _checked(text, _plausible(days, pattern).set(text.str.contains(_LOOSE), None))
+    days = _plausible(days, pattern)
+    if not ((text >= "0") & (text < ":")).all():
+        days = days.set(text.str.contains(_LOOSE), None)
+    return _checked(text, days)
 
 
 _LOOSE = r"^[\s+]"
-"""Blanks and a plus that chrono reads over at the start of a number; at its end it does not."""
+"""Blanks and a plus that chrono reads over at the start of a number; at its end it does not. All sort before
+"0" or behind "9"."""
 
 
 def _plausible(moments: pl.Series, pattern: str) -> pl.Series:
     """Chrono reads `%Y` from one digit on; a year before 1000 is a two-digit year under the wrong pattern."""
-    return (
-        moments.set((moments.dt.year() < 1000).fill_null(value=False), None) if "%Y" in pattern else moments
-    )
+    if "%Y" not in pattern:
+        return moments
+    early = (moments.dt.year() < 1000).fill_null(value=False)
+    return moments.set(early, None) if early.any() else moments
 
 
 _ISO = (
@@ -449,17 +464,50 @@ def _naive(moments: pl.Series) -> tuple[pl.Series, pl.Series | None]:
 
 
 def _type_iso(text: pl.Series) -> TypedColumn:
-    """ISO 8601 with a T or a blank, seconds and fraction optional; an offset is converted to UTC."""
+    """ISO 8601 with a T or a blank, seconds and fraction optional; an offset is converted to UTC.
+
+    Most columns have one shape. What has it is read at once, the rest part by part.
+    """
+    shape = _shape_of_first(text)
+    other = ~text.str.contains(shape.pattern)
+    moments = text.str.to_datetime(shape.format, strict=False, time_unit="us", cache=False)
+    utc = pl.repeat(shape.utc, len(text), eager=True)
+    if other.any():
+        others, zoned = _iso_by_parts(text.filter(other))
+        moments, utc = _replaced(moments, other, others), _replaced(utc, other, zoned)
+    typed = _checked(text, moments.rename(text.name))
+    return TypedColumn(typed.value, typed.present, typed.reason, utc=utc if utc.any() else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    pattern: str
+    format: str
+    utc: bool
+
+
+def _shape_of_first(text: pl.Series) -> _Shape:
+    """How the first moment of the column is written, to the second, with or without a Z."""
+    at = text.is_not_null().arg_max()
+    first = str(text[at]) if at is not None else ""
+    between, zone = "T" if "T" in first else " ", "Z" if first.endswith("Z") else ""
+    clock = "(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}"
+    return _Shape(
+        f"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}{between}{clock}{zone}$",
+        f"%Y-%m-%d{between}%H:%M:%S{zone}",
+        bool(zone),
+    )
+
+
+def _iso_by_parts(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Moments in UTC where a zone is given, else as they stand; and where one is given."""
     parts = text.str.extract_groups(_ISO).struct.unnest()
     day, minute, second, fraction, offset = parts.get_columns()
     second = second.fill_null(":00") + fraction.fill_null("")
     moments = (day + "T" + minute + second).str.to_datetime(
         "%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="us"
     )
-    utc = offset.is_not_null()
-    moments = moments - _offset(offset)
-    typed = _checked(text, moments.rename(text.name))
-    return TypedColumn(typed.value, typed.present, typed.reason, utc=utc if utc.any() else None)
+    return moments - _offset(offset), offset.is_not_null()
 
 
 def _offset(offset: pl.Series) -> pl.Series:
