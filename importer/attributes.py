@@ -310,7 +310,7 @@ def _type_number(attribute: Attribute, column: pl.Series) -> TypedColumn:
 
 
 _CANONICAL = r"^(?:0|-?[1-9][0-9]{0,17}|-?(?:0|[1-9][0-9]{0,17})\.[0-9]*[1-9])$"
-"""Stays as it stands. Most numbers of most lists do, and one look at them is a tenth of what all others take."""
+"""Numbers that stay as they stand. Most do, and seeing it costs a tenth of what the others take."""
 
 _PLAIN = r"^[+-]?[0-9]+$"
 _DECIMAL = r"^[+-]?[0-9]+(\.[0-9]+)?$"

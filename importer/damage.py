@@ -51,9 +51,15 @@ _MOJIBAKE = (
 )
 """UTF-8 read as latin-1 or cp1252, as the pairs of characters it leaves most often."""
 
+_MOJIBAKE_SIGNS = ("Ã", "â€", "Â", "Ð", "ï»¿")
+"""One of these is in each of them."""
+
 _SCIENTIFIC = r"^[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]{1,3}$"
 _SERIAL = r"^[2-6][0-9]{4}(?:\.0)?$"
 """A day as spreadsheets count it: 20000 is in 1954, 69999 in 2091."""
+
+_CLEAN_ID = r"^(?:[0-9]+|[0-9A-Za-z_-]{6,})$"
+"""Ids that show nothing to warn of. 1E17 is no longer than five characters if it has only these."""
 
 _SPARSE = 0.05
 _MOSTLY = 0.6
@@ -84,17 +90,26 @@ class Watch:
             if a.format and (swapped := swap_day_and_month(a.format))
         }
 
-    def look(self, cells: pl.DataFrame, numbers: pl.Series, ids: pl.Series) -> None:
-        """One batch: its cells, its data row numbers, its distinct ids (null where there is none)."""
+    def look(
+        self, cells: pl.DataFrame, numbers: pl.Series, ids: pl.Series, text: bytes | None = None
+    ) -> None:
+        """One batch: its cells, its data row numbers, its distinct ids (null where there is none).
+
+        `text` is what the cells were read from, where there is such a thing: a sign that is not in it is in
+        none of them.
+        """
         if not cells.height:
             return
         self._look_at_ids(ids, numbers)
         self._look_at_dates(cells, numbers)
+        errors = text is None or b"#" in text
+        ascii_only = text is not None and text.isascii()
         for column in cells.get_columns():
             self._look_at_fill(column)
             if column.dtype == pl.String:
-                self._mark("spreadsheet_error", column, column.is_in(_ERRORS), numbers)
-                if column.str.contains_any(["Ã", "â€", "Â", "Ð", "ï»¿"]).any():
+                if errors and ((column >= "#") & (column < "$")).any():
+                    self._mark("spreadsheet_error", column, column.is_in(_ERRORS), numbers)
+                if not (ascii_only or _is_ascii(column)) and _may_be_mojibake(column):
                     self._mark("mojibake", column, column.str.contains_any(list(_MOJIBAKE)), numbers)
 
     def _mark(self, code: str, column: pl.Series, mask: pl.Series, numbers: pl.Series) -> None:
@@ -108,11 +123,13 @@ class Watch:
 
     def _look_at_ids(self, ids: pl.Series, numbers: pl.Series) -> None:
         ids = ids.rename(self.config.identity.column)
-        self._mark("distinct_id_scientific", ids, ids.str.contains(_SCIENTIFIC), numbers)
-        self._mark("distinct_id_looks_like_email", ids, ids.str.contains("@", literal=True), numbers)
-        self._mark("distinct_id_has_surrounding_blanks", ids, ids != ids.str.strip_chars(), numbers)
+        digits = _are_positive(ids)
+        if not digits and not ids.str.contains(_CLEAN_ID).all():
+            self._mark("distinct_id_scientific", ids, ids.str.contains(_SCIENTIFIC), numbers)
+            self._mark("distinct_id_looks_like_email", ids, ids.str.contains("@", literal=True), numbers)
+            self._mark("distinct_id_has_surrounding_blanks", ids, ids != ids.str.strip_chars(), numbers)
         if self._ids_are_digits:
-            self._ids_are_digits = bool(ids.str.contains("^[1-9][0-9]*$").all())
+            self._ids_are_digits = digits
             lengths = ids.drop_nulls().str.len_bytes().value_counts(name="n")
             self._lengths.update({int(length): int(n) for length, n in lengths.iter_rows()})
 
@@ -124,7 +141,7 @@ class Watch:
     def _look_at_dates(self, cells: pl.DataFrame, numbers: pl.Series) -> None:
         for key, a in self.config.attributes.items():
             column = cells[self.config.columns[key]]
-            if a.type in ("date", "datetime") and column.dtype == pl.String:
+            if a.type in ("date", "datetime") and column.dtype == pl.String and _may_be_serial(column):
                 self._mark("date_serial_number", column, column.str.contains(_SERIAL), numbers)
         for column_name, declared, swapped in self._dates.values():
             self._compare_formats(attributes.as_text(cells[column_name]), declared, swapped)
@@ -167,6 +184,28 @@ class Watch:
         sparse = total < _SPARSE * 10**longest
         if longest >= _LONG and shorter and sparse and self._lengths[longest] >= _MOSTLY * total:
             yield RunWarning("distinct_id_lost_zeros", self.config.identity.column, shorter)
+
+
+def _are_positive(ids: pl.Series) -> bool:
+    """Digits only, none with a leading zero; a number that fits 64 bits is seen without a pattern."""
+    numbers = ids.cast(pl.Int64, strict=False)
+    if numbers.null_count() == ids.null_count():
+        return bool((ids >= "1").all())
+    return bool(ids.str.contains("^[1-9][0-9]*$").all())
+
+
+def _is_ascii(column: pl.Series) -> bool:
+    return column.str.len_bytes().sum() == column.str.len_chars().sum()
+
+
+def _may_be_mojibake(column: pl.Series) -> bool:
+    return bool(column.str.contains_any(list(_MOJIBAKE_SIGNS)).any())
+
+
+def _may_be_serial(column: pl.Series) -> bool:
+    """Whether any cell is as long as 45123 or 45123.0."""
+    length = column.str.len_bytes()
+    return bool(((length == len("45123")) | (length == len("45123.0"))).any())
 
 
 def _read(text: pl.Series, pattern: str) -> pl.Series:

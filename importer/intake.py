@@ -91,27 +91,41 @@ class Gate:
         """Filters, identifies and checks one batch; SourceError where `where` cannot be evaluated."""
         rows = _numbered(batch, source)
         self.intake.rows_read += rows.height + batch.set_aside.height
-        cells = batch.cells
-        if self._where is not None:
-            chosen = self._chosen(cells, source)
-            self.intake.filtered += rows.height - int(chosen.sum())
-            rows, cells = rows.filter(chosen), cells.filter(chosen)
-        ids, problem = self._identify(cells)
-        malformed, malformed_kept = _set_aside(batch, source)
+        rows, cells = self._filtered(rows, batch.cells, source)
+        malformed = _set_aside(batch, source)
+        rows, cells, without_id = self._with_id(rows, cells)
+        self.watch.look(cells, rows.select(ROW_OF).to_series(), rows["id"], batch.text)
+        typed = list(typed_columns(self.config, cells))
+        bad = self._check(rows, typed)
+        self._count_rows(malformed.rejects, without_id.rejects)
+        parts = (bad, without_id, malformed)
+        rejects = _in_order([part.rejects for part in parts], "order", "position")
+        return Taken(rows, rejects, _in_order([part.kept for part in parts], "order"), typed)
+
+    def _filtered(
+        self, rows: pl.DataFrame, cells: pl.DataFrame, source: int
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """What `where` leaves."""
+        if self._where is None:
+            return rows, cells
+        chosen = self._chosen(cells, source)
+        self.intake.filtered += rows.height - int(chosen.sum())
+        return rows.filter(chosen), cells.filter(chosen)
+
+    def _with_id(
+        self, rows: pl.DataFrame, cells: pl.DataFrame
+    ) -> tuple[pl.DataFrame, pl.DataFrame, "_Refused"]:
+        """The rows that have an id, with it, and those that have none."""
+        ids = self._identify(cells)
+        problem = self._problem(ids)
+        if problem is None:
+            rows = rows.with_columns(id=ids)
+            return rows, cells, _Refused(rejects_frame(rows.clear()), _kept(rows.clear()))
         refused = self._refused_rows(rows, ids, problem)
         good = problem.is_null()
-        kept = rows.filter(~good).select("order", pl.lit(None, pl.String).alias("id"), _original(rows))
-        rows, cells = rows.filter(good), cells.filter(good)
-        rows = rows.with_columns(id=ids.filter(good))
-        self.watch.look(cells, rows.select(ROW_OF).to_series(), rows["id"])
-        typed = list(typed_columns(self.config, cells))
-        rejects = self._check(rows, typed)
-        self._count_rows(malformed, refused)
-        for_report = pl.concat([f for f in (malformed, refused, rejects) if f.height] or [malformed])
-        for_report = for_report.sort("order", "position")
-        bad_rows = rows.filter(pl.col("order").is_in(rejects["order"].unique().implode()))
-        kept = pl.concat([kept, bad_rows.select("order", "id", _original(rows))])
-        return Taken(rows, for_report, _merge_kept(kept, malformed_kept), typed)
+        kept = _kept(rows.filter(~good).with_columns(id=pl.lit(None, pl.String)))
+        rows = rows.filter(good).with_columns(id=ids.filter(good))
+        return rows, cells.filter(good), _Refused(refused, kept)
 
     def _chosen(self, cells: pl.DataFrame, source: int) -> pl.Series:
         text = texts(cells, self.config.source.null_values)
@@ -126,20 +140,25 @@ class Gate:
             ) from None
         return chosen.fill_null(value=False)
 
-    def _identify(self, cells: pl.DataFrame) -> tuple[pl.Series, pl.Series]:
-        """The distinct ids as text, and per row why it has none that can be used (null = it has)."""
+    def _identify(self, cells: pl.DataFrame) -> pl.Series:
+        """The distinct ids as text, null where there is none."""
         identity = self.config.identity
         ids = attributes.as_text(cells[identity.column])
         if identity.trim:
             ids = ids.str.strip_chars()
-        ids = attributes.blank_to_null(ids, tuple({"", *self.config.source.null_values})).rename("id")
+        return attributes.blank_to_null(ids, tuple({"", *self.config.source.null_values})).rename("id")
+
+    def _problem(self, ids: pl.Series) -> pl.Series | None:
+        """Per row why it has no id that can be used (null = it has); None = all have."""
+        if not ids.null_count() and not (ids.str.len_bytes() > self._id_max).any():
+            return None
         reason = (
             pl.when(pl.col("id").is_null())
             .then(pl.lit("distinct_id_missing"))
             .when(pl.col("id").str.len_chars() > self._id_max)
             .then(pl.lit("distinct_id_too_long"))
         )
-        return ids, ids.to_frame().select(reason.alias("reason")).to_series()
+        return ids.to_frame().select(reason.alias("reason")).to_series()
 
     def _refused_rows(self, rows: pl.DataFrame, ids: pl.Series, problem: pl.Series) -> pl.DataFrame:
         column = self.config.identity.column
@@ -154,9 +173,7 @@ class Gate:
         bad = frame.filter(pl.col("reason").is_not_null()).with_columns(message=message)
         return rejects_frame(bad)
 
-    def _check(
-        self, rows: pl.DataFrame, columns: Sequence[tuple[str, pl.Series, TypedColumn]]
-    ) -> pl.DataFrame:
+    def _check(self, rows: pl.DataFrame, columns: Sequence[tuple[str, pl.Series, TypedColumn]]) -> "_Refused":
         found = [rejects_frame(rows.clear())]
         for position, (key, column, typed) in enumerate(columns):
             self.intake.values_read += int(typed.present.sum())
@@ -175,7 +192,10 @@ class Gate:
             self.intake.values_rejected += bad.height
             for reason, count in bad.group_by("reason").len().iter_rows():
                 self.intake.reasons["check", reason, key] += count
-        return pl.concat(found)
+        rejects = pl.concat(found)
+        if not rejects.height:
+            return _Refused(rejects, _kept(rows.clear()))
+        return _Refused(rejects, _kept(rows.join(rejects, on="order", how="semi")))
 
     def _count_rows(self, *frames: pl.DataFrame) -> None:
         for frame in frames:
@@ -221,19 +241,31 @@ def _numbered(batch: Batch, source: int) -> pl.DataFrame:
     return rows.with_columns(cells=batch.cells.to_struct())
 
 
-def _original(rows: pl.DataFrame) -> pl.Expr:
-    """The row as it stood: its text, or its columns where the source has no text."""
-    return pl.col("raw" if "raw" in rows.columns else "cells").alias("original")
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """Lines for the report, and the rows they are about for rejected_rows/."""
+
+    rejects: pl.DataFrame
+    kept: pl.DataFrame
 
 
-def _set_aside(batch: Batch, source: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+def _kept(rows: pl.DataFrame) -> pl.DataFrame:
+    """`original`: the row as it stood, its text, or its columns where the source has no text."""
+    original = pl.col("raw" if "raw" in rows.columns else "cells").alias("original")
+    return rows.select("order", "id", original)
+
+
+def _set_aside(batch: Batch, source: int) -> _Refused:
+    """The damaged rows; of these the bytes are kept."""
     frame = batch.set_aside.with_columns(order=pl.col("row") + (source << ORDER_SHIFT), stage=pl.lit("read"))
-    return rejects_frame(frame), frame.select("order", bytes="raw")
+    return _Refused(rejects_frame(frame), frame.select("order", bytes="raw"))
 
 
-def _merge_kept(healthy: pl.DataFrame, damaged: pl.DataFrame) -> pl.DataFrame:
-    """Rows for rejected_rows/ in file order: `original` of healthy ones, `bytes` of damaged ones."""
-    return pl.concat([healthy, damaged], how="diagonal").sort("order")
+def _in_order(frames: Sequence[pl.DataFrame], *by: str) -> pl.DataFrame:
+    """The rows of all frames by source order; damaged rows have other columns than healthy ones."""
+    if not any(frame.height for frame in frames):
+        return frames[0]
+    return pl.concat(frames, how="diagonal").sort(by)
 
 
 _LITERALS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")

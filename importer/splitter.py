@@ -43,6 +43,7 @@ class Batch:
     line       Int64, physical line on which the row starts, from 1; null for Parquet
     raw        String, the record as it stands without its line end; None for Parquet
     set_aside  row, line, raw (Binary, as in the file without the last line end), reason, message
+    text       what the cells were read from: what is not in it is in none of them; None for Parquet
     """
 
     cells: pl.DataFrame
@@ -50,6 +51,7 @@ class Batch:
     line: pl.Series
     raw: pl.Series | None
     set_aside: pl.DataFrame
+    text: bytes | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -273,6 +275,7 @@ class Splitter:
             line=(at_good + self._line).alias("line"),
             raw=block.grammar.signs.restore(raw).alias("raw"),
             set_aside=self._set_aside(block, units, rows[1], offset),
+            text=block.view,
         )
         self._line += found.cut
         self._row += cells.height + len(units)
