@@ -9,6 +9,7 @@ a small integer?) is asked of the whole column, so that the common case costs on
 import json
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Literal, Self
 
 import polars as pl
@@ -101,13 +102,19 @@ class TypedColumn:
     `present` is true where the cell counts as a value (a blank one too where `blank` is `clear` or `reject`).
     `reason` is null where the value is good. `dropped` holds the options nobody declared, joined by ", ", and
     `utc` is true where a datetime's zone was given and it was converted to UTC; None = nowhere in the column.
+    `values` may be what makes the values: a check does not need those of a multi_choice.
     """
 
-    value: pl.Series
+    values: pl.Series | Callable[[], pl.Series]
     present: pl.Series
     reason: pl.Series | None = None
     dropped: pl.Series | None = None
     utc: pl.Series | None = None
+
+    @property
+    def value(self) -> pl.Series:
+        """The typed values, null where the cell is blank or bad."""
+        return self.values() if callable(self.values) else self.values
 
 
 def message(attribute: Attribute, reason: str) -> str:
@@ -135,11 +142,11 @@ def type_column(attribute: Attribute, column: pl.Series) -> TypedColumn:
         return typed
     present = pl.repeat(True, len(column), eager=True)
     if attribute.blank == "clear":
-        return TypedColumn(typed.value, present, typed.reason, typed.dropped, typed.utc)
+        return TypedColumn(typed.values, present, typed.reason, typed.dropped, typed.utc)
     reasons = (
         pl.repeat(None, len(column), dtype=pl.String, eager=True) if typed.reason is None else typed.reason
     )
-    return TypedColumn(typed.value, present, reasons.set(column.is_null(), BLANK), typed.dropped, typed.utc)
+    return TypedColumn(typed.values, present, reasons.set(column.is_null(), BLANK), typed.dropped, typed.utc)
 
 
 def encode(typed: TypedColumn, attribute: Attribute, encoding: Encoding) -> pl.Series:
@@ -240,8 +247,44 @@ def _type_multi_choice(attribute: Attribute, column: pl.Series) -> TypedColumn:
     """Works on the distinct texts of the column, which are few, and maps the verdicts back."""
     if isinstance(column.dtype, (pl.List, pl.Array)):
         return _type_lists(attribute, column, column.cast(pl.List(pl.String)))
-    text = as_text(column)
-    distinct = text.drop_nulls().unique().rename("text")
+    text = as_text(column).rename("text")
+    distinct = text.drop_nulls().unique().sort()
+    few = len(distinct) <= _FEW
+    verdicts = _remembered(attribute, tuple(distinct)) if few else _verdicts(attribute, distinct)
+    table = verdicts.table
+
+    def mapped(name: str) -> pl.Series:
+        verdict = table.select("text", name)
+        found = text.to_frame().join(verdict, on="text", how="left", maintain_order="left")
+        return found[name].rename(column.name)
+
+    return TypedColumn(
+        lambda: mapped("value"),
+        text.is_not_null(),
+        mapped("reason") if verdicts.some_bad else None,
+        mapped("dropped") if verdicts.some_dropped else None,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdicts:
+    """`text`, `value`, `reason` and `dropped` of some distinct texts."""
+
+    table: pl.DataFrame
+    some_bad: bool
+    some_dropped: bool
+
+
+_FEW = 1000
+
+
+@lru_cache(maxsize=64)
+def _remembered(attribute: Attribute, texts: tuple[str, ...]) -> _Verdicts:
+    """One batch after another holds the same few texts."""
+    return _verdicts(attribute, pl.Series("text", texts, dtype=pl.String))
+
+
+def _verdicts(attribute: Attribute, distinct: pl.Series) -> _Verdicts:
     typed = _type_lists(attribute, distinct, distinct.str.split(attribute.separator))
     table = pl.DataFrame(
         {
@@ -251,13 +294,7 @@ def _type_multi_choice(attribute: Attribute, column: pl.Series) -> TypedColumn:
             "dropped": _or_null(typed.dropped, len(distinct)),
         }
     )
-    found = text.rename("text").to_frame().join(table, on="text", how="left", maintain_order="left")
-    return TypedColumn(
-        found["value"].rename(column.name),
-        text.is_not_null(),
-        found["reason"] if typed.reason is not None else None,
-        found["dropped"] if typed.dropped is not None else None,
-    )
+    return _Verdicts(table, typed.reason is not None, typed.dropped is not None)
 
 
 def _or_null(column: pl.Series | None, height: int) -> pl.Series:
@@ -324,8 +361,16 @@ def _number_text(attribute: Attribute, text: pl.Series) -> pl.Series:
     Integers never pass through a float and must fit 64 bits, signed or unsigned.
     """
     text = _plain_marks(attribute, text)
+    if are_positive(text):
+        return text
     other = ~text.str.contains(_CANONICAL)
     return _replaced(text, other, _other_numbers(text.filter(other))) if other.any() else text
+
+
+def are_positive(text: pl.Series) -> bool:
+    """Whether all are positive integers of 64 bits, written without sign and leading zeros; null is none."""
+    whole = text.cast(pl.Int64, strict=False)
+    return bool(whole.null_count() == text.null_count() and (text >= "1").all())
 
 
 def _replaced(column: pl.Series, mask: pl.Series, values: pl.Series) -> pl.Series:

@@ -44,7 +44,7 @@ class Marks:
         tally.rows[Outcome.NOT_ATTEMPTED] += rows.height
         values = rows.select(pl.sum_horizontal(pl.col(f.value).count() for f in self._fields))
         tally.values[Outcome.NOT_ATTEMPTED] += int(values.item())
-        people = rows["id"].n_unique()
+        people = rows.height if folded.alone else rows["id"].n_unique()
         tally.people[Outcome.NOT_ATTEMPTED] += people
         tally.people["nothing_to_send"] += folded.people - people
         rejects = pl.concat([pl.DataFrame(schema=dict(REJECTS)), *self._trims(rows)])

@@ -134,11 +134,15 @@ class Chunk:
 
 @dataclass(frozen=True, slots=True)
 class Folded:
-    """Rows that hold at least one winner; how many people stood in all rows; what is settled already."""
+    """Rows that hold at least one winner; how many people stood in all rows; what is settled already.
+
+    `alone`: no person has two of these rows.
+    """
 
     rows: pl.DataFrame
     people: int
     tally: Tally
+    alone: bool
 
 
 class _Patterns(dict[str, tuple[str, ...]]):
@@ -176,14 +180,15 @@ class Chunker:
 
     def fold(self, pieces: Iterable[pl.DataFrame]) -> Folded:
         """All rows of some people, in pieces in source order, each with the columns of its fields."""
-        tally, pending, ids = Tally(), None, None
+        tally, pending, ids, alone = Tally(), None, None, True
         for rows in pieces:
             ids = rows["id"] if ids is None else pl.concat([ids, rows["id"]]).unique()
             pending = rows if pending is None else pl.concat([pending, rows], how="diagonal")
-            pending = self._settle(self._fold(pending, tally), tally)
+            alone = _all_different(pending["id"])
+            pending = self._settle(pending if alone else self._fold(pending, tally), tally)
         assert pending is not None, "a plan without rows"
         assert ids is not None
-        return Folded(pending, ids.n_unique(), tally)
+        return Folded(pending, len(ids) if alone else ids.n_unique(), tally, alone)
 
     def _operations(self) -> list[str]:
         """In the order in which a person's calls go out: what is set first, what is cleared last."""
@@ -211,8 +216,6 @@ class Chunker:
 
     def _fold(self, rows: pl.DataFrame, tally: Tally) -> pl.DataFrame:
         """Takes from each row the values that a later row of the same person overrides."""
-        if rows["id"].n_unique() == rows.height:
-            return rows
         repeated = rows["id"].is_duplicated()
         alone, several = rows.filter(~repeated), rows.filter(repeated)
         latest = [
@@ -299,6 +302,11 @@ def _wanted(field_: Field, operation: str, operations: Sequence[str]) -> pl.Expr
     if field_.operation != operation:
         return None
     return value.is_not_null() & (value != CLEAR) if "clear" in operations else value.is_not_null()
+
+
+def _all_different(ids: pl.Series) -> bool:
+    """Whether no id stands twice; hashes are compared first, which costs half as much."""
+    return ids.hash().n_unique() == len(ids) or not ids.is_duplicated().any()
 
 
 def _present(rows: pl.DataFrame, field_: Field) -> pl.Expr:

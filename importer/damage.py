@@ -103,13 +103,13 @@ class Watch:
         self._look_at_ids(ids, numbers)
         self._look_at_dates(cells, numbers)
         errors = text is None or b"#" in text
-        ascii_only = text is not None and text.isascii()
+        foreign = () if text is not None and text.isascii() else _with_more_than_ascii(cells)
         for column in cells.get_columns():
             self._look_at_fill(column)
             if column.dtype == pl.String:
                 if errors and ((column >= "#") & (column < "$")).any():
                     self._mark("spreadsheet_error", column, column.is_in(_ERRORS), numbers)
-                if not (ascii_only or _is_ascii(column)) and _may_be_mojibake(column):
+                if column.name in foreign and _may_be_mojibake(column):
                     self._mark("mojibake", column, column.str.contains_any(list(_MOJIBAKE)), numbers)
 
     def _mark(self, code: str, column: pl.Series, mask: pl.Series, numbers: pl.Series) -> None:
@@ -123,7 +123,7 @@ class Watch:
 
     def _look_at_ids(self, ids: pl.Series, numbers: pl.Series) -> None:
         ids = ids.rename(self.config.identity.column)
-        digits = _are_positive(ids)
+        digits = attributes.are_positive(ids) or bool(ids.str.contains("^[1-9][0-9]*$").all())
         if not digits and not ids.str.contains(_CLEAN_ID).all():
             self._mark("distinct_id_scientific", ids, ids.str.contains(_SCIENTIFIC), numbers)
             self._mark("distinct_id_looks_like_email", ids, ids.str.contains("@", literal=True), numbers)
@@ -186,16 +186,11 @@ class Watch:
             yield RunWarning("distinct_id_lost_zeros", self.config.identity.column, shorter)
 
 
-def _are_positive(ids: pl.Series) -> bool:
-    """Digits only, none with a leading zero; a number that fits 64 bits is seen without a pattern."""
-    numbers = ids.cast(pl.Int64, strict=False)
-    if numbers.null_count() == ids.null_count():
-        return bool((ids >= "1").all())
-    return bool(ids.str.contains("^[1-9][0-9]*$").all())
-
-
-def _is_ascii(column: pl.Series) -> bool:
-    return column.str.len_bytes().sum() == column.str.len_chars().sum()
+def _with_more_than_ascii(cells: pl.DataFrame) -> Sequence[str]:
+    """The columns of text whose characters are not all one byte long."""
+    text = pl.col(pl.String)
+    longer = cells.select(text.str.len_bytes().sum() > text.str.len_chars().sum())
+    return [name for name, found in longer.row(0, named=True).items() if found] if longer.width else []
 
 
 def _may_be_mojibake(column: pl.Series) -> bool:

@@ -120,7 +120,7 @@ class Gate:
         problem = self._problem(ids)
         if problem is None:
             rows = rows.with_columns(id=ids)
-            return rows, cells, _Refused(rejects_frame(rows.clear()), _kept(rows.clear()))
+            return rows, cells, _none(rows)
         refused = self._refused_rows(rows, ids, problem)
         good = problem.is_null()
         kept = _kept(rows.filter(~good).with_columns(id=pl.lit(None, pl.String)))
@@ -174,10 +174,10 @@ class Gate:
         return rejects_frame(bad)
 
     def _check(self, rows: pl.DataFrame, columns: Sequence[tuple[str, pl.Series, TypedColumn]]) -> "_Refused":
-        found = [rejects_frame(rows.clear())]
+        found = []
         for position, (key, column, typed) in enumerate(columns):
             self.intake.values_read += int(typed.present.sum())
-            if typed.reason is None or not typed.reason.is_not_null().any():
+            if typed.reason is None or typed.reason.null_count() == rows.height:
                 continue
             attribute = self.config.attributes[key]
             bad = rows.select("order", "line", distinct_id="id").with_columns(
@@ -192,13 +192,13 @@ class Gate:
             self.intake.values_rejected += bad.height
             for reason, count in bad.group_by("reason").len().iter_rows():
                 self.intake.reasons["check", reason, key] += count
+        if not found:
+            return _none(rows)
         rejects = pl.concat(found)
-        if not rejects.height:
-            return _Refused(rejects, _kept(rows.clear()))
         return _Refused(rejects, _kept(rows.join(rejects, on="order", how="semi")))
 
     def _count_rows(self, *frames: pl.DataFrame) -> None:
-        for frame in frames:
+        for frame in filter(len, frames):
             self.intake.set_aside += frame.height
             for reason, count in frame.group_by("reason").len().iter_rows():
                 self.intake.reasons["read", reason, ""] += count
@@ -249,6 +249,10 @@ class _Refused:
     kept: pl.DataFrame
 
 
+def _none(rows: pl.DataFrame) -> _Refused:
+    return _Refused(_NO_REJECTS, _kept(rows.clear()))
+
+
 def _kept(rows: pl.DataFrame) -> pl.DataFrame:
     """`original`: the row as it stood, its text, or its columns where the source has no text."""
     original = pl.col("raw" if "raw" in rows.columns else "cells").alias("original")
@@ -257,8 +261,14 @@ def _kept(rows: pl.DataFrame) -> pl.DataFrame:
 
 def _set_aside(batch: Batch, source: int) -> _Refused:
     """The damaged rows; of these the bytes are kept."""
+    if not batch.set_aside.height:
+        return _NO_DAMAGE
     frame = batch.set_aside.with_columns(order=pl.col("row") + (source << ORDER_SHIFT), stage=pl.lit("read"))
     return _Refused(rejects_frame(frame), frame.select("order", bytes="raw"))
+
+
+_NO_REJECTS = pl.DataFrame(schema=dict(REJECTS))
+_NO_DAMAGE = _Refused(_NO_REJECTS, pl.DataFrame(schema={"order": pl.Int64, "bytes": pl.Binary}))
 
 
 def _in_order(frames: Sequence[pl.DataFrame], *by: str) -> pl.DataFrame:

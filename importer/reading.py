@@ -3,6 +3,7 @@
 from base64 import b64decode, b64encode
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -132,6 +133,15 @@ def _paths(config: Config, arguments: Sequence[str]) -> list[str]:
         return reader.expand([config.source.path], base=config.path.parent)
 
 
+def ahead(batches: Iterator[reader.Batch]) -> Iterator[reader.Batch]:
+    """The same batches, each one read while the one before it is used."""
+    with ThreadPoolExecutor(1, "reader") as thread:
+        coming = thread.submit(next, batches, None)
+        while (batch := coming.result()) is not None:
+            coming = thread.submit(next, batches, None)
+            yield batch
+
+
 def rows_of(taken: Taken) -> pl.DataFrame:
     """What a run spools of a batch: the rows as they stood."""
     return taken.rows
@@ -189,7 +199,7 @@ class SourceReader:
     def _read_source(self, source: reader.Source, index: int, layout: int) -> None:
         if self.reading.limited:
             return
-        for batch in source.batches():
+        for batch in ahead(source.batches()):
             limited = self._cut(batch)
             taken = self._gate.take(limited, index)
             self._look(taken)

@@ -3,6 +3,7 @@
 import asyncio
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -19,6 +20,9 @@ from importer.reconciler import Answers, Closed, Doubts, OpenChunk
 from importer.reports import Reports
 from importer.sender import Job, Limits, Sender, Stop
 from importer.spool import ChunkPlan, Spool
+
+COUNTING_THREADS = 2
+"""Chunks of a check that are counted at one time; each may hold a chunk's bytes in memory."""
 
 SHARE_FROM = 100
 """From so many values answered on, a share of rejects is judged; before, it would be chance."""
@@ -75,11 +79,15 @@ class Books:
 
     def count_without_sending(self, plans: Sequence[ChunkPlan]) -> None:
         """Closes chunks of which nothing more is sent: all of them for `check`, the rest after a stop."""
-        for plan in plans:
-            closed = self._count(plan, self.marks) if self.marks else self.close(self.open(plan))
-            self.tally.add(closed.tally)
+        if not self.marks:
+            for plan in plans:
+                self.tally.add(self.close(self.open(plan)).tally)
+            return
+        with ThreadPoolExecutor(COUNTING_THREADS, "counting") as threads:
+            for closed in threads.map(partial(self._count, self.marks), plans):
+                self.tally.add(closed.tally)
 
-    def _count(self, plan: ChunkPlan, marks: Marks) -> Closed:
+    def _count(self, marks: Marks, plan: ChunkPlan) -> Closed:
         closed = marks.close(self._chunker.fold(piece for _, piece in self.spool.read(plan)))
         self.reports.add_chunk(plan.number, closed.rejects, closed.kept)
         return closed

@@ -24,7 +24,7 @@ BUCKETS = 1024
 HASH = "xxh64/1024"
 """Names the spread of people over buckets; stored, and checked when a spool is opened again."""
 
-SEGMENT_BYTES = 16 << 20
+SEGMENT_BYTES = 32 << 20
 CHUNK_BYTES = 8 << 20
 ROW_OVERHEAD = 128
 """What a row costs beyond its text: its id, its numbers and the objects that will carry its update."""
@@ -74,7 +74,7 @@ class SpoolWriter:
         self._layout = 0
 
     def add(self, frame: pl.DataFrame, layout: int) -> None:
-        """Adds rows: `id` and `order`, `line`, and either `raw` (String) or `cells` (Struct).
+        """Adds rows: `id` and `order`, and their text, `raw` (String) or `cells` (Struct), or marks of it.
 
         StateError when the disk is too full to hold them.
         """
@@ -104,27 +104,36 @@ class SpoolWriter:
         frame = pl.concat(self._waiting, how="diagonal").sort("bucket", maintain_order=True)
         self._waiting, weight, self._weight = [], self._weight, 0
         _require_space(self._folder, weight)
-        sizes = frame.group_by("bucket").agg(rows=pl.len(), weight=pl.col("weight").sum())
         file = f"segment-{len(self._segments):05d}.arrow"
         frame.drop("bucket", "weight").write_ipc(
-            self._folder / file, compression="lz4", record_batch_size=_BATCH_ROWS
+            self._folder / file,
+            compression="lz4" if _has_text(frame) else "uncompressed",
+            record_batch_size=_BATCH_ROWS,
         )
-        self._segments.append(Segment(file, self._layout, *_index(sizes)))
+        self._segments.append(Segment(file, self._layout, *_index(frame)))
 
 
 def _weight(frame: pl.DataFrame) -> pl.Expr | pl.Series:
     if "raw" in frame.columns:
         size = pl.col("raw").str.len_bytes().cast(pl.Int64)
         return pl.when(size > LONG_ROW).then(size * LONG_ROW_COPIES).otherwise(size) + ROW_OVERHEAD
-    mean = frame.estimated_size() // max(1, frame.height)
-    return pl.repeat(mean + ROW_OVERHEAD, frame.height, dtype=pl.Int64, eager=True)
+    mean = frame.estimated_size() // max(1, frame.height) + (ROW_OVERHEAD if _has_text(frame) else 0)
+    return pl.repeat(mean, frame.height, dtype=pl.Int64, eager=True)
 
 
-def _index(sizes: pl.DataFrame) -> tuple[list[int], list[int]]:
+def _has_text(frame: pl.DataFrame) -> bool:
+    """Rows as they stood, and not their marks alone, which carry no update."""
+    return "raw" in frame.columns or "cells" in frame.columns
+
+
+def _index(frame: pl.DataFrame) -> tuple[list[int], list[int]]:
+    """Where each bucket of a sorted frame starts, and what it weighs."""
+    counts = frame["bucket"].value_counts(name="rows")
     every = pl.DataFrame({"bucket": range(BUCKETS)}, schema={"bucket": pl.UInt16})
-    full = every.join(sizes, on="bucket", how="left", maintain_order="left").fill_null(0)
-    starts = [0, *full["rows"].cast(pl.Int64).cum_sum().to_list()]
-    return starts, full["weight"].cast(pl.Int64).to_list()
+    rows = every.join(counts, on="bucket", how="left", maintain_order="left")["rows"].fill_null(0)
+    starts = pl.concat([pl.Series([0], dtype=pl.Int64), rows.cast(pl.Int64).cum_sum()])
+    below = pl.concat([pl.Series([0], dtype=pl.Int64), frame["weight"].cum_sum()]).gather(starts)
+    return starts.to_list(), below.diff().drop_nulls().to_list()
 
 
 def _require_space(folder: Path, needed: int) -> None:
