@@ -77,6 +77,15 @@ class Attribute(BaseModel):
             raise ValueError("thousands: the same mark as decimal, so 1.234 could be two numbers")
         return self
 
+    @model_validator(mode="after")
+    def _operation_fits_the_type(self) -> Self:
+        types = _OPERATES_ON.get(self.operation)
+        if types and self.type not in types:
+            raise ValueError(f'operation: "{self.operation}" is only for type = {" or ".join(types)}')
+        if self.operation != "set" and self.blank == "clear":
+            raise ValueError('blank: "clear" is only for operation = "set"')
+        return self
+
 
 _BELONGS_TO: Mapping[str, tuple[str, ...]] = {
     "options": _CHOICES,
@@ -90,6 +99,13 @@ _BELONGS_TO: Mapping[str, tuple[str, ...]] = {
     "format": ("date", "datetime"),
     "true_values": ("boolean",),
     "false_values": ("boolean",),
+}
+
+_OPERATES_ON: Mapping[str, tuple[str, ...]] = {
+    "increase": ("number",),
+    "add": ("multi_choice",),
+    "remove": ("multi_choice",),
+    "delete": ("free_text", "single_choice"),  # what a cell says does not matter: a "no" must not delete
 }
 
 
@@ -157,7 +173,7 @@ def encode(typed: TypedColumn, attribute: Attribute, encoding: Encoding) -> pl.S
     if attribute.type == "boolean":
         return _chosen(value, pl.lit(encoding.true), pl.lit(encoding.false))
     if attribute.type == "multi_choice":
-        return _encode_lists(value)
+        return encode_lists(value)
     if attribute.type == "date":
         return quote_json(value.dt.strftime(encoding.date))
     if attribute.type == "datetime":
@@ -326,7 +342,7 @@ def _list_reasons(bad: pl.Series, asked: pl.Series) -> pl.Series | None:
     return reason.set(bad & (asked.list.len() == 0), INVALID)
 
 
-def _encode_lists(lists: pl.Series) -> pl.Series:
+def encode_lists(lists: pl.Series) -> pl.Series:
     """Each list as a JSON array of strings."""
     joined = lists.list.eval(_quoted(pl.element())).list.join(",")
     return ("[" + joined + "]").rename(lists.name)
@@ -389,14 +405,14 @@ def _number_expr() -> pl.Expr:
     big = text.str.strip_prefix("+").cast(pl.UInt64, strict=False)
     approximate = text.cast(pl.Float64, strict=False)
     finite = approximate.is_finite()
-    decimal = _shortest_expr(text.str.strip_prefix("+").str.replace(r"^(-?)0+([0-9])", "${1}${2}"))
+    decimal = shortest(text.str.strip_prefix("+").str.replace(r"^(-?)0+([0-9])", "${1}${2}"))
     return (
         pl.when(text.str.contains(_PLAIN))
         .then(pl.coalesce(small.cast(pl.String), big.cast(pl.String)))
         .when(text.str.contains(_DECIMAL) & finite)
         .then(decimal)
         .when(text.str.contains(_EXPONENT) & finite & ((approximate != 0) | ~text.str.contains(_NOT_ZERO)))
-        .then(_shortest_expr(approximate.cast(pl.String)))
+        .then(shortest(approximate.cast(pl.String)))
     )
 
 
@@ -419,10 +435,10 @@ def _escaped(mark: str) -> str:
 
 
 def _shortest(text: pl.Series) -> pl.Series:
-    return text.to_frame("t").select(_shortest_expr(pl.col("t")).alias(text.name)).to_series()
+    return text.to_frame("t").select(shortest(pl.col("t")).alias(text.name)).to_series()
 
 
-def _shortest_expr(text: pl.Expr) -> pl.Expr:
+def shortest(text: pl.Expr) -> pl.Expr:
     """Decimal text without zeros at its end: 46.20 → 46.2, 3.00 → 3."""
     return text.str.replace(r"^(-?[0-9]+)\.0*$", "${1}").str.replace(r"^(-?[0-9]+\.[0-9]*[1-9])0+$", "${1}")
 

@@ -3,6 +3,9 @@
 A chunk is read back from the spool in pieces that fit in memory and folded: for each attribute of a person
 the last value in source order wins, before it is judged. A row whose every value has lost, or was bad from
 the start, is settled and let go; what remains are the rows that hold something to send.
+
+Under an operation that takes all values of a person (`increase`, `add`, `remove`) none of them loses: each
+goes into one sum or union, and ends as the call that carries it.
 """
 
 import json
@@ -13,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from importer import attributes
+from importer import attributes, folding
 from importer.attributes import TypedColumn
 from importer.config import Config
 from importer.intake import typed_columns
@@ -22,6 +25,8 @@ from importer.spool import ChunkPlan
 
 CLEAR = ""
 """Stands for a value to be cleared; JSON text is never empty."""
+
+OPERATIONS = ("set", "increase", "add", "remove", "delete", "clear")
 
 Parse = Callable[[int, pl.DataFrame], pl.DataFrame]
 """(layout, spooled rows) → their cells under the source's own column names."""
@@ -74,6 +79,11 @@ class Field:
     operation: str
 
     @property
+    def takes_all(self) -> bool:
+        """Whether all values of a person go out as one, instead of the last."""
+        return self.operation in folding.TAKES_ALL
+
+    @property
     def value(self) -> str:
         """JSON text to send, CLEAR, or null where the row has no winning value of this attribute."""
         return f"v{self.index}"
@@ -88,10 +98,19 @@ class Field:
         """The undeclared options left out of the winning value, joined by ", "; null where none."""
         return f"d{self.index}"
 
+    @property
+    def withheld(self) -> str:
+        """The Outcome of a value that an earlier run has sent and this one withholds; null elsewhere."""
+        return f"w{self.index}"
+
 
 def fields(config: Config) -> list[Field]:
     """The attributes in declared order."""
     return [Field(i, key, a.operation) for i, (key, a) in enumerate(config.attributes.items())]
+
+
+Withhold = Callable[[pl.DataFrame, Sequence[Field]], pl.DataFrame]
+"""(a chunk's rows, its fields) → the rows without the values that must not go out again."""
 
 
 @dataclass(slots=True)
@@ -162,9 +181,15 @@ def _mark(field: Field) -> str:
 
 
 class Chunker:
-    """Builds chunks by one configuration and one destination's encoding."""
+    """Builds chunks by one configuration and one destination's encoding.
 
-    def __init__(self, config: Config, encoding: Encoding, parse: Parse) -> None:
+    `withhold` may take values out of rows that hold a sum or union, before it is made (see Field.withheld).
+    """
+
+    def __init__(
+        self, config: Config, encoding: Encoding, parse: Parse, withhold: Withhold | None = None
+    ) -> None:
+        self._withhold = withhold
         self._config = config
         self._encoding = encoding
         self._parse = parse
@@ -174,7 +199,10 @@ class Chunker:
     def build(self, plan: ChunkPlan, pieces: Iterator[tuple[int, pl.DataFrame]]) -> Chunk:
         """Folds the chunk's rows, piece by piece, into one update per person."""
         folded = self.fold(self._derive(layout, piece) for layout, piece in pieces)
-        rows, people = self._people(folded.rows)
+        kept = folded.rows
+        if self._withhold and any(f.takes_all for f in self.fields):
+            kept = self._withhold(kept, self.fields)
+        rows, people = self._people(kept)
         folded.tally.people["nothing_to_send"] += folded.people - people.height
         return Chunk(plan, rows, people, self._operations(), self.fields, folded.tally)
 
@@ -192,8 +220,8 @@ class Chunker:
 
     def _operations(self) -> list[str]:
         """In the order in which a person's calls go out: what is set first, what is cleared last."""
-        found = dict.fromkeys(f.operation for f in self.fields)
-        return [*found, *(["clear"] if self._clears else [])]
+        found = {f.operation for f in self.fields} | ({"clear"} if self._clears else set())
+        return [operation for operation in OPERATIONS if operation in found]
 
     def _derive(self, layout: int, piece: pl.DataFrame) -> pl.DataFrame:
         """The piece's rows with, per attribute, its JSON text, whether it is bad, and what was dropped."""
@@ -218,18 +246,18 @@ class Chunker:
         """Takes from each row the values that a later row of the same person overrides."""
         repeated = rows["id"].is_duplicated()
         alone, several = rows.filter(~repeated), rows.filter(repeated)
+        compete = [f for f in self.fields if not f.takes_all]
         latest = [
             pl.col("order").filter(_present(several, f)).max().over("id").alias(f"last{f.index}")
-            for f in self.fields
+            for f in compete
         ]
         several = several.with_columns(latest)
         before = _count_values(several, self.fields)
         several = several.with_columns(
-            pl.when(pl.col("order") == pl.col(f"last{f.index}")).then(f.value).alias(f.value)
-            for f in self.fields
+            pl.when(pl.col("order") == pl.col(f"last{f.index}")).then(f.value).alias(f.value) for f in compete
         )
         tally.values["superseded"] += before - _count_values(several, self.fields)
-        several = several.drop(f"last{f.index}" for f in self.fields)
+        several = several.drop(f"last{f.index}" for f in compete)
         return pl.concat([alone, several])
 
     def _settle(self, rows: pl.DataFrame, tally: Tally) -> pl.DataFrame:
@@ -261,6 +289,7 @@ class Chunker:
                 _trims(rows, self.fields).sum().alias("trims"),
                 *(_winner(f) for f in self.fields),
             )
+            merged = self._with_folded(merged, rows)
         else:
             merged = rows.with_columns(rows=pl.lit(1), trims=_trims(rows, self.fields))
         merged = merged.sort("order").with_row_index("person")
@@ -269,6 +298,19 @@ class Chunker:
         values = [f.value for f in self.fields]
         people = merged.select("person", "id", "rows", "trims", "order", *values, *patterns)
         return rows.join(people.select("id", "person"), on="id", how="left", maintain_order="left"), people
+
+    def _with_folded(self, merged: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
+        """The sums and unions of the people with several rows, in place of their first values."""
+        for f in self.fields:
+            if not f.takes_all:
+                continue
+            held = rows.select("id", "order", value=f.value).filter(pl.col("value").is_not_null())
+            several = held.filter(pl.col("id").is_duplicated()).sort("order")
+            if several.height:
+                folded = folding.fold(f.operation, several).rename({"value": "folded"})
+                merged = merged.join(folded, on="id", how="left", maintain_order="left")
+                merged = merged.with_columns(pl.coalesce("folded", f.value).alias(f.value)).drop("folded")
+        return merged
 
 
 def _pattern(fields: Sequence[Field], operation: str, operations: Sequence[str]) -> pl.Expr:

@@ -123,6 +123,9 @@ def _parser() -> argparse.ArgumentParser:
         _add_state(parser_)
         _add_sending(parser_)
         _add_output(parser_)
+    run.add_argument(
+        "--again", action="store_true", help="send increases though this content was sent, or is half sent"
+    )
     resume = _command(commands, "resume", _resume, "continue a run that was stopped or killed")
     resume.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
     retry = _command(commands, "retry", _retry, "send what a run rejected or could not confirm again")
@@ -247,6 +250,7 @@ def _options(args: argparse.Namespace) -> Options:
         max_rejects=args.max_rejects,
         rate=args.rate,
         strict=getattr(args, "strict", False),
+        again=getattr(args, "again", False),
     )
 
 
@@ -326,7 +330,7 @@ def _demo(args: argparse.Namespace) -> int:
     config = configuration.load(PROJECT / "config" / "vevee.toml")
     source = PROJECT / "samples" / "customers.csv"
     state_dir = _state_dir(args)
-    key = sandbox.DEFAULT_KEY
+    key = sandbox.default_key(config)
     config = config.model_copy(
         update={"destination": config.destination.model_copy(update={"api_key": "env:IMPORTER_DEMO_KEY"})}
     )
@@ -361,7 +365,7 @@ def _sandbox(args: argparse.Namespace) -> int:
     def ready(url: str) -> None:
         run = screen.command("run", str(args.config or "config/vevee.toml"), "--base-url", url, "--rate", "0")
         _say(f"{config.destination.type} sandbox on {url}, Ctrl-C stops it. In another shell:")
-        if key == sandbox.DEFAULT_KEY:
+        if key == sandbox.default_key(config):
             kind, _, name = config.destination.api_key.partition(":")
             _say(f"  export {name}={key}" if kind == "env" else f"  put {key} into {name}")
         _say(f"  {run}")

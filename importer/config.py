@@ -283,7 +283,7 @@ def _with_vendor_defaults(config: Config, kind: type[Destination]) -> Config:
     if section.requests_per_second is None:
         section = section.model_copy(update={"requests_per_second": kind.requests_per_second})
     if not section.base_url:
-        section = section.model_copy(update={"base_url": kind.default_base_url})
+        section = section.model_copy(update={"base_url": config.build_destination().base_url()})
     return config.model_copy(update={"destination": section})
 
 

@@ -6,12 +6,13 @@ or guessed; `--strict` refuses to send a list that shows any of them.
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
 
 from importer import attributes
+from importer.attributes import TypedColumn
 from importer.config import Config
 from importer.models import RunWarning
 
@@ -89,6 +90,8 @@ class Watch:
             for key, a in self.config.attributes.items()
             if a.format and (swapped := swap_day_and_month(a.format))
         }
+        encoding = self.config.build_destination().encoding
+        self._zone_is_lost = encoding.datetime == encoding.datetime_utc
 
     def look(
         self, cells: pl.DataFrame, numbers: pl.Series, ids: pl.Series, text: bytes | None = None
@@ -111,6 +114,12 @@ class Watch:
                     self._mark("spreadsheet_error", column, column.is_in(_ERRORS), numbers)
                 if column.name in foreign and _may_be_mojibake(column):
                     self._mark("mojibake", column, column.str.contains_any(list(_MOJIBAKE)), numbers)
+
+    def look_at_zones(self, columns: Iterable[tuple[pl.Series, TypedColumn]], numbers: pl.Series) -> None:
+        """The same rows typed: whether a moment's zone is lost on the way, because texts sent have none."""
+        for column, typed in columns if self._zone_is_lost else ():
+            if typed.utc is not None:
+                self._mark("datetime_offset_dropped", column, typed.utc, numbers)
 
     def _mark(self, code: str, column: pl.Series, mask: pl.Series, numbers: pl.Series) -> None:
         count = int(mask.sum() or 0)

@@ -25,6 +25,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -117,7 +118,7 @@ class Journal:
         self._answers: list[tuple[object, ...]] = []
         self._refusals: list[tuple[object, ...]] = []
         self._new_sets: list[tuple[int, str]] = []
-        self._intended: dict[tuple[str, str, tuple[str, ...]], int] = {}
+        self._intended: dict[tuple[str, str], dict[int, frozenset[str]]] = {}
         self._fulfilled: list[tuple[int]] = []
 
     def _check(self) -> None:
@@ -137,11 +138,30 @@ class Journal:
             self._answers.append(self._row(call, entry))
             self._refusals += [(call, *refusal) for refusal in entry.refusals]
             if self._intended and entry.state != "unconfirmed":
-                intent = self._intended.pop((entry.person, entry.operation, entry.attributes), None)
-                self._fulfilled += [(intent,)] if intent else []
+                self._fulfilled += [(number,) for number in self._answered(entry)]
+
+    def _answered(self, entry: Entry) -> list[int]:
+        """The intents that a later word on any of their attributes shows to be answered; forgotten here.
+
+        A person's calls go out one after another, so the next one begins only when that answer is known.
+        """
+        intended = self._intended.get((entry.person, entry.operation), {})
+        numbers = [n for n, keys in intended.items() if not keys.isdisjoint(entry.attributes)]
+        for number in numbers:
+            del intended[number]
+        return numbers
+
+    def release(self, entry: Entry) -> None:
+        """The intended call has certainly done nothing; it may be sent again from the next flush on."""
+        with self._lock:
+            self._fulfilled += [(number,) for number in self._answered(entry)]
 
     def intend(self, entries: Sequence[Entry]) -> None:
-        """Records that a call which is not repeatable is about to go out; on disk when this returns."""
+        """Records that a call which is not repeatable is about to go out; on disk when this returns.
+
+        It takes the place of an earlier one for the same attributes, which was answered with a refusal that
+        lets it be sent again: in parts, or to another address.
+        """
         with _state_errors(self._path):
             self._db.execute("PRAGMA synchronous = FULL")
             with self._transaction():
@@ -149,8 +169,11 @@ class Journal:
                     number = self._scalar("SELECT coalesce(max(call), 0) + 1 FROM intents")
                     row = self._row(number, entry)
                     self._write_sets()
+                    replaced = [(n,) for n in self._answered(entry)]
+                    self._db.executemany("DELETE FROM intents WHERE call = ?", replaced)
                     self._db.execute(f"INSERT INTO intents VALUES ({_MARKS})", row)  # noqa: S608
-                    self._intended[entry.person, entry.operation, entry.attributes] = number
+                    intended = self._intended.setdefault((entry.person, entry.operation), {})
+                    intended[number] = frozenset(entry.attributes)
             self._db.execute("PRAGMA synchronous = NORMAL")
 
     def keep(self, chunk: int, calls: Sequence[Call]) -> None:
@@ -212,7 +235,7 @@ class Journal:
 
     def flush(self) -> None:
         """Commits everything appended so far; StateError where the disk does not take it."""
-        if self._answers:
+        if self._answers or self._fulfilled:
             with _state_errors(self._path), self._transaction():
                 self._write_waiting()
 
@@ -288,13 +311,15 @@ class Journal:
     def held(self, people: Iterable[str]) -> dict[str, dict[str, Held]]:
         """What this run has written of each of these people, by attribute; the last answer counts.
 
+        A call that must not be sent again and has no usable answer comes after all of them, as unconfirmed.
         Reads the whole record once, so it can be asked for any number of people.
         """
         self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (person TEXT PRIMARY KEY)")
         self._db.execute("DELETE FROM wanted")
         self._db.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((p,) for p in people))
         found: dict[str, dict[str, Held]] = {}
-        for entry in self._entries("WHERE a.person IN (SELECT person FROM wanted) ORDER BY a.call"):
+        where = "WHERE a.person IN (SELECT person FROM wanted) ORDER BY a.call"
+        for entry in chain(self._entries(where), self._entries(where, "intents")):
             held = found.setdefault(entry.person, {})
             refused = {attribute for attribute, reason, _ in entry.refusals if reason != NORMALIZED}
             origins = entry.origin if len(entry.origin) > 1 else entry.origin * len(entry.attributes)

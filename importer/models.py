@@ -46,8 +46,9 @@ class Update:
 
     `person` is the index of the person in its chunk. It never leaves the process: durable records name people
     by their distinct id. `user` holds the texts of the destination's identity fields, in their order, ""
-    where blank. `doubtful` names attributes that were at fault again and again in this run, the worst first;
-    only for a destination whose answers do not name the value at fault.
+    where blank; `address` is what it resolved the distinct id to, "" where it resolves none. `doubtful` names
+    attributes that were at fault again and again in this run, the worst first; only for a destination whose
+    answers do not name the value at fault.
     """
 
     person: int
@@ -55,6 +56,7 @@ class Update:
     parts: tuple[Part, ...]
     user: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
+    address: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +86,11 @@ class Call:
     after: float = 0.0
     context: str = ""
 
+    @property
+    def writes(self) -> bool:
+        """Whether it writes attributes; a call that resolves ids names people, but no keys."""
+        return any(target.keys for target in self.targets)
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
@@ -102,6 +109,7 @@ class Decision(StrEnum):
     CONTRADICTION = "contradiction"  # the destination's own words, not to be believed: sent again as well
     REFUSED = "refused"  # final: the destination refused the whole call; every key is rejected
     UNCONFIRMED = "unconfirmed"  # final: what became of the call will not be known
+    UNADDRESSED = "unaddressed"  # the address is unknown there: resolved once more, then sent again
     CONTINUE = "continue"  # not the end: the follow-up calls carry on for all of the call's targets
     STOP = "stop"  # the destination refuses the run: key, permission, quota
 
@@ -129,7 +137,8 @@ class Judgement:
     values. `normalized` names keys that are stored, but not as they were sent. `follow_up` calls go out after
     this one, for the same people, before anything else of theirs. `durable`, with CONTINUE: they are on disk
     before they go out, and a later life of the run goes on with them instead of sending anew. `unsaid`, with
-    DONE: indices of targets of which the answer says nothing.
+    DONE: indices of targets of which the answer says nothing. `addresses` maps each distinct id that the
+    answer resolved to its address, "" where it gives several.
     """
 
     decision: Decision
@@ -140,6 +149,7 @@ class Judgement:
     follow_up: tuple[Call, ...] = ()
     durable: bool = False
     unsaid: tuple[int, ...] = ()
+    addresses: Mapping[str, str] = field(default_factory=dict)
 
 
 ALL_APPLIED = Judgement(Decision.DONE)

@@ -46,7 +46,7 @@ class Options:
     """How this run differs from what is configured.
 
     `state_dir` None = `.importer` beside the config; `rate` in requests per second, 0 = no ceiling; `strict`
-    refuses to send a list that shows signs of spreadsheet damage.
+    refuses to send a list that shows signs of spreadsheet damage; `again` sends increases a second time.
     """
 
     state_dir: Path | None = None
@@ -56,6 +56,7 @@ class Options:
     max_rejects: RejectLimit | None = None
     rate: float | None = None
     strict: bool = False
+    again: bool = False
 
     def as_mapping(self) -> dict[str, Any]:
         """What a later life of the run has to keep to, as JSON."""

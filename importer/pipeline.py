@@ -22,6 +22,7 @@ import uvloop
 
 from importer import config as configuration
 from importer import runs
+from importer.addresses import Addresses
 from importer.checking import Marks
 from importer.chunker import Tally
 from importer.config import Config
@@ -35,8 +36,9 @@ from importer.options import DEFAULTS, Observer, Options, Silent
 from importer.pacing import Pacer
 from importer.reading import Reading, SourceReader, open_sources, rows_of
 from importer.reconciler import OpenChunk
+from importer.repeats import Counted, counts
 from importer.reports import Reports
-from importer.retrying import Withheld, align
+from importer.retrying import Withheld, WithheldSums, align, relatives
 from importer.runs import RunFolder
 from importer.sender import Counts, Sender, Stop
 from importer.sending import Books, ChunkStream, limits_of, over_limit
@@ -156,6 +158,11 @@ class _Life:
     ) -> "_Life":
         config = options.applied_to(config)
         destination = config.build_destination()
+        if mode == "run" and options.limit is not None and counts(config):
+            raise ConfigError(
+                "--limit: this import increases, so its first rows would be counted again by the whole list; "
+                "put them into a file of their own, or try them in the sandbox."
+            )
         key = "" if mode == "check" else configuration.read_key(config)
         state_dir = corrected.path.parent.parent if corrected else options.state_dir_of(config)
         runs.prepare_state_dir(state_dir)
@@ -205,8 +212,23 @@ class _Life:
         if self.mode == "check":
             return self._live()
         with runs.lock(self.state_dir, self.config, self.folder):
+            self._refuse_unfinished()
             runs.supersede(self.state_dir, self.config, self.folder)
             return self._live()
+
+    def _refuse_unfinished(self) -> None:
+        """An import that counts is never begun anew beside a run that has counted a part of it."""
+        if counts(self.config) and not self.options.again:
+            try:
+                self._counted.refuse_unfinished(self.folder)
+            except ConfigError:
+                if not self.folder.journal.exists():
+                    shutil.rmtree(self.folder.path, ignore_errors=True)
+                raise
+
+    @property
+    def _counted(self) -> Counted:
+        return Counted(self.state_dir, self.config)
 
     def _live(self) -> RunSummary:
         self.folder.write_json(self.folder.meta, self._meta())
@@ -231,7 +253,7 @@ class _Life:
     def _go(self, journal: Journal) -> RunSummary:
         self._take_over_counts(journal)
         reports = Reports(self.folder)
-        reading, spool, withheld = self._read(journal, reports)
+        reading, spool, withheld, sums = self._read(journal, reports)
         earlier: dict[int, list[Entry]] = {}
         for entry in journal.open_answers():
             earlier.setdefault(entry.chunk, []).append(entry)
@@ -245,16 +267,30 @@ class _Life:
             reports,
             Marks(self.config) if self.mode == "check" else None,
             withheld.prepare if withheld else _nothing,
+            sums.withhold if sums else None,
+            self._addresses(),
             earlier,
             journal.pending(),
             dead if isinstance(dead, dict) else {},
         )
-        self._send(shared)
+        try:
+            self._send(shared)
+        finally:
+            if shared.addresses:
+                shared.addresses.close()
         return self._finish(shared, journal)
+
+    def _addresses(self) -> Addresses | None:
+        """What ids resolve to, kept between runs; `check` needs none, for it resolves nobody."""
+        if self.mode == "check" or not self.destination.resolves:
+            return None
+        return Addresses(self.state_dir, self.config, self.destination.address_scope(self.key))
 
     # ---------------------------------------------------------------- read
 
-    def _read(self, journal: Journal, reports: Reports) -> tuple[Reading, Spool, Withheld | None]:
+    def _read(
+        self, journal: Journal, reports: Reports
+    ) -> tuple[Reading, Spool, Withheld | None, WithheldSums | None]:
         known = journal.fact("reading")
         places: dict[int, int] = {}
         if isinstance(known, dict):
@@ -263,8 +299,9 @@ class _Life:
         else:
             reading, spool, places = self._read_sources(journal, reports)
         if not self.corrected:
-            return reading, spool, None
-        return reading, spool, Withheld(self.corrected, self._later_runs(), places)
+            return reading, spool, None, None
+        later, family = self._later_runs(), relatives(self.corrected, places, self._other_runs())
+        return reading, spool, Withheld(self.corrected, later, places), WithheldSums(family)
 
     def _read_sources(self, journal: Journal, reports: Reports) -> tuple[Reading, Spool, dict[int, int]]:
         began = time.monotonic()
@@ -275,6 +312,9 @@ class _Life:
         spooled = Marks(self.config).of if self.mode == "check" else rows_of
         source_reader = SourceReader(gate, reports, writer, self.observer, self.options.limit, look, spooled)
         reading = source_reader.read(open_sources(self.config, self.arguments))
+        reading.warnings = [*reading.warnings, *self.destination.warnings()]
+        if self.mode == "run" and not self.options.again:
+            self._counted.refuse_again(reading.contents, self.folder.run_id)
         places = self._places(seen)
         spool = writer.finish()  # first: who finds the reading remembered relies on the whole spool
         journal.remember("reading", {**reading.dump(), "places": places})
@@ -298,13 +338,17 @@ class _Life:
         """Runs of the same import that began after the corrected one, this one aside."""
         assert self.corrected is not None
         started = self.corrected.read_meta()["started_at"]
+        others = (f for f in self._other_runs() if f.run_id != self.corrected.run_id)
+        return [folder for folder in others if folder.read_meta()["started_at"] > started]
+
+    def _other_runs(self) -> list[RunFolder]:
+        """All runs of the same import that send, this one aside."""
         return [
             folder
             for folder in runs.all_runs(self.state_dir)
-            if folder.run_id not in (self.folder.run_id, self.corrected.run_id)
+            if folder.run_id != self.folder.run_id
             and (meta := folder.read_meta())["identity"] == runs.identity(self.config)
             and meta["mode"] != "check"
-            and meta["started_at"] > started
             and folder.journal.exists()
         ]
 
@@ -316,6 +360,8 @@ class _Life:
         if self.mode == "check" or self.stop.is_set:
             shared.count_without_sending(shared.plans)
             return
+        if shared.reading.contents:
+            self._counted.remember(list(shared.reading.contents.values()), self.folder.run_id)
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._send_all(shared))
         self.seconds["sending"] += time.monotonic() - began

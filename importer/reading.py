@@ -16,6 +16,7 @@ from importer.errors import SourceError, StateError
 from importer.intake import ORDER_SHIFT, Gate, Intake, Taken
 from importer.models import RunWarning
 from importer.options import Observer
+from importer.repeats import Fingerprint, counts
 from importer.reports import Original, Reports
 from importer.spool import SpoolWriter
 
@@ -37,13 +38,17 @@ class Opened:
 
 @dataclass(slots=True)
 class Reading:
-    """What reading came to. `edges` is the last source order of each batch, in order."""
+    """What reading came to. `edges` is the last source order of each batch, in order.
+
+    `contents` is each source's fingerprint by its path, where the import counts (see repeats).
+    """
 
     sources: list[Opened] = field(default_factory=list)
     edges: list[int] = field(default_factory=list)
     intake: Intake = field(default_factory=Intake)
     limited: bool = False
     warnings: list[RunWarning] = field(default_factory=list)
+    contents: dict[str, str] = field(default_factory=dict)
 
     def cells(self, layout: int, rows: pl.DataFrame) -> pl.DataFrame:
         """Spooled rows → their cells under the source's own column names."""
@@ -70,6 +75,7 @@ class Reading:
             "intake": intake,
             "limited": self.limited,
             "warnings": [asdict(w) for w in self.warnings],
+            "contents": self.contents,
         }
 
     @classmethod
@@ -80,7 +86,8 @@ class Reading:
             intake["reasons"] = Counter({(s, r, a): n for s, r, a, n in intake["reasons"]})
             sources = [_load_source(s) for s in data["sources"]]
             warnings = [RunWarning(**{**w, "rows": tuple(w["rows"])}) for w in data["warnings"]]
-            return cls(sources, list(data["edges"]), Intake(**intake), bool(data["limited"]), warnings)
+            edges, limited, contents = list(data["edges"]), bool(data["limited"]), dict(data["contents"])
+            return cls(sources, edges, Intake(**intake), limited, warnings, contents)
         except (KeyError, TypeError, ValueError):
             raise StateError("What this run had read is damaged; start a new run.") from None
 
@@ -199,8 +206,12 @@ class SourceReader:
     def _read_source(self, source: reader.Source, index: int, layout: int) -> None:
         if self.reading.limited:
             return
+        content = Fingerprint() if counts(self._gate.config) else None
         for batch in ahead(source.batches()):
             limited = self._cut(batch)
+            if content and limited.row.len():
+                content.add(limited.cells, limited.raw)
+                self.reading.contents[source.path] = str(content)
             taken = self._gate.take(limited, index)
             self._look(taken)
             edges = self.reading.edges

@@ -31,6 +31,12 @@ _CODES = (
 )
 _CODE = {outcome: code for code, outcome in enumerate(_CODES) if outcome}
 
+WITHHELD = (
+    "sent before, and no usable answer came; it may have been counted, so it is never sent twice: look it up "
+    "at the destination, and mend it there where it is missing"
+)
+"""Of a value whose call is not repeatable, in any later life or run."""
+
 
 class Verdict(NamedTuple):
     """How one value ended that did not simply share its call's success."""
@@ -192,7 +198,7 @@ class OpenChunk:
         for index, target in enumerate(settled.call.targets):
             if not target.keys:
                 continue  # answered in an earlier life of the run
-            if not self._called[target.person]:
+            if settled.attempts and not self._called[target.person]:
                 self._called[target.person] = 1
                 self.answers.trimmed += self._trims[target.person]
             if index in settled.judgement.unsaid:
@@ -201,6 +207,8 @@ class OpenChunk:
                 self._done(settled, index, target)
             elif decision is Decision.REFUSED:
                 self._whole(settled, target, Outcome.REJECTED)
+            elif decision is Decision.STOP:
+                self.journal.release(self._intent(target))
             elif settled.unconfirmed:
                 self._whole(settled, target, Outcome.UNCONFIRMED)
 
@@ -290,6 +298,11 @@ class OpenChunk:
         """Has on disk, before it goes out, that a call is sent which must not be sent again."""
         self.journal.intend([self._intent(target) for target in call.targets])
 
+    def release(self, call: Call) -> None:
+        """Takes back what `intend` has written: the call did not go out, or was turned away unread."""
+        for target in call.targets:
+            self.journal.release(self._intent(target))
+
     def _intent(self, target: Target) -> Entry:
         chunk, origin, state = self.chunk.plan.number, self._origin_of(target), Outcome.UNCONFIRMED
         person, operation, keys = target.distinct_id, target.operation, target.keys
@@ -339,9 +352,10 @@ class OpenChunk:
         if outcome is Outcome.APPLIED and len(entry.attributes) == self._sizes[entry.operation][person]:
             self._ends[entry.operation][person] = _CODE[Outcome.APPLIED]
         else:
-            reason = "unconfirmed" if outcome is Outcome.UNCONFIRMED else entry.reason
+            unconfirmed = outcome is Outcome.UNCONFIRMED
+            reason, message = ("unconfirmed", WITHHELD) if unconfirmed else (entry.reason, "")
             for key in entry.attributes:
-                self._verdict(key, _restored(person, outcome, reason, "", entry))
+                self._verdict(key, _restored(person, outcome, reason, message, entry))
         for key, reason, message in entry.refusals:
             ending = Outcome.APPLIED if reason == NORMALIZED else Outcome.REJECTED
             self._verdict(key, _restored(person, ending, reason, message, entry))
@@ -392,7 +406,13 @@ class OpenChunk:
             )
             frame = frame.join(special, on="person", how="left", maintain_order="left")
             code = pl.coalesce("special", code)
-        return frame.select(pl.when("held").then(code).otherwise(0).cast(pl.UInt8)).to_series()
+        code = pl.when("held").then(code).otherwise(0)
+        if field_.withheld in rows.columns:
+            frame = frame.with_columns(
+                withheld=rows[field_.withheld].replace_strict(_CODE, return_dtype=pl.Int32)
+            )
+            code = pl.coalesce("withheld", code)
+        return frame.select(code.cast(pl.UInt8)).to_series()
 
     def _ended(self, operation: str, rows: pl.DataFrame) -> pl.Series:
         return pl.Series(self._ends[operation], dtype=pl.UInt8).gather(rows["person"])
@@ -436,9 +456,11 @@ class OpenChunk:
         lines = [
             line
             for f, bad, trimmed, normalized in masks
+            for mine, withheld in [_parted(rows.with_columns(codes), bad, f)]
             for line in (
-                self._verdict_lines(rows.filter(bad), f, texts, "send"),
-                self._open_lines(rows.filter(codes[f"c{f.index}"] == _CODE[Outcome.UNCONFIRMED]), f, texts),
+                self._verdict_lines(mine, f, texts, "send"),
+                self._open_lines(mine.filter(pl.col(f"c{f.index}") == _CODE[Outcome.UNCONFIRMED]), f, texts),
+                _withheld_lines(withheld, f, texts),
                 self._verdict_lines(rows.filter(normalized), f, texts, "trim"),
                 _trim_lines(rows.filter(trimmed), f, texts),
             )
@@ -534,6 +556,22 @@ def _texts(rows: pl.DataFrame, config: Config, parse: Parse) -> pl.DataFrame:
         columns = {k: attributes.display(cells[c]) for k, c in config.columns.items()}
         found.append(part.select("order").with_columns(**columns))
     return pl.concat(found)
+
+
+def _parted(rows: pl.DataFrame, mask: pl.Series, field_: Field) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows whose value this run was to send, and those whose value it withheld."""
+    chosen = rows.filter(mask)
+    if field_.withheld not in rows.columns:
+        return chosen, chosen.clear()
+    mine = pl.col(field_.withheld).is_null()
+    return chosen.filter(mine), chosen.filter(~mine)
+
+
+def _withheld_lines(rows: pl.DataFrame, field_: Field, texts: pl.DataFrame) -> pl.DataFrame:
+    found = rows.select(
+        "order", "line", distinct_id="id", reason=pl.lit("unconfirmed"), message=pl.lit(WITHHELD)
+    )
+    return _lines(found, field_, texts, "send")
 
 
 def _trim_lines(rows: pl.DataFrame, field_: Field, texts: pl.DataFrame) -> pl.DataFrame:

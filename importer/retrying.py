@@ -3,14 +3,19 @@
 A value goes out only where the run (and every later run of the same import) left it rejected or unconfirmed,
 or never saw it. What is already written is `unchanged`; what a later row or a later run has replaced is
 `superseded`, so that an old value never comes back.
+
+Values that go into a sum or union do not replace one another, so each is looked at on its own row: in the run
+that is corrected, in those that it corrected itself, and in every other correction of any of them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from importer.intake import SOURCE_OF
+from importer.chunker import Field
+from importer.folding import TAKES_ALL
+from importer.intake import ORDER_SHIFT, SOURCE_OF
 from importer.journal import Held, Journal
 from importer.models import Outcome
 from importer.reconciler import OpenChunk
@@ -37,7 +42,7 @@ class Withheld:
         held, later = _held(self.run, people), [_held(run, people) for run in self.later]
         for update in list(opened.chunk.updates()):
             for part in update.parts:
-                for key in part.keys:
+                for key in part.keys if part.operation not in TAKES_ALL else ():
                     if any(key in known.get(update.distinct_id, {}) for known in later):
                         outcome: Outcome | None = Outcome.SUPERSEDED
                     else:
@@ -60,6 +65,126 @@ class Withheld:
         if place > known.origin or known.state in _OPEN:
             return None
         return Outcome.UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """A run whose rows the rows to be sent now were, once.
+
+    `places` maps a row's source order now to the one it had there; a row that is not in it was not there.
+    None = the rows cannot be matched with certainty.
+    """
+
+    run: RunFolder
+    places: Mapping[int, int] | None
+
+
+def relatives(corrected: RunFolder, places: Mapping[int, int], every: Sequence[RunFolder]) -> list[Relative]:
+    """`corrected`, the runs it corrected itself, and all other corrections of any of them.
+
+    `places` maps the rows of now to those of `corrected`; `every` are the import's runs, but for the present.
+    """
+    family = [Relative(corrected, places or None)]
+    for known in family:  # grows meanwhile
+        met = {r.run.run_id for r in family}
+        parent = known.run.read_meta().get("corrects")
+        for run in every:
+            if run.run_id in met or not run.journal.exists():
+                continue
+            if run.run_id == parent:
+                family.append(Relative(run, _then(known.places, _places_of(known.run))))
+            elif run.read_meta().get("corrects") == known.run.run_id:
+                back = {there: here for here, there in _places_of(run).items()}
+                family.append(Relative(run, _then(known.places, back)))
+    return family
+
+
+def _then(first: Mapping[int, int] | None, second: Mapping[int, int]) -> dict[int, int] | None:
+    if first is None or not second:
+        return None
+    return {now: second[there] for now, there in first.items() if there in second}
+
+
+def _places_of(run: RunFolder) -> dict[int, int]:
+    """Row of a run → row of the run that it corrects, as that run remembered it."""
+    journal = Journal(run.journal)
+    try:
+        reading = journal.fact("reading")
+    finally:
+        journal.close()
+    places = reading.get("places", {}) if isinstance(reading, dict) else {}
+    return {int(here): int(there) for here, there in places.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class WithheldSums:
+    """Takes out of sums and unions what is in one already, row by row.
+
+    An `increase` without a usable answer stays out too, and so does one whose row cannot be matched with
+    certainty while the person has been increased: it may have been counted. The other operations may be
+    repeated.
+    """
+
+    family: Sequence[Relative]
+
+    def withhold(self, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
+        """The rows with those values null, and how they ended in the fields' `withheld`."""
+        summed = [f for f in fields if f.takes_all]
+        people = rows["id"].unique().to_list()
+        verdicts = [list(self._verdicts(relative, rows, summed, people)) for relative in self.family]
+        for number, f in enumerate(summed):
+            said = {str(i): columns[number] for i, columns in enumerate(verdicts)}
+            said_of_all = pl.DataFrame(said).select(
+                pl.when(pl.any_horizontal(pl.all() == Outcome.UNCONFIRMED))
+                .then(pl.lit(Outcome.UNCONFIRMED.value))
+                .when(pl.any_horizontal(pl.all() == Outcome.UNCHANGED))
+                .then(pl.lit(Outcome.UNCHANGED.value))
+            )
+            ended = said_of_all.to_series().set(rows[f.value].is_null(), None)
+            value = rows[f.value].set(ended.is_not_null(), None)
+            rows = rows.with_columns(value.alias(f.value), ended.alias(f.withheld))
+        return rows
+
+    def _verdicts(
+        self, relative: Relative, rows: pl.DataFrame, fields: Sequence[Field], people: Sequence[str]
+    ) -> Iterator[pl.Series]:
+        """Per field, what one relative says of each row's value: `unchanged`, `unconfirmed`, or null."""
+        held = _held(relative.run, people)
+        known = relative.places
+        place = rows["order"].replace_strict(known or {}, default=None, return_dtype=pl.Int64)
+        refused = _refused_by_check(relative.run)
+        for number, f in enumerate(fields):
+            states = {id_: of[f.key].state for id_, of in held.items() if f.key in of}
+            state = rows["id"].replace_strict(states, default=None, return_dtype=pl.String)
+            there = refused.filter(pl.col("attribute") == f.key)["order"]
+            counted = place.is_not_null() & ~place.is_in(there.implode())
+            frame = pl.DataFrame({"state": state, "counted": counted})
+            yield frame.select(_ended(f.operation, certain=known is not None).alias(str(number))).to_series()
+
+
+def _ended(operation: str, *, certain: bool) -> pl.Expr:
+    written = pl.col("state").is_in([Outcome.APPLIED, Outcome.UNCHANGED])
+    open_ = pl.col("state") == Outcome.UNCONFIRMED
+    once = operation == "increase"
+    if not certain:
+        return pl.when((written | open_) & once).then(pl.lit(Outcome.UNCONFIRMED.value))
+    return (
+        pl.when(pl.col("counted") & written)
+        .then(pl.lit(Outcome.UNCHANGED.value))
+        .when(pl.col("counted") & open_ & once)
+        .then(pl.lit(Outcome.UNCONFIRMED.value))
+    )
+
+
+def _refused_by_check(run: RunFolder) -> pl.DataFrame:
+    """`order` and `attribute` of the values that a run never sent, because they failed its check."""
+    summary = run.read_summary()
+    if summary is None or not run.rejects.exists():
+        return pl.DataFrame(schema={"order": pl.Int64, "attribute": pl.String})
+    index = {source["path"]: n << ORDER_SHIFT for n, source in enumerate(summary["sources"])}
+    lines = pl.scan_csv(run.rejects, infer_schema=False).filter(pl.col("stage") == "check")
+    start = pl.col("file").replace_strict(index, default=None, return_dtype=pl.Int64)
+    return lines.select(order=start + pl.col("row").cast(pl.Int64), attribute="attribute").collect()
 
 
 def _held(run: RunFolder, people: Sequence[str]) -> dict[str, dict[str, Held]]:

@@ -42,7 +42,6 @@ from importer.destinations.base import Definition, Request, Sandbox, json_answer
 from importer.errors import ConfigError
 from importer.models import Answer
 
-DEFAULT_KEY = "sk_test_sandbox"
 CONTROL = "/__sandbox__/"
 """Paths below this belong to the sandbox itself: no key, no faults, not counted."""
 
@@ -554,7 +553,7 @@ class SandboxServer:
             body = dataclasses.asdict(self.stats)
         if body is None:
             return _response(json_answer(404, {"error": {"code": "not_found"}}))
-        text = json.dumps(body, ensure_ascii=False, sort_keys=True)
+        text = json.dumps(body, ensure_ascii=False, sort_keys=True, default=float)
         return _response(Answer(_OK, {"content-type": "application/json"}, text.encode()))
 
 
@@ -760,8 +759,13 @@ async def _serve(server: SandboxServer, on_ready: Callable[[str], None]) -> None
 
 
 def key_for(config: Config, environ: Mapping[str, str] = os.environ) -> str:
-    """The key the configuration refers to where it can be read, else `sk_test_sandbox`."""
+    """The key the configuration refers to where it can be read, else the vendor's `default_key`."""
     try:
         return read_key(config, environ)
     except ConfigError:
-        return DEFAULT_KEY
+        return default_key(config)
+
+
+def default_key(config: Config) -> str:
+    """The key that the vendor's sandbox takes where no other is given."""
+    return destinations.load_sandbox(config.destination.type).default_key

@@ -132,14 +132,15 @@ class Job(NamedTuple):
 
     `settle` takes each call's end; `finish` is called once, when the last is settled, follow-ups included. A
     job cut short by a stop is never finished. `intend` is called before a call that is not repeatable goes
-    out, `keep` before the follow-up calls of a durable CONTINUE do; what they are told must be on disk when
-    they return.
+    out, and `release` where it has certainly done nothing when a stop came; `keep` before the follow-up calls
+    of a durable CONTINUE go out. What `intend` and `keep` are told must be on disk when they return.
     """
 
     calls: Sequence[Call]
     settle: Callable[[Settled], None]
     finish: Callable[[], None]
     intend: Callable[[Call], None] = _nothing
+    release: Callable[[Call], None] = _nothing
     keep: Callable[[Settled], None] = _nothing
 
 
@@ -297,6 +298,7 @@ class Sender:
         call = calls.popleft()
         settled = await self._deliver(job, call)
         if settled is None:
+            job.release(call)
             return False
         judgement = settled.judgement
         if call.after and judgement.decision is Decision.RETRY:
@@ -447,7 +449,7 @@ class Sender:
         judgement = settled.judgement
         if judgement.decision is Decision.STOP:
             self.stop.because(RefusedError(f"{judgement.reason}: {judgement.message}."))
-        elif not settled.unconfirmed:
+        elif not settled.unconfirmed and _tells(settled):
             if self._refused_first >= 0:
                 self._watch_first(judgement)
             self._watch_people(judgement)
@@ -485,6 +487,11 @@ class Sender:
 def person_refused(judgement: Judgement) -> str:
     """The reason for which a whole person is refused, "" where the answer says anything else."""
     return next((r.reason for r in judgement.refused if not r.key), "")
+
+
+def _tells(settled: Settled) -> bool:
+    """That ids were resolved says nothing of whether writes are taken."""
+    return settled.call.writes or settled.judgement.decision is Decision.REFUSED
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float:

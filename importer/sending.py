@@ -2,13 +2,15 @@
 
 import asyncio
 import math
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
+from importer.addresses import Addresses
 from importer.checking import Marks
-from importer.chunker import Chunker, Tally
+from importer.chunker import Chunker, Tally, Withhold
 from importer.config import Config
 from importer.destinations.base import Destination
 from importer.errors import GuardError
@@ -18,6 +20,7 @@ from importer.options import Observer, RejectLimit
 from importer.reading import Reading
 from importer.reconciler import Answers, Closed, Doubts, OpenChunk
 from importer.reports import Reports
+from importer.resolving import Addressing
 from importer.sender import Job, Limits, Sender, Stop
 from importer.spool import ChunkPlan, Spool
 
@@ -27,15 +30,19 @@ COUNTING_THREADS = 2
 SHARE_FROM = 100
 """From so many values answered on, a share of rejects is judged; before, it would be chance."""
 
+OPEN_AT_ONCE = 2
+"""So many chunks may be between two rounds; each holds its people in memory."""
+
 
 @dataclass
 class Books:
     """What the chunks of a run share, and what they come to.
 
-    `prepare` may settle values of a chunk without a call before it is sent; `earlier` holds what former
-    lives of the run had answered of chunks that are still open, `pending` the calls by chunk that carry on
-    what they had handed in; `dead` maps an attribute to the destination's reason for never taking it.
-    `marks` is there where nothing is meant to be sent (`check`).
+    `prepare` may settle values of a chunk without a call before it is sent, `withhold` does so with single
+    rows of a sum or union; `addresses` is there where ids are resolved; `earlier` holds what former lives of
+    the run had answered of chunks that are still open, `pending` the calls by chunk that carry on what they
+    had handed in; `dead` maps an attribute to the destination's reason for never taking it. `marks` is there
+    where nothing is meant to be sent (`check`).
     """
 
     config: Config
@@ -46,6 +53,8 @@ class Books:
     reports: Reports
     marks: Marks | None
     prepare: Callable[[OpenChunk], None] = lambda _: None
+    withhold: Withhold | None = None
+    addresses: Addresses | None = None
     earlier: dict[int, list[Entry]] = field(default_factory=dict)
     pending: dict[int, list[Call]] = field(default_factory=dict)
     dead: dict[str, str] = field(default_factory=dict)
@@ -55,7 +64,8 @@ class Books:
     plans: list[ChunkPlan] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self._chunker = Chunker(self.config, self.destination.encoding, self.reading.cells)
+        encoding = self.destination.encoding
+        self._chunker = Chunker(self.config, encoding, self.reading.cells, self.withhold)
         self.doubts = Doubts() if self.destination.splits else None
         closed = self.journal.closed_chunks()
         for tally in closed.values():
@@ -95,16 +105,21 @@ class Books:
 
 @dataclass
 class _Progress:
-    """A chunk while its calls go out. Also where the sender hands in what became of a job."""
+    """A chunk while its calls go out. Also where the sender hands in what became of a job.
+
+    `rounds` are its further jobs where ids are resolved first; each begins when the one before has come back.
+    """
 
     opened: OpenChunk
-    jobs: Iterator[Job]
+    addressing: Addressing | None
+    jobs: Iterator[Job] = field(init=False)
+    rounds: Iterator[Iterator[Job]] = field(init=False)
     waiting: int = 0
     exhausted: bool = False
 
     @property
     def over(self) -> bool:
-        """Whether every job was handed out and came back."""
+        """Whether every job of the round was handed out and came back."""
         return self.exhausted and not self.waiting
 
 
@@ -119,10 +134,13 @@ class ChunkStream:
         self._left = list(books.plans)
         self._turn = asyncio.Lock()
         self._current: _Progress | None = None
-        self._coming: asyncio.Task[OpenChunk] | None = None
+        self._coming: asyncio.Task[tuple[OpenChunk, Addressing | None]] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._rows = sum(books.tally.rows.values())
         self.unfinished: dict[int, _Progress] = {}
+        self._again: deque[_Progress] = deque()
+        self._change = asyncio.Event()
+        stop.when_set(self._change.set)
 
     async def send(self, sender: Sender) -> None:
         """Sends every chunk; what a stop left open is in `unfinished` and in the plans not begun."""
@@ -161,46 +179,88 @@ class ChunkStream:
         """The next job; waits only where the next chunk is not ready yet."""
         while True:
             current = self._current
-            job = next(current.jobs, None) if current else None
+            jobs = current.jobs if current else None
+            job = next(jobs, None) if jobs else None
             if current and job:
                 current.waiting += 1
                 return job
             async with self._turn:
-                if self._current is current:
+                if self._current is current and (current is None or current.jobs is jobs):
                     await self._advance()
                 if self._current is None:
                     raise StopAsyncIteration
 
     async def _advance(self) -> None:
-        """Makes the next chunk the current one and has the one after it prepared meanwhile."""
+        """Makes a chunk's next round or the next chunk the current one; None where no more can come."""
         if self._current:
             self._current.exhausted = True
             self._close_if_over(self._current)
+        self._current = None
+        while not self._stop.is_set and self._current is None:
+            if self._again:
+                self._current = self._again.popleft()
+            elif self._may_open():
+                self._current = await self._open_next()
+            elif not any(p.addressing for p in self.unfinished.values()):
+                return
+            else:
+                self._change.clear()
+                await self._change.wait()
+
+    def _may_open(self) -> bool:
+        """Whether there is another chunk, and not too many are waiting for their next round."""
         self._coming = self._coming or self._prepare()
-        if self._coming is None or self._stop.is_set:
-            self._current = None
-            return
-        opened = await self._coming
+        rounds = sum(p.addressing is not None for p in self.unfinished.values())
+        return self._coming is not None and rounds < OPEN_AT_ONCE
+
+    async def _open_next(self) -> _Progress:
+        """The next chunk; the one after it is prepared meanwhile."""
+        assert self._coming is not None
+        opened, addressing = await self._coming
         self._left.pop(0)
         self._coming = self._prepare()
         self._rows += sum(opened.chunk.tally.rows.values())
-        progress = _Progress(opened, iter(()))
-        progress.jobs = self._jobs(progress)
+        progress = _Progress(opened, addressing)
+        progress.rounds = self._rounds(progress)
+        progress.jobs = next(progress.rounds)
         self.unfinished[opened.chunk.plan.number] = progress
-        self._current = progress
+        return progress
 
-    def _prepare(self) -> "asyncio.Task[OpenChunk] | None":
+    def _prepare(self) -> "asyncio.Task[tuple[OpenChunk, Addressing | None]] | None":
         if not self._left:
             return None
-        return asyncio.create_task(asyncio.to_thread(self._books.open, self._left[0]))
+        return asyncio.create_task(asyncio.to_thread(self._open, self._left[0]))
 
-    def _jobs(self, progress: _Progress) -> Iterator[Job]:
+    def _open(self, plan: ChunkPlan) -> tuple[OpenChunk, Addressing | None]:
+        opened, books = self._books.open(plan), self._books
+        return opened, Addressing(opened, books.destination, books.addresses) if books.addresses else None
+
+    def _rounds(self, progress: _Progress) -> Iterator[Iterator[Job]]:
+        """All jobs at once, or by turns those that resolve ids and those that write."""
+        addressing = progress.addressing
+        if addressing is None:
+            yield self._jobs(progress, progress.opened.jobs())
+            return
+        while addressing.begin():
+            yield self._resolve_jobs(progress, addressing)
+            yield self._jobs(progress, addressing.updates())
+
+    def _resolve_jobs(self, progress: _Progress, addressing: Addressing) -> Iterator[Job]:
+        def settle(settled: Settled) -> None:
+            if not (settled.unconfirmed and self._stop.is_set):  # else a later life asks again
+                addressing.resolved(settled)
+                self._watch_limit()
+
+        for call in addressing.calls():
+            yield Job([call], settle, partial(self._finish, progress, 0))
+
+    def _jobs(self, progress: _Progress, waiting: Iterator[Update]) -> Iterator[Job]:
         size = self._books.destination.people_per_call
         rows = progress.opened.chunk.people["rows"].to_list()
         for call in progress.opened.carried:
             yield self._job(progress, [call], sum(rows[t.person] for t in call.targets))
         updates: list[Update] = []
-        for update in progress.opened.jobs():
+        for update in waiting:
             updates.append(update)
             if len(updates) == size:
                 yield self._update_job(progress, updates, rows)
@@ -215,10 +275,13 @@ class ChunkStream:
     def _job(self, progress: _Progress, calls: Sequence[Call], rows: int) -> Job:
         opened = progress.opened
         settle, finish = partial(self._settle, progress), partial(self._finish, progress, rows)
-        return Job(calls, settle, finish, opened.intend, opened.keep)
+        return Job(calls, settle, finish, opened.intend, opened.release, opened.keep)
 
     def _settle(self, progress: _Progress, settled: Settled) -> None:
-        progress.opened.settle(settled)
+        (progress.addressing or progress.opened).settle(settled)
+        self._watch_limit()
+
+    def _watch_limit(self) -> None:
         if self._limit:
             self._judge_limit(self._limit)
 
@@ -235,12 +298,19 @@ class ChunkStream:
         self._rows += rows
         progress.waiting -= 1
         self._close_if_over(progress)
+        self._change.set()
 
     def _close_if_over(self, progress: _Progress) -> None:
         number = progress.opened.chunk.plan.number
-        if progress.over and not self._stop.is_set and number in self.unfinished:
-            del self.unfinished[number]
-            self._closing.add(asyncio.create_task(self._close(progress.opened)))
+        if not progress.over or self._stop.is_set or number not in self.unfinished:
+            return
+        more = next(progress.rounds, None)
+        if more is not None:
+            progress.jobs, progress.exhausted = more, False
+            self._again.append(progress)
+            return
+        del self.unfinished[number]
+        self._closing.add(asyncio.create_task(self._close(progress.opened)))
 
     async def _close(self, opened: OpenChunk) -> None:
         closed = await asyncio.to_thread(self._books.close, opened)

@@ -175,7 +175,8 @@ def plain(attribute: Mapping[str, Any], value: Any) -> object:
     if kind == "multi_choice":
         joined = attribute.get("join", "|")
         return sorted(value.split(joined) if isinstance(value, str) else value)
-    return str(value).replace("T", " ").removesuffix("Z") if kind == "datetime" else str(value)
+    text = str(value).replace("T", " ").removesuffix("Z") if kind == "datetime" else str(value)
+    return text.removesuffix(" 00:00:00") if kind == "date" else text
 
 
 @contextmanager

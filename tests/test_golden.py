@@ -76,7 +76,10 @@ def test_every_vendor_has_golden_bodies() -> None:
 @pytest.mark.parametrize("case", list(cases()), ids=lambda c: f"{c.vendor}: {c.what}")
 def test_what_is_sent_what_is_answered_and_how_it_is_judged(case: Case) -> None:
     destination, sandbox = both_sides(case)
-    calls = list(destination.calls([update_of(case.data["update"])]))
+    for id_, address in case.data.get("known", {}).items():
+        sandbox.know(id_, address)
+    update = update_of(case.data["update"])
+    calls = [*(() if update.address else destination.prepare([update])), *destination.calls([update])]
     for call, golden in zip(calls, case.data["requests"], strict=True):
         assert (call.method, call.path) == (golden["method"], golden["path"])
         assert json.loads(call.body) == golden["body"]
@@ -91,3 +94,4 @@ def test_what_is_sent_what_is_answered_and_how_it_is_judged(case: Case) -> None:
             assert judged.decision == golden["decision"]
             assert {r.key: r.reason for r in judged.refused} == golden.get("refused", {})
             assert [r.key for r in judged.normalized] == golden.get("normalized", [])
+            assert judged.addresses == golden.get("addresses", {})

@@ -343,7 +343,8 @@ def test_every_state_is_described() -> None:
 
 
 def test_every_warning_is_described() -> None:
-    source = Path(damage.__file__).read_text("utf-8")
+    vendors = Path(destinations.__file__).parent.glob("*.py")
+    source = "".join(path.read_text("utf-8") for path in (Path(damage.__file__), *vendors))
     codes = set(re.findall(r'(?:_mark|RunWarning)\(\s*"([a-z_]+)"', source))
     assert set(first_column("### Warnings")) == codes | damage.DAMAGE
 

@@ -708,7 +708,7 @@ def test_ipv6_and_localhost_are_loopback_too() -> None:
     ("environ", "key"),
     [
         ({"KEY_OF_SANDBOX_TEST": "sk_live_mine"}, "sk_live_mine"),
-        ({"KEY_OF_SANDBOX_TEST": "pk_live_public"}, sandbox.DEFAULT_KEY),
+        ({"KEY_OF_SANDBOX_TEST": "pk_live_public"}, "sk_test_sandbox"),
         ({}, "sk_test_sandbox"),
     ],
 )

@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
-from importer.models import Answer, Call, Decision, Encoding, Judgement, Update
+from importer.models import Answer, Call, Decision, Encoding, Judgement, RunWarning, Update
 
 
 class Settings(BaseModel):
@@ -86,7 +86,9 @@ class Destination(ABC):
     """Reasons that are facts about an attribute, not a value: once given, it is not sent again in the run."""
     reads_back: ClassVar[bool] = False
     """Whether the vendor has a call that shows what is stored of a person (`read_back`, `read`)."""
-    encoding: ClassVar[Encoding] = Encoding()
+    encoding: Encoding = Encoding()
+    resolves: bool = False
+    """Whether distinct ids are resolved to addresses before people are written (`prepare`)."""
     settings_type: ClassVar[type[Settings]] = Settings
     splits: ClassVar[bool] = False
     """Whether its refusals do not name the value at fault, so that a call is split to find it."""
@@ -98,6 +100,14 @@ class Destination(ABC):
     def problems(self) -> Iterable[str]:
         """What of the configuration this vendor cannot do, one sentence each; none by default."""
         return ()
+
+    def warnings(self) -> Iterable[RunWarning]:
+        """What of the configuration this vendor may refuse; none by default."""
+        return ()
+
+    def base_url(self) -> str:
+        """Where the calls go unless the configuration says otherwise."""
+        return self.default_base_url
 
     def key_problem(self, key: str) -> str | None:
         """Why this key cannot serve, without quoting it, or None; asked before the first call."""
@@ -122,6 +132,18 @@ class Destination(ABC):
         It has no targets; any decision but DONE ends the run before the first write.
         """
         return None
+
+    def address_scope(self, key: str) -> Sequence[str]:
+        """What addresses depend on beside the base URL and the account; nothing secret."""
+        return ()
+
+    def prepare(self, updates: Sequence[Update]) -> Sequence[Call]:
+        """The calls that resolve the distinct ids of `updates`, with a target without keys for each person.
+
+        `judge` gives what they resolve as `addresses`. An id that is missing there is rejected. Asked only
+        where `resolves`.
+        """
+        return ()
 
     @abstractmethod
     def calls(self, updates: Sequence[Update]) -> Sequence[Call]:
@@ -182,6 +204,8 @@ class Sandbox(ABC):
 
     lies: ClassVar[frozenset[str]] = frozenset()
     """The faults `lie` knows: answers that contradict what was sent."""
+    default_key: ClassVar[str] = "sk_test_sandbox"
+    """The key it takes where the configuration's own cannot be read."""
 
     definitions: Mapping[str, Definition]
     key: str
@@ -199,6 +223,10 @@ class Sandbox(ABC):
     def lie(self, name: str, answer: Answer) -> Answer | None:
         """`answer`, a success, turned into the lie `name`; None where this answer cannot be turned."""
         return None
+
+    def know(self, value: str, address: int) -> None:
+        """A person who is there already, where the vendor resolves ids."""
+        raise NotImplementedError
 
     def distinct_ids(self, request: Request) -> tuple[str, ...]:
         """The people a request is about, for the sandbox's own log; empty where it names none."""
