@@ -19,7 +19,7 @@ from typing import Any, NoReturn, Self
 from tqdm import tqdm
 
 from importer import config as configuration
-from importer import pipeline, runs, screen
+from importer import destinations, pipeline, runs, screen
 from importer.errors import ConfigError, ImporterError
 from importer.models import RunSummary
 from importer.options import Options, RejectLimit
@@ -105,6 +105,13 @@ def _parser() -> argparse.ArgumentParser:
     commands = parser.add_subparsers(metavar="COMMAND", required=True, parser_class=_Parser)
 
     demo = _command(commands, "demo", _demo, "import the sample list into a local sandbox")
+    demo.add_argument(
+        "--destination",
+        metavar="NAME",
+        choices=destinations.names(),
+        default="vevee",
+        help="whose sandbox (default: vevee)",
+    )
     _add_state(demo)
     check = _command(commands, "check", _check, "read and check everything, send nothing")
     run = _command(commands, "run", _run, "the import")
@@ -327,7 +334,7 @@ def _report(args: argparse.Namespace) -> int:
 def _demo(args: argparse.Namespace) -> int:
     from importer import sandbox  # only two commands need a server: the others start faster without it
 
-    config = configuration.load(PROJECT / "config" / "vevee.toml")
+    config = configuration.load(PROJECT / "config" / f"{args.destination}.toml")
     source = PROJECT / "samples" / "customers.csv"
     state_dir = _state_dir(args)
     key = sandbox.default_key(config)
@@ -335,7 +342,7 @@ def _demo(args: argparse.Namespace) -> int:
         update={"destination": config.destination.model_copy(update={"api_key": "env:IMPORTER_DEMO_KEY"})}
     )
     os.environ["IMPORTER_DEMO_KEY"] = key
-    faults = sandbox.SandboxOptions(undefined=frozenset({"legacy_score"}))
+    faults = sandbox.SandboxOptions(tuple(sandbox.demo_faults(config)), undefined=frozenset({"legacy_score"}))
     with sandbox.running(config, faults, key) as server, _Progress(quiet=False) as progress:
         options = Options(state_dir=state_dir, base_url=server.url, rate=0)
         summary = pipeline.run(config, [str(source)], options, progress)

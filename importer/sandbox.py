@@ -766,6 +766,12 @@ def key_for(config: Config, environ: Mapping[str, str] = os.environ) -> str:
         return default_key(config)
 
 
+def demo_faults(config: Config) -> Iterator[Fault]:
+    """How the vendor's sandbox behaves in the demo."""
+    for kind in destinations.load_sandbox(config.destination.type).demo:
+        yield Fault(kind, every=1, times=0)
+
+
 def default_key(config: Config) -> str:
     """The key that the vendor's sandbox takes where no other is given."""
     return destinations.load_sandbox(config.destination.type).default_key

@@ -204,6 +204,8 @@ class Sandbox(ABC):
 
     lies: ClassVar[frozenset[str]] = frozenset()
     """The faults `lie` knows: answers that contradict what was sent."""
+    demo: ClassVar[Sequence[str]] = ()
+    """The lies of the demo, for all of its calls."""
     default_key: ClassVar[str] = "sk_test_sandbox"
     """The key it takes where the configuration's own cannot be read."""
 

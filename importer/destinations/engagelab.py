@@ -306,6 +306,7 @@ class Sandbox(base.Sandbox):
     """EngageLab as documented: register makes people, one call is one operation, 0 may mean part of it."""
 
     lies = frozenset({"drops_one", "refuses_whole", "resolves_part"})
+    demo = ("refuses_whole",)
     default_key = "sandbox:secret"
     euids: dict[str, int] = field(default_factory=dict)
     ids: dict[int, str] = field(default_factory=dict)
