@@ -25,9 +25,10 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from itertools import chain
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from importer.destinations.base import NORMALIZED
 from importer.errors import StateError
@@ -68,8 +69,7 @@ CREATE TABLE IF NOT EXISTS chunks (chunk INTEGER PRIMARY KEY, tally TEXT NOT NUL
 """
 
 
-@dataclass(frozen=True, slots=True)
-class Entry:
+class Entry(NamedTuple):
     """One answered call as it concerns one person.
 
     `state` is `applied` (but for its refusals), `rejected` or `unconfirmed`. `origin` is the source order of
@@ -136,7 +136,8 @@ class Journal:
             call = self._next
             self._next += 1
             self._answers.append(self._row(call, entry))
-            self._refusals += [(call, *refusal) for refusal in entry.refusals]
+            if entry.refusals:
+                self._refusals += [(call, *refusal) for refusal in entry.refusals]
             if self._intended and entry.state != "unconfirmed":
                 self._fulfilled += [(number,) for number in self._answered(entry)]
 
@@ -211,20 +212,11 @@ class Journal:
         return gone
 
     def _row(self, call: int, entry: Entry) -> tuple[object, ...]:
-        return (
-            call,
-            entry.chunk,
-            entry.person,
-            entry.operation,
-            self._attribute_set(entry.attributes),
-            str(entry.origin[0]) if len(entry.origin) == 1 else json.dumps(entry.origin),
-            entry.state,
-            entry.reason,
-            entry.status,
-            entry.attempts,
-            entry.at,
-            _seal_of(call, entry),
-        )
+        chunk, person, operation, attributes, origin, state, reason, status, attempts, at, _ = entry
+        keys = self._attribute_set(attributes)
+        places = str(origin[0]) if len(origin) == 1 else json.dumps(origin)
+        seal = _seal_of(call, entry)
+        return call, chunk, person, operation, keys, places, state, reason, status, attempts, at, seal
 
     def _attribute_set(self, keys: tuple[str, ...]) -> int:
         number = self._sets.get(keys)
@@ -398,9 +390,15 @@ def _seal(text: str) -> int:
 
 def _seal_of(call: int, entry: Entry) -> int:
     """A checksum of everything that an entry says."""
-    what = (call, entry.chunk, entry.person, entry.operation, entry.attributes, entry.origin, entry.state)
-    how = (entry.reason, entry.status, entry.attempts, float(entry.at), *map(tuple, entry.refusals))
-    return _seal(repr((tuple(map(str, what)), how)))
+    chunk, person, operation, attributes, origin, state, reason, status, attempts, at, refusals = entry
+    what = f"{call},{chunk},{operation},{_seal_of_keys(attributes)},{origin},{state},{status},{attempts}"
+    told = [tuple(refusal) for refusal in refusals] if refusals else ""
+    return _seal(f"{what},{float(at)!r}\0{person}\0{reason}\0{told}")
+
+
+@lru_cache(maxsize=1024)
+def _seal_of_keys(keys: tuple[str, ...]) -> int:
+    return _seal(repr(keys))
 
 
 def _opened(text: str, seal: int) -> str:

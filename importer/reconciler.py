@@ -18,7 +18,7 @@ from importer.config import Config
 from importer.destinations.base import NORMALIZED
 from importer.intake import REJECTS, rejects_frame
 from importer.journal import NOT_REPEATABLE, Entry, Journal
-from importer.models import Call, Decision, Outcome, Part, Refusal, Settled, Target, Update
+from importer.models import ALL_APPLIED, Call, Decision, Outcome, Part, Refusal, Settled, Target, Update
 
 _CODES = (
     None,
@@ -30,6 +30,7 @@ _CODES = (
     Outcome.SUPERSEDED,
 )
 _CODE = {outcome: code for code, outcome in enumerate(_CODES) if outcome}
+_APPLIED = _CODE[Outcome.APPLIED]
 
 WITHHELD = (
     "sent before, and no usable answer came; it may have been counted, so it is never sent twice: look it up "
@@ -194,13 +195,18 @@ class OpenChunk:
 
     def settle(self, settled: Settled) -> None:
         """Takes the end of one call: marks its values and appends it to the journal."""
+        if settled.judgement is ALL_APPLIED:
+            for target in settled.call.targets:
+                if target.keys:
+                    self._note_called(target.person)
+                    self._applied(settled, target)
+            return
         decision = settled.judgement.decision
         for index, target in enumerate(settled.call.targets):
             if not target.keys:
                 continue  # answered in an earlier life of the run
-            if settled.attempts and not self._called[target.person]:
-                self._called[target.person] = 1
-                self.answers.trimmed += self._trims[target.person]
+            if settled.attempts:
+                self._note_called(target.person)
             if index in settled.judgement.unsaid:
                 self._whole(settled, target, Outcome.UNCONFIRMED)
             elif decision is Decision.DONE:
@@ -212,28 +218,37 @@ class OpenChunk:
             elif settled.unconfirmed:
                 self._whole(settled, target, Outcome.UNCONFIRMED)
 
+    def _note_called(self, person: int) -> None:
+        if not self._called[person]:
+            self._called[person] = 1
+            self.answers.trimmed += self._trims[person]
+
+    def _applied(self, settled: Settled, target: Target, lines: Sequence[tuple[str, str, str]] = ()) -> None:
+        """Every value of the target is applied, but for those that `lines` speak of."""
+        person, operation, keys = target.person, target.operation, target.keys
+        if self.doubts:
+            self.doubts.note(keys, [key for key, reason, _ in lines if reason != NORMALIZED])
+        if len(keys) == self._sizes[operation][person]:
+            self._ends[operation][person] = _APPLIED
+        else:
+            taken = Verdict(person, _APPLIED, "", "", 0, 0, "")
+            for key in keys:
+                self._verdict(key, taken)
+        self.answers.values += len(keys)
+        self._write(target, "applied", "", settled.status, settled.attempts, settled.at, lines)
+
     def _done(self, settled: Settled, index: int, target: Target) -> None:
         refused = [r for r in settled.judgement.refused if r.target == index]
         if any(not r.key for r in refused):
             self._refuse_person(settled, target, refused[0])
             return
         normalized = [r for r in settled.judgement.normalized if r.target == index]
-        if self.doubts:
-            self.doubts.note(target.keys, [r.key for r in refused])
-        if len(target.keys) == self._sizes[target.operation][target.person]:
-            self._ends[target.operation][target.person] = _CODE[Outcome.APPLIED]
-        else:
-            taken = Verdict(target.person, _CODE[Outcome.APPLIED], "", "", 0, 0, "")
-            for key in target.keys:
-                self._verdict(key, taken)
+        self._applied(settled, target, [(r.key, r.reason, r.message) for r in (*refused, *normalized)])
         for refusal in refused:
             self._refused(settled, target, refusal)
         for change in normalized:
             self._verdict(change.key, _said(settled, target, Outcome.APPLIED, change.reason, change.message))
         self.answers.trimmed += len(normalized)
-        self.answers.values += len(target.keys)
-        lines = [(r.key, r.reason, r.message) for r in (*refused, *normalized)]
-        self._write(target, "applied", "", settled.status, settled.attempts, settled.at, lines)
 
     def _refused(self, settled: Settled, target: Target, refusal: Refusal) -> None:
         message = refusal.message or "the destination refused this value"

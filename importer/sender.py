@@ -21,7 +21,7 @@ import tenacity
 from importer.client import Client, Endpoint, WireError, connect
 from importer.destinations.base import PaceHint
 from importer.errors import ImporterError, OutOfTimeError, RefusedError, UnreachableError
-from importer.models import Answer, Call, Decision, Judgement, Settled
+from importer.models import ALL_APPLIED, Answer, Call, Decision, Judgement, Settled
 from importer.pacing import NAP, Pacer, Slot
 
 RETRY_AFTER_MAX = 600.0
@@ -147,6 +147,7 @@ class Job(NamedTuple):
 Jobs = AsyncIterator[Job]
 
 _TRANSIENT = (Decision.RETRY, Decision.CONTRADICTION)
+_OK = 200
 _BAD_REQUEST = 400
 _TOO_MANY = 429
 _UNAVAILABLE = 503
@@ -173,6 +174,10 @@ class _Try:
     @property
     def is_transient(self) -> bool:
         return self.judgement.decision in _TRANSIENT
+
+
+_CALM = _Try(ALL_APPLIED, _OK)
+"""What nearly every request comes to."""
 
 
 @dataclass(slots=True, order=True)
@@ -261,42 +266,64 @@ class Sender:
 
     async def _work(self, jobs: Jobs, *, once: bool = False) -> None:
         try:
-            while (begun := await self._next(jobs)) is not None:
-                await self._do(begun)
+            while (job := await self._next(jobs)) is not None:
+                if isinstance(job, _Begun):
+                    await self._do(job)
+                else:
+                    await self._begin(job)
                 if once:
                     return
         except ImporterError as error:  # the disk, say: what is in flight is still waited for
             self.stop.because(error)
 
-    async def _next(self, jobs: Jobs) -> "_Begun | None":
+    async def _next(self, jobs: Jobs) -> "Job | _Begun | None":
         """A job whose poll is due, else a new one, else the one that is due next; None = all are done."""
         while not self.stop.is_set:
             if self._polls and self._polls[0].due <= self.clock():
                 return heapq.heappop(self._polls)
-            if len(self._polls) < WAITING_MAX and (job := await anext(jobs, None)):
-                self._begun += 1
-                until = self.clock() + self.limits.patience
-                return _Begun(0.0, self._begun, job, deque(job.calls), until)
+            if len(self._polls) < WAITING_MAX:
+                try:
+                    return await jobs.__anext__()
+                except StopAsyncIteration:
+                    pass
             if not self._polls:
                 return None
             await self._rest(self._polls[0].due - self.clock())
         return None
 
-    async def _do(self, begun: "_Begun") -> None:
-        """Sends the calls of a job, as far as none of them has to wait first."""
+    async def _begin(self, job: Job) -> None:
+        """A new job. Nearly all are one call that is applied at the first try, and cost no more than that."""
+        calls, first = job.calls, None
+        if len(calls) == 1 and not calls[0].after:
+            first = await self._attempt(job, calls[0])
+            if first is None:
+                return
+            if first is _CALM:
+                settled = Settled(calls[0], ALL_APPLIED, first.status, 1, time.time())
+                self._note(settled)
+                job.settle(settled)
+                job.finish()
+                return
+        self._begun += 1
+        until = self.clock() + self.limits.patience
+        await self._do(_Begun(0.0, self._begun, job, deque(calls), until), first)
+
+    async def _do(self, begun: "_Begun", first: "_Try | None" = None) -> None:
+        """Sends the calls of a job, as far as none of them has to wait first; `first` is tried already."""
         job, calls = begun.job, begun.calls
         while calls:
-            if self.stop.is_set or not await self._step(job, calls):
+            if (self.stop.is_set and not first) or not await self._step(job, calls, first):
                 return
+            first = None
             if calls and calls[0].after:
                 self._put_off(begun, calls[0].after)
                 return
         job.finish()
 
-    async def _step(self, job: Job, calls: deque[Call]) -> bool:
+    async def _step(self, job: Job, calls: deque[Call], first: "_Try | None" = None) -> bool:
         """Sends the first of the calls; False where a stop came first."""
         call = calls.popleft()
-        settled = await self._deliver(job, call)
+        settled = await self._deliver(job, call, first)
         if settled is None:
             job.release(call)
             return False
@@ -319,9 +346,9 @@ class Sender:
         else:
             heapq.heappush(self._polls, begun)
 
-    async def _deliver(self, job: Job, call: Call) -> Settled | None:
+    async def _deliver(self, job: Job, call: Call, first: "_Try | None" = None) -> Settled | None:
         """The call's end; None where a stop came first and the destination has certainly done nothing."""
-        first = await self._attempt(job, call)
+        first = first or await self._attempt(job, call)
         if first is None:
             return None
         if first.is_transient:
@@ -355,7 +382,8 @@ class Sender:
             self.pacer.told(hint)
         if judgement.decision not in _TRANSIENT:
             self.pacer.answered(slot)
-            return _Try(judgement, answer.status)
+            calm = judgement is ALL_APPLIED and answer.status == _OK
+            return _CALM if calm else _Try(judgement, answer.status)
         seconds = self.clock() - slot.at
         if judgement.decision is Decision.CONTRADICTION:  # somebody is there, and says so
             self.pacer.answered(slot)
@@ -469,7 +497,7 @@ class Sender:
 
     def _watch_people(self, judgement: Judgement) -> None:
         """Whether one person after another is refused as a whole: then it is not the people."""
-        reason = person_refused(judgement)
+        reason = person_refused(judgement) if judgement.refused else ""
         if not reason:
             self._people_refused = 0
             return

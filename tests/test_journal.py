@@ -2,7 +2,6 @@
 
 import sqlite3
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -30,7 +29,7 @@ def filled(path: Path, count: int = 3000) -> Path:
 def test_what_was_appended_comes_back_in_order(tmp_path: Path) -> None:
     journal = Journal(filled(tmp_path / "journal.sqlite", 20))
     found = list(journal.open_answers())
-    assert [replace(e, refusals=()) for e in found] == [replace(entry(n), refusals=()) for n in range(20)]
+    assert [e._replace(refusals=()) for e in found] == [entry(n)._replace(refusals=()) for n in range(20)]
     assert [len(e.refusals) for e in found] == [1 if n % 7 == 0 else 0 for n in range(20)]
     journal.append(entry(20))
     journal.close_chunk(0, {"rows": {"applied": 21}})
@@ -66,9 +65,9 @@ def test_what_must_not_be_sent_twice_is_on_disk_before_it_goes(tmp_path: Path) -
     path = tmp_path / "journal.sqlite"
     killed = Journal(path)
     for person in (1, 2, 3):
-        killed.intend([replace(entry(person), state="unconfirmed", reason=NOT_REPEATABLE)])
+        killed.intend([entry(person)._replace(state="unconfirmed", reason=NOT_REPEATABLE)])
     killed.append(entry(1))
-    killed.append(replace(entry(2), state="unconfirmed"))
+    killed.append(entry(2)._replace(state="unconfirmed"))
     killed.flush()
     found = [(e.person, e.state, e.reason) for e in Journal(path).open_answers()]
     assert found == [

@@ -14,6 +14,7 @@ import re
 import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, ClassVar, Literal, cast
 
 from importer.destinations import base
@@ -158,19 +159,31 @@ class Destination(base.Destination):
         return stored if isinstance(stored, dict) else _unreadable("the answer holds no attributes")
 
 
-def _text(value: str) -> str:
-    return json.dumps(value, ensure_ascii=False)
+_text = json.JSONEncoder(ensure_ascii=False).encode
+"""A text as JSON."""
 
 
 def _target(update: Update, operation: str, keys: tuple[str, ...]) -> Target:
     return Target(update.person, update.distinct_id, operation, keys)
 
 
+_DECODER = json.JSONDecoder(parse_float=Decimal)
+_SHORT = 512  # bytes of an answer that is most likely like another; for reading alone
+
+
 def _json(body: bytes) -> Any:
+    return _known(body) if len(body) <= _SHORT else _parsed(body)
+
+
+def _parsed(body: bytes) -> Any:
     try:
-        return json.loads(body, parse_float=Decimal)
+        return _DECODER.decode(body.decode("utf-8-sig"))
     except (ValueError, RecursionError):
         return None
+
+
+_known = lru_cache(maxsize=64)(_parsed)
+"""What answers say that came before; nobody changes what it returns."""
 
 
 def _result(body: Any, envelope: str) -> Mapping[str, Any]:
