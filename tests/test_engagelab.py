@@ -597,6 +597,65 @@ def test_killed_at_random_no_increase_is_applied_twice(tmp_path: Path) -> None:
         assert kill_again_and_again(here, server, seed=1, kills=3, people=200) >= 1
 
 
+PLACES = st.lists(
+    st.tuples(st.sampled_from(("p1", "p2", "p3")), st.booleans(), st.booleans()), min_size=1, max_size=8
+)
+"""Rows: whose, whether the number is bad at first, whether another cell is."""
+
+
+def retried(folder: Path, rows: list[tuple[str, bool, bool]], faults: Sequence[str], again: int) -> None:
+    """A list with mistakes, then corrected and retried: of each row's number, never more than one is counted.
+
+    The numbers are powers of four, so the digits of a sum tell how often each was counted.
+    """
+    attributes = {"points": {"type": "number", "operation": "increase"}, "age": {"type": "number"}}
+    with stage(folder, *faults, attributes=attributes) as (here, server):
+        numbers = [str(4**n) for n in range(len(rows))]
+        here.write(
+            [
+                {"id": id_, "points": f"x{number}" if bad else number, "age": f"x{n}" if old else str(n)}
+                for n, ((id_, bad, old), number) in enumerate(zip(rows, numbers, strict=True))
+            ]
+        )
+        summary = here.run(run_id="r")
+        kept = here.state / "runs/r/rejected_rows/01-list.csv"
+        if not kept.exists():
+            return
+        corrected = folder / "corrected.csv"
+        corrected.write_text(kept.read_text("utf-8").replace("x", ""), "utf-8")
+        for _ in range(again):
+            newest = here.state / "runs" / summary.run_id / "rejected_rows"
+            file = corrected if summary.run_id == "r" else next(newest.glob("*"), corrected)
+            summary = here.retry("r" if file == corrected else summary.run_id, file)
+            _assert_counted_once(rows, server)
+        server.change(SandboxOptions())
+        summary = here.retry("r", corrected)
+        _assert_counted_once(rows, server)
+        if not summary.values["unconfirmed"]:
+            everything = Counter[str]()
+            for n, (id_, _, _) in enumerate(rows):
+                everything[id_] += 4**n
+            assert {i: int(held["points"]) for i, held in server.stored.items()} == everything
+
+
+def _assert_counted_once(rows: Sequence[tuple[str, bool, bool]], server: SandboxServer) -> None:
+    for id_, held in server.stored.items():
+        total = int(held.get("points", 0))
+        digits = [(n, total // 4**n % 4) for n in range(len(rows) + 1)]
+        assert all(times == 0 or (times == 1 and rows[n][0] == id_) for n, times in digits)
+
+
+@settings(max_examples=5)
+@given(rows=PLACES, truncated=st.sampled_from((2, 3, 4)), again=st.integers(1, 2))
+def test_a_retry_counts_no_row_twice(
+    rows: list[tuple[str, bool, bool]],
+    truncated: int,
+    again: int,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    retried(tmp_path_factory.mktemp("retry"), rows, [f"truncate/{truncated}:times=0"], again)
+
+
 # --- settings
 
 
