@@ -40,7 +40,7 @@ ATTRIBUTES: dict[str, Mapping[str, Any]] = {
     "old_topics": {"type": "multi_choice", "allow_custom": True, "operation": "remove"},
     "nickname": {"type": "free_text", "operation": "delete"},
 }
-QUICK: Mapping[str, Any] = {"read_timeout": 0.5, "retry_wait": 0.01, "max_in_flight": 8}
+QUICK: Mapping[str, Any] = {"read_timeout": 10.0, "retry_wait": 0.01, "max_in_flight": 8}
 
 
 @dataclass

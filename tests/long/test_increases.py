@@ -33,7 +33,7 @@ def _key(monkeypatch: pytest.MonkeyPatch) -> None:
 @pytest.mark.parametrize("seed", range(-(-KILLS // PER_RUN)))
 def test_killed_at_random_no_increase_is_applied_twice(seed: int, tmp_path: Path) -> None:
     faults = FAULTS[seed % len(FAULTS)]
-    with stage(tmp_path, *faults, latency=0.01) as (here, server):
+    with stage(tmp_path, *faults, destination={"read_timeout": 1.0}, latency=0.01) as (here, server):
         hits = kill_again_and_again(here, server, seed, PER_RUN, people=600)
     sys.stdout.write(f"\nrun {seed}: {hits} kills")
 
