@@ -195,28 +195,28 @@ class OpenChunk:
 
     def settle(self, settled: Settled) -> None:
         """Takes the end of one call: marks its values and appends it to the journal."""
-        if settled.judgement is ALL_APPLIED:
-            for target in settled.call.targets:
-                if target.keys:
-                    self._note_called(target.person)
-                    self._applied(settled, target)
-            return
-        decision = settled.judgement.decision
         for index, target in enumerate(settled.call.targets):
             if not target.keys:
                 continue  # answered in an earlier life of the run
             if settled.attempts:
                 self._note_called(target.person)
-            if index in settled.judgement.unsaid:
-                self._whole(settled, target, Outcome.UNCONFIRMED)
-            elif decision is Decision.DONE:
-                self._done(settled, index, target)
-            elif decision is Decision.REFUSED:
-                self._whole(settled, target, Outcome.REJECTED)
-            elif decision is Decision.STOP:
-                self.journal.release(self._intent(target))
-            elif settled.unconfirmed:
-                self._whole(settled, target, Outcome.UNCONFIRMED)
+            if settled.judgement is ALL_APPLIED:
+                self._applied(settled, target)
+            else:
+                self._judged(settled, index, target)
+
+    def _judged(self, settled: Settled, index: int, target: Target) -> None:
+        decision = settled.judgement.decision
+        if index in settled.judgement.unsaid:
+            self._whole(settled, target, Outcome.UNCONFIRMED)
+        elif decision is Decision.DONE:
+            self._done(settled, index, target)
+        elif decision is Decision.REFUSED:
+            self._whole(settled, target, Outcome.REJECTED)
+        elif decision is Decision.STOP:
+            self.journal.release(self._intent(target))
+        elif settled.unconfirmed:
+            self._whole(settled, target, Outcome.UNCONFIRMED)
 
     def _note_called(self, person: int) -> None:
         if not self._called[person]:

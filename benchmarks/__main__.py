@@ -1,0 +1,16 @@
+"""All benchmarks, one after another: `python -m benchmarks [ROWS]`; ROWS is how many are sent (200,000).
+
+Takes about ten minutes on a machine that does nothing else, and means little on another.
+"""
+
+import subprocess
+import sys
+
+from benchmarks.machine import describe
+
+PARTS = (("sending", sys.argv[1:2]), ("reading", []))
+
+print(describe())
+for part, arguments in PARTS:
+    print(f"\n## {part}\n", flush=True)
+    subprocess.run([sys.executable, "-m", f"benchmarks.{part}", *arguments], check=True)  # noqa: S603

@@ -1,0 +1,282 @@
+"""Imports beside what else there is, one core for the client: `python -m benchmarks.sending [ROWS]`.
+
+Every contender sends the same list to the same server, nginx with one fixed answer. The slow ones get a slice
+of it, so that the whole benchmark takes some minutes; rows a second hardly depend on the length of the slice.
+"""
+
+import contextlib
+import json
+import shutil
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks import lists
+from benchmarks.machine import (
+    CPUS,
+    SERVER,
+    Taken,
+    describe,
+    node_with,
+    pinned,
+    python_with,
+    serving,
+    timed,
+    tool,
+)
+from benchmarks.picture import bars
+
+RIVALS = Path(__file__).parent / "rivals"
+PICTURE = Path(__file__).parent / "sending.svg"
+ROUNDS = 3
+IN_FLIGHT = 64
+
+PEERS = {"usual script": 500, "undici": 52_000, "wrk": 226_000}
+"""What these did on a machine of this kind when it had nothing else to do, in calls a second."""
+
+DRT_PROFILE = "default:\n  type: duckdb\n  database: {database}\n"
+DRT_PROJECT = "name: benchmark\nprofile: default\n"
+DRT_SYNC = """
+name: customers
+model: ref('customers')
+destination:
+  type: rest_api
+  url: "{url}/api/v1/attributes/values/batch"
+  method: POST
+  headers:
+    Content-Type: "application/json"
+    Authorization: "Bearer sk_test_benchmark"
+  body_template: |
+    {{"distinctId": "{{{{ row.customer_id }}}}", "attributes": {{{members}}}}}
+sync:
+  mode: full
+  batch_size: 1000
+  rate_limit:
+    requests_per_second: 1000000
+  on_error: fail
+"""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """What a contender came to; seconds of a processor a row where it was measured from outside."""
+
+    name: str
+    rows: int
+    seconds: float
+    cpu: float = 0.0
+
+    @property
+    def rate(self) -> float:
+        """Rows a second."""
+        return self.rows / self.seconds
+
+    @property
+    def micros(self) -> float:
+        """Microseconds of a processor for a row, the start of its process included."""
+        return self.cpu / self.rows * 1e6
+
+
+class Bench:
+    """One folder, one server, lists of several lengths."""
+
+    def __init__(self, folder: Path, url: str, rows: int) -> None:
+        self.folder = folder
+        self.url = url
+        self.rows = rows
+        self.env = {"BENCHMARK_KEY": lists.KEY}
+
+    def source(self, rows: int) -> Path:
+        """A list of so many rows."""
+        path = self.folder / f"list-{rows}.csv"
+        if not path.exists():
+            lists.customers(rows).write_csv(path)
+        return path
+
+    def bodies(self, rows: int) -> Path:
+        """The request bodies of that list."""
+        path = self.folder / f"bodies-{rows}.txt"
+        return path if path.exists() else lists.write_bodies(path, lists.customers(rows))
+
+    def importer(
+        self, rows: int, *flags: str, rate: float = 0, cpus: Sequence[int] = ()
+    ) -> tuple[Taken, dict]:  # type: ignore[type-arg]
+        """One whole run of `importer run`, from the start of the process to its end, and its summary."""
+        config = lists.write_config(
+            self.folder / "import.toml", self.source(rows), self.url, rate=rate, in_flight=IN_FLIGHT
+        )
+        state = self.folder / "state"
+        shutil.rmtree(state, ignore_errors=True)
+        command = [sys.executable, "-m", "importer", "run", str(config), "--json", "--state-dir", str(state)]
+        taken = timed(pinned([*command, *flags], *cpus), env=self.env)
+        if taken.code:
+            sys.exit(f"benchmarks: importer run ended with {taken.code}: {taken.output[-500:]}")
+        summary = json.loads(taken.output)
+        assert summary["rows"]["applied"] == rows
+        return taken, summary
+
+
+def importer(bench: Bench) -> Figure | None:
+    """Everything: reading, checks, spool, journal, report, books."""
+    taken, _ = bench.importer(bench.rows)
+    return Figure("importer", bench.rows, taken.seconds, taken.cpu)
+
+
+def usual(bench: Bench) -> Figure | None:
+    """Polars, httpx 0.28, semaphore, gather."""
+    python = python_with(bench.folder / "usual", "httpx==0.28.*", "polars")
+    rows = bench.rows // 50
+    return _script("usual script", python, RIVALS / "usual.py", bench, rows)
+
+
+def dlt(bench: Bench) -> Figure | None:
+    """A custom destination with one call a row."""
+    python = python_with(bench.folder / "dlt", "dlt", "polars", "pyarrow", "requests")
+    script = shutil.copy(RIVALS / "dlt_import.py", bench.folder)
+    rows = bench.rows // 50
+    return _script("dlt, custom destination", python, Path(script), bench, rows)
+
+
+def undici(bench: Bench) -> Figure | None:
+    """Node's `request` on prepared bodies: sends, and does nothing else."""
+    folder = node_with(bench.folder / "node", "undici@6")
+    if folder is None:
+        return None
+    command = ["node", str(RIVALS / "undici.mjs"), str(bench.bodies(bench.rows)), bench.url, str(IN_FLIGHT)]
+    return _told("undici", timed(pinned(command), cwd=folder))
+
+
+def wrk(bench: Bench) -> Figure | None:
+    """Prepared requests, no answer looked at: how much the server gives."""
+    found, seconds = tool("wrk"), 3
+    if found is None:
+        return None
+    command = [found, "-t1", f"-c{IN_FLIGHT}", f"-d{seconds}s", "-s", str(RIVALS / "replay.lua"), bench.url]
+    taken = timed(pinned(command), env={"BODIES": str(bench.bodies(bench.rows // 20))})
+    for line in taken.output.splitlines():
+        if line.startswith("Requests/sec:"):
+            return Figure("wrk", int(float(line.split()[1]) * seconds), seconds)
+    return None
+
+
+def drt(bench: Bench) -> Figure | None:
+    """`drt run` from DuckDB to its REST destination, one call a row."""
+    python = python_with(bench.folder / "drt", "drt-core", "duckdb")
+    if python is None:
+        return None
+    project, rows = bench.folder / "drt-project", bench.rows // 100
+    (project / "syncs").mkdir(parents=True, exist_ok=True)
+    (project / ".drt").mkdir(exist_ok=True)
+    database = project / "warehouse.duckdb"
+    load = "import duckdb, sys; duckdb.connect(sys.argv[1]).read_csv(sys.argv[2], all_varchar=True)"
+    load += ".create('customers')"
+    database.unlink(missing_ok=True)
+    if timed([str(python), "-c", load, str(database), str(bench.source(rows))]).code:
+        return None
+    members = ", ".join(f'"{key}": "{{{{ row.{key} }}}}"' for key in lists.COLUMNS[1:])
+    (project / "drt_project.yml").write_text(DRT_PROJECT)
+    profile = DRT_PROFILE.format(database=database)
+    (project / ".drt" / "profiles.yml").write_text(profile)
+    (project / "profiles.yml").write_text(profile)
+    (project / "syncs" / "customers.yml").write_text(DRT_SYNC.format(url=bench.url, members=members))
+    env = {"HOME": str(project), "DRT_TELEMETRY_DISABLED": "1"}
+    taken = timed(pinned([str(python.parent / "drt"), "run"]), cwd=project, env=env)
+    return None if taken.code else Figure("drt, rest_api", rows, taken.seconds, taken.cpu)
+
+
+def _script(name: str, python: Path | None, script: Path, bench: Bench, rows: int) -> Figure | None:
+    if python is None:
+        return None
+    return _told(name, timed(pinned([str(python), str(script), str(bench.source(rows)), bench.url])))
+
+
+def _told(name: str, taken: Taken) -> Figure | None:
+    """A contender that prints what it took, the start of its interpreter left out in its favour."""
+    with contextlib.suppress(ValueError, KeyError, IndexError):
+        told = json.loads(taken.output.splitlines()[-1])
+        return Figure(name, told["rows"], told["seconds"], taken.cpu)
+    print(f"benchmarks: {name} failed: {taken.output[-300:]}", file=sys.stderr)
+    return None
+
+
+CONTENDERS: Sequence[Callable[[Bench], Figure | None]] = (wrk, undici, importer, dlt, usual, drt)
+
+
+def race(bench: Bench) -> dict[str, Figure]:
+    """The best of some rounds of each contender, which take turns; the slow ones take one."""
+    best: dict[str, Figure] = {}
+    for number in range(ROUNDS):
+        for contender in CONTENDERS[: len(CONTENDERS) if number == 0 else 3]:
+            figure = contender(bench)
+            if figure and (figure.name not in best or figure.rate > best[figure.name].rate):
+                best[figure.name] = figure
+    return best
+
+
+def show_race(best: dict[str, Figure]) -> None:
+    """The table of ratios, the picture, and whether the baselines are sound."""
+    ours, script, node = best["importer"], best.get("usual script"), best.get("undici")
+    print("| contender | rows | rows/s | x usual script | x undici | CPU µs a row | CPU, x undici |")
+    print("|---|---|---|---|---|---|---|")
+    for figure in sorted(best.values(), key=lambda f: -f.rate):
+        ratios = [f"{figure.rate / base.rate:.2f}" if base else "" for base in (script, node)]
+        known = node is not None and figure.cpu > 0
+        cpu = [f"{figure.micros:,.1f}", f"{figure.micros / node.micros:.2f}"] if node and known else ["", ""]
+        print(f"| {' | '.join([figure.name, f'{figure.rows:,}', f'{figure.rate:,.0f}', *ratios, *cpu])} |")
+    print()
+    for name, usually in PEERS.items():
+        share = best[name].rate / usually if name in best else 0.0
+        verdict = "sound" if share >= 0.8 else "LOW: this machine is slower, or busy; compare the ratios only"
+        print(f"baseline {name}: {share:.0%} of {usually:,} calls/s: {verdict}")
+    rows = [(f.name, f.rate, f is ours) for f in sorted(best.values(), key=lambda f: -f.rate)]
+    bars(PICTURE, "Rows imported a second, one core for the client (logarithmic)", rows)
+
+
+def show_parts(bench: Bench) -> None:
+    """Time to the first call, and where the processor time of an import goes."""
+    rows = bench.rows
+    whole, summary = bench.importer(rows)
+    small, _ = bench.importer(max(1, rows // 1000))
+    seconds = summary["seconds"]
+    print(
+        f"\ntime to the first call, {rows:,} rows: {whole.seconds - seconds['sending']:.2f} s of "
+        f"{whole.seconds:.2f} s; a list of {max(1, rows // 1000)} rows as a whole: {small.seconds:.2f} s"
+    )
+    print(
+        f"processor time a row: {whole.cpu / rows * 1e6:.1f} µs, of it starting {small.cpu / rows * 1e6:.1f}"
+    )
+
+
+def show_ceilings(bench: Bench, latency: float = 0.05) -> None:
+    """The share of a ceiling that is used, the answers `latency` seconds late."""
+    from benchmarks.slow import late
+
+    print(f"\n| ceiling | calls/s used, answers {latency * 1000:.0f} ms late | share |")
+    print("|---|---|---|")
+    with late(latency, lists.ANSWER, SERVER) as url:
+        slow = Bench(bench.folder, url, bench.rows)
+        for ceiling in (100, 1000, 3000):
+            _, summary = slow.importer(ceiling * 6, rate=ceiling)
+            used = summary["calls"]["sent"] / summary["seconds"]["sending"]
+            print(f"| {ceiling:,} | {used:,.0f} | {used / ceiling:.1%} |")
+
+
+def main() -> None:
+    """Runs it all and prints the tables."""
+    rows = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
+    print(f"{rows:,} rows x {len(lists.COLUMNS)} columns; {describe()}")
+    if len(CPUS) < 2:
+        print("one processor only: client and server share it")
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        with serving(folder / "nginx", lists.ANSWER) as url:
+            bench = Bench(folder, url, rows)
+            show_race(race(bench))
+            show_parts(bench)
+            show_ceilings(bench)
+
+
+if __name__ == "__main__":
+    main()
