@@ -127,7 +127,7 @@ class Grammar:
     def __init__(self, signs: Signs, fields: int, keep: bool) -> None:
         self.signs = signs
         self.fields = fields
-        self._keep = keep
+        self.keep = keep
         d, q, e = (_hex(sign) for sign in (signs.delimiter, signs.quote, signs.escape))
         self._build_vectorised(d, q, e)
         self._build_single(d, q, e)
@@ -137,7 +137,7 @@ class Grammar:
         escaped = rf"|{e}[^\x00\r\n]" if e else ""
         bare = f"[^{d}{q}{e}\\x00\r\n]"
         text = f"(?:{bare}{escaped})*"
-        if self._keep and q:
+        if self.keep and q:
             text = f"(?:(?:{bare}{escaped})(?:[^{d}{e}\\x00\r\n]{escaped})*)?"
         self.strict = self._record(f"(?:{bare}{escaped})*", d, q, e, r"\x00")
         self.healthy = self._record(text, d, q, e, r"\x00")
@@ -155,7 +155,7 @@ class Grammar:
         """For the walk: one line at a time, NUL taken out before."""
         escaped = f"|{e}." if e else ""
         text = f"(?:[^{d}{q}{e}]++{escaped})*+"
-        if self._keep and q:
+        if self.keep and q:
             text = f"(?:(?:[^{d}{q}{e}]{escaped})(?:[^{d}{e}]++{escaped})*+)?"
         inside = f"(?:[^{q}{e}]++|{e + '.' if e else q + q})*+"
         ends = rf"(?={d}|\Z)"

@@ -1,8 +1,12 @@
 """The careful walk: what to make of lines that are no healthy record by themselves.
 
-Only a block that holds such a line is walked, and the walk stops at the suspicious lines alone. An open quote
-is followed under two hypotheses: a quoted line break, or a stray quote. What no evidence decides is set aside
-as one piece, up to the next line that is certain.
+Only a block that holds such a line is walked, and the walk stops at the suspicious lines alone. Where
+reading fails, one damaged row explains it, and often several could: a stray quote here, or a lost one some
+lines away. Every explanation by one damage is looked for, and a row is certain when all of them leave it
+whole. What they disagree on is set aside as one piece.
+
+A list that has shown no quoted line break is taken to have none, as far as that explains the damage: where
+one damage on one line does, it counts alone, and the damaged row costs only itself.
 """
 
 from bisect import bisect_right
@@ -11,13 +15,15 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from importer.lines import HOLD, Block
-from importer.records import Grammar, Scan
+from importer.lines import Block
+from importer.records import Grammar
+from importer.repair import Repair, repair_for
 
 MAX_RECORD = 16 << 20
 """Bytes after which an open quote is taken for a stray one."""
-FEW = 8
-"""Healthy-looking lines inside a broken quoted field that are given up with it."""
+
+REACH = 8
+"""Lines a damaged row may span at least, in a list of short rows."""
 
 BLANK, HEALTHY, SPOILT, OPEN, BROKEN = range(5)
 """A spoilt line would be healthy without its NULs and undecodable bytes: one row, but no good one."""
@@ -44,14 +50,15 @@ class Habits:
         """Whether any healthy record had a quoted line break."""
         return self.longest > 1
 
+    @property
+    def reach(self) -> int:
+        """Lines that a damaged row may span: so many before a fault may be in doubt, and so many behind."""
+        return max(REACH, 4 * self.longest)
+
 
 @dataclass(slots=True)
 class Walk:
-    """Decides on the lines of a block that are not healthy by themselves, from one to the next.
-
-    Every decision needs only what comes before the next opening quote, so the walk is linear: from inside a
-    quoted field, a line that opens one (an odd number of quotes) always ends outside or refutes the field.
-    """
+    """Decides on the lines of a block that are not healthy by themselves, from one to the next."""
 
     block: Block
     codes: list[int]
@@ -59,15 +66,18 @@ class Walk:
     final: bool
     units: list[Unit] = field(default_factory=list)
     undecided: int | None = None
+    _doubtful: set[int] = field(default_factory=set)
     _texts: dict[int, str] = field(default_factory=dict)
     _quoted: list[int] = field(default_factory=list)
     _starts: list[int] = field(default_factory=list)
     _next: int = 0
     _grammar: Grammar = field(init=False)
+    _repair: Repair = field(init=False)
     _n: int = field(init=False)
 
     def __post_init__(self) -> None:
         self._grammar = self.block.grammar
+        self._repair = repair_for(self._grammar)
         self._n = self._grammar.fields
 
     def run(self) -> None:
@@ -76,15 +86,14 @@ class Walk:
         for at, code in enumerate(self.codes):
             if code < SPOILT or at < self._next:
                 continue
-            decided = self._judge(at, code)
-            if not decided:
+            if not self._judge(at, code):
                 self.undecided = at
                 return
 
     def _judge(self, at: int, code: int) -> bool:
         if code == SPOILT:
             return self._add(at, at + 1, NUL)
-        return self._open(at) if code == OPEN else self._broken(at)
+        return self._open(at) if code == OPEN else self._fault(at)
 
     def _prepare(self) -> None:
         lines, quote = self.block.structure, self._grammar.signs.quote
@@ -97,7 +106,8 @@ class Walk:
         self._quoted = quoted.arg_true().to_list()
         self._starts = [0, *(lines.str.len_bytes().cast(pl.Int64) + 1).cum_sum().to_list()]
 
-    def _size(self, start: int, end: int) -> int:
+    def size(self, start: int, end: int) -> int:
+        """Bytes of lines [start, end)."""
         return self._starts[end] - self._starts[start]
 
     def _add(self, start: int, end: int, message: str | None) -> bool:
@@ -105,22 +115,17 @@ class Walk:
         self._next = end
         return True
 
-    # -- a line that ends inside an open quoted field
+    # -- a line that ends inside a quoted field
 
     def _open(self, at: int) -> bool:
-        """Two readings: still inside the quote on the next lines, or a stray quote and rows go on."""
+        """A healthy row with a quoted line break, where the quote is closed and the fields are as many."""
         end, more = self._follow(at)
         if end is None:
             return False
-        if more < 0 and not self.habits.multiline and self._as_text(at) >= self._n:
-            return self._add(at, at + 1, self._unpaired)  # the common case, without a look at the fields
-        begun = self._grammar.scan(self._texts[at])
-        as_text = self._as_text(at)
-        if self.habits.multiline:  # any quote may be the stray one in a list without quoted line breaks
-            as_text = begun.fields + begun.rest.count(self._grammar.signs.delimiter)
-        if more < 0:
-            return self._unclosed(at, end, as_text)
-        return self._closed(at, end, begun.fields + more, as_text)
+        if more < 0 or self._grammar.scan(self._texts[at]).fields + more != self._n:
+            return self._fault(at)
+        self.habits.longest = max(self.habits.longest, end + 1 - at)
+        return self._add(at, end + 1, self._nul(at, end + 1))
 
     def _follow(self, at: int) -> tuple[int | None, int]:
         """The line on which the record that opens at `at` ends, and the fields begun behind the open one.
@@ -131,7 +136,7 @@ class Walk:
         scan, texts = self._grammar.scan, self._texts
         for i in range(bisect_right(self._quoted, at), len(self._quoted)):
             line = self._quoted[i]
-            if self._size(at, line + 1) > MAX_RECORD:
+            if self.size(at, line + 1) > MAX_RECORD:
                 return line, -1
             found = scan(texts[line], inside=True)
             more += found.fields
@@ -139,158 +144,154 @@ class Walk:
                 return line, more
             if found.state == "stray":
                 return line, -1
-        if self.final or self._size(at, len(self.codes)) > MAX_RECORD:
+        if self.final or self.size(at, len(self.codes)) > MAX_RECORD:
             return len(self.codes) - 1, -1
         return None, -1
-
-    def _closed(self, at: int, end: int, total: int, as_text: int) -> bool:
-        if total == self._n:
-            self.habits.longest = max(self.habits.longest, end + 1 - at)
-            return self._add(at, end + 1, self._nul(at, end + 1))
-        rows = self.codes[at + 1 : end + 1].count(HEALTHY)
-        if not rows or (rows <= FEW and (self.habits.multiline or as_text < self._n)):
-            return self._give_up(at, end + 1, self._count(total))
-        return self._unclosed(at, end, as_text)
 
     def _nul(self, start: int, end: int) -> str | None:
         if not self.block.has("\0") or "\0" not in self.block.text(start, end):
             return None
         return NUL
 
-    def _unclosed(self, at: int, end: int, as_text: int) -> bool:
-        """The quote at `at` is stray, or its partner is lost; the row ends on line `end` at the latest."""
-        if as_text >= self._n and not self.habits.multiline:
-            return self._add(at, at + 1, self._unpaired)
-        return self._give_up(at, self._spilled(at, end, as_text))
+    # -- a fault: the row that starts here, or one before it, is damaged
 
-    def _give_up(self, at: int, end: int, message: str | None = None) -> bool:
-        """Set lines [at, end) aside, and those before that are in doubt with them.
-
-        Where a damaged line with a quote stands before, the quote at `at` closes what was lost there, and
-        rows begin again on the next line.
-        """
-        head = self._head(at)
-        damaged = any(unit.start == head and unit.message for unit in self.units[-HOLD:])
-        if head < at and self._is_stray(head):
-            return self._replace(head, at + 1)
-        unclear = message is None and (self.habits.multiline or self._starts_quoted(at))
-        if head < at and (unclear or (damaged and self.habits.multiline)):
-            return self._replace(head, end)
-        return self._add(at, end, message or self._doubt(at, end))
-
-    def _spilled(self, at: int, end: int, total: int) -> int:
-        """The line behind a row whose closing quote is lost: it may go on, up to the next certain line.
-
-        A line that starts with a quote cannot stand inside a quoted field, so it is certain; so is one after
-        the row has all its fields, in a list that has shown no quoted line break besides; and every line
-        behind the first one with a quote in it, where the row must have come out of its quoted field.
-        """
-        last = at + 1
-        reach = max(3, self.habits.longest) if total >= self._n else MAX_RECORD
-        for line in range(at + 1, min(end + 1, len(self.codes))):
-            if self.codes[line] == BLANK:
-                continue
-            if self._is_certain(line, total) or (line - at >= reach and total >= self._n):
-                break
-            last = self._end_of(line)
-            total += self._as_text(line) - 1
-            if line in self._texts and self._has_quote(line):
-                break
-        return last
-
-    def _is_certain(self, line: int, total: int) -> bool:
-        if self.codes[line] != BROKEN and self._starts_quoted(line):
-            return total >= self._n or not self.habits.multiline
-        return total >= self._n and not self.habits.multiline
-
-    def _end_of(self, line: int) -> int:
-        if self.codes[line] != OPEN:
-            return line + 1
-        end, more = self._follow(line)
-        return line + 1 if end is None or more < 0 else end + 1
-
-    def _starts_quoted(self, line: int) -> bool:
-        return self._has_quote(line) and self._texts[line].startswith(self._grammar.signs.quote)
-
-    def _may_open(self, line: int) -> bool:
-        """A quote that is more than an escaped one inside a quoted field."""
-        return self._has_quote(line) and self._grammar.scan(self._texts[line], inside=True) != Scan("open", 0)
-
-    def _is_stray(self, line: int) -> bool:
-        return self.codes[line] == BROKEN and self._has_quote(line)
-
-    def _has_quote(self, line: int) -> bool:
-        quote = self._grammar.signs.quote
-        return bool(quote) and quote in self._texts.get(line, "")
-
-    def _as_text(self, line: int) -> int:
-        if self.codes[line] in (HEALTHY, SPOILT):
-            return self._n
-        return self._texts[line].count(self._grammar.signs.delimiter) + 1
-
-    # -- a line that no continuation can mend
-
-    def _broken(self, at: int) -> bool:
-        start = self._head(at)
-        return self._replace(start, at + 1) if start < at else self._add(at, at + 1, self._why(at))
-
-    def _replace(self, start: int, end: int) -> bool:
-        """Set lines [start, end) aside as one, whatever was decided on them before."""
-        while self.units and self.units[-1].start >= start:
-            self.units.pop()
-        return self._add(start, end, self._doubt(start, end))
-
-    def _head(self, at: int) -> int:
-        """The first line in doubt because `at` reads well as the tail of a quoted field.
-
-        Then the opening quote may have been lost some lines before, in a row that looked healthy.
-        """
+    def _fault(self, at: int) -> bool:
         if not self._has_quote(at):
-            return at
-        tail = self._grammar.scan(self._texts[at], inside=True)
-        short = self._as_text(at) < self._n
-        reads = tail.state == "done" or (tail.state == "open" and tail.fields > 0)
-        head = at
-        if reads and tail.fields < self._n and (short or self.habits.multiline):
-            head = self._look_back(at, tail.fields, short)
-        return self._linked(at) if head == at and self.habits.multiline else head
+            return self._add(at, at + 1, self._why(at))
+        alone = not self.habits.multiline and self._is_alone(at)
+        linked = self._linked(at, alone)
+        if alone and linked == at:
+            return self._add(at, at + 1, self._why(at))
+        found = self._explanations(at)
+        if found is None:
+            return False
+        start, end = min(found[0], linked), found[1]
+        self._doubtful.add(start)
+        return self._set_aside(start, end, at)
 
-    def _linked(self, at: int) -> int:
-        """The damaged line with a quote before `at` where no quote between them makes a row certain."""
-        for unit in self._units_before(at):
-            if at - unit.start > max(HOLD, 2 * self.habits.longest):
+    def _is_alone(self, at: int) -> bool:
+        """Whether damage on this line alone explains it, and no longer row with its quotes in order does."""
+        odd = any(self._marks(i) % 2 for i in range(at + 1, self._stop(at)))
+        if not odd and self._marks(at) % 2 == 0:
+            return True
+        following = at + 1 < len(self.codes) and self.codes[at + 1] == BROKEN
+        if following and not self._has_quote(at + 1):  # the rest of this row, it may be
+            return False
+        return self._repair.mends(self._texts[at]) and not (odd and self._ends(at, at + 1, quotes=False))
+
+    def _explanations(self, at: int) -> tuple[int, int] | None:
+        """Lines [start, end) in doubt; None where it needs more lines to say.
+
+        An explanation is a piece of lines that one damage made of a healthy row, with a healthy row behind
+        it. All of them together are in doubt. Where there is none, the piece with quotes in pairs is taken.
+        """
+        plain = self._ends(at, at, quotes=False)
+        if plain and self._goes_on(plain[-1]):
+            return at, plain[-1]
+        found: list[tuple[int, int]] = []
+        for start in self._beginnings(at):
+            ends = self._ends(start, at)
+            if ends is None:
+                return None
+            found += [(start, end) for end in ends]
+        if good := [one for one in found if self._goes_on(one[1])]:
+            return min(s for s, _ in good), max(e for _, e in good)
+        if self._goes_on(even := self._even(at)):
+            return at, even
+        return min(found, key=lambda one: one[1] - one[0], default=(at, at + 1))
+
+    def _beginnings(self, at: int) -> Iterator[int]:
+        """Line `at`, and the healthy rows before it that may be the beginning of its row.
+
+        Such a row has lost or won a quote, and all lines from there on can stand inside a quoted field.
+        """
+        yield at
+        if not self._inside(at):
+            return
+        for unit in self.units_before(at):
+            if at - unit.start > self.habits.reach or self._is_fault(unit):
+                return
+            yield unit.start
+            if not all(self._inside(i) for i in range(unit.start, unit.end)):
+                return
+
+    def _is_fault(self, unit: Unit) -> bool:
+        lines = range(unit.start, unit.end)
+        return unit.message not in (None, NUL) and any(self._has_quote(i) for i in lines)
+
+    def _inside(self, line: int) -> bool:
+        """Whether the line may stand inside a quoted field, or end one."""
+        return (
+            not self._has_quote(line) or self._grammar.scan(self._texts[line], inside=True).state != "stray"
+        )
+
+    def _stop(self, at: int) -> int:
+        return min(len(self.codes), at + self.habits.reach)
+
+    def _ends(self, start: int, at: int, *, quotes: bool = True) -> list[int] | None:
+        """The lines behind `at` before which a row from `start` may end; None: the block is too short."""
+        stop, found = self._stop(at), []
+        end = None
+        for end in self._repair.ends((self._text(i) for i in range(start, stop)), quotes=quotes):
+            if start + end.lines > at and not end.goes_on:
+                found.append(start + end.lines)
+        short = end is not None and end.goes_on and start + end.lines == stop == len(self.codes)
+        return None if short and not self.final else found
+
+    def _even(self, at: int) -> int:
+        """The line behind which as many quotes are closed as opened, within reach."""
+        marks = 0
+        for line in range(at, self._stop(at)):
+            marks += self._marks(line)
+            if marks % 2 == 0:
+                return line + 1
+        return at + 1
+
+    def _marks(self, line: int) -> int:
+        return self._texts[line].count(self._grammar.signs.quote) if self._has_quote(line) else 0
+
+    def _goes_on(self, line: int) -> bool:
+        """Whether a healthy row begins on this line, or the source ends before it."""
+        while line < len(self.codes) and self.codes[line] == BLANK:
+            line += 1
+        if line == len(self.codes) or self.codes[line] in (HEALTHY, SPOILT):
+            return True
+        if self.codes[line] == BROKEN:
+            return False
+        end, more = self._follow(line)
+        return end is None or (more >= 0 and self._grammar.scan(self._texts[line]).fields + more == self._n)
+
+    def _linked(self, at: int, alone: bool) -> int:
+        """The faulty row before line `at`, where every row between may stand inside a quoted field."""
+        for unit in self.units_before(at):
+            if at - unit.end > self.habits.reach:
                 break
-            if unit.message is None and self._grammar.signs.quote in self.block.text(unit.start, unit.end):
+            if self._is_fault(unit):
+                return unit.start if self._belongs(unit, at, alone) else at
+            if not all(self._inside(i) for i in range(unit.start, unit.end)):
                 break
-            if unit.message is not None and any(self._has_quote(i) for i in range(unit.start, unit.end)):
-                return unit.start
         return at
 
-    def _look_back(self, at: int, after: int, short: bool) -> int:
-        """Back over lines that could stand inside that field, to the line that may have opened it.
+    def _belongs(self, unit: Unit, at: int, alone: bool) -> bool:
+        """Whether two faults may be one damaged row, which has a line break."""
+        if self.habits.multiline or unit.start in self._doubtful:
+            return True
+        odd = sum(self._marks(i) for i in range(unit.start, unit.end)) % 2 or self._marks(at) % 2
+        return not alone and bool(odd)
 
-        That is a damaged line with a quote, within reach, or else the healthy row just before; more rows
-        than that one only in a list known to have quoted line breaks. after: fields behind it on line `at`.
-        """
-        head, rows, total = at, 0, self._as_text(at)
-        for unit in self._units_before(at):
-            if unit.message is not None:
-                total += sum(self._as_text(i) - 1 for i in range(unit.start, unit.end) if i in self._texts)
-                if any(self._may_open(i) for i in range(unit.start, unit.end)):
-                    return unit.start
-                head = unit.start if not rows or self.habits.multiline else head
-                continue
-            enough = total >= self._n and not self.habits.multiline
-            if enough or rows == HOLD or not self._in_doubt(unit, after, short and not rows):
-                break
-            if rows and (unit.end - unit.start > 1 or at - unit.start >= 2 * self.habits.longest):
-                break
-            rows += 1
-            head = unit.start if rows == 1 or self.habits.multiline else head
-        return head
+    def _set_aside(self, start: int, end: int, at: int) -> bool:
+        """Set lines [start, end) aside as one, whatever was decided on them before."""
+        while self.units and self.units[-1].end > start:
+            self.units.pop()
+        if (start, end) == (at, at + 1):
+            return self._add(at, end, self._why(at))
+        return self._add(start, end, self._doubt(start, end))
 
-    def _units_before(self, at: int) -> Iterator[Unit]:
+    def units_before(self, at: int) -> Iterator[Unit]:
+        """The rows before line `at`, the nearest first."""
         i = len(self.units)
+        while i and self.units[i - 1].start >= at:
+            i -= 1
         while at > 0:
             if i and self.units[i - 1].end == at:
                 i -= 1
@@ -301,23 +302,14 @@ class Walk:
             if self.codes[at] == HEALTHY:
                 yield Unit(at, at + 1)
 
-    def _in_doubt(self, unit: Unit, after: int, short: bool) -> bool:
-        """Whether this row may have lost the opening quote of the field `after` fields before its end.
+    def _has_quote(self, line: int) -> bool:
+        quote = self._grammar.signs.quote
+        return bool(quote) and quote in self._texts.get(line, "")
 
-        Or was closed too early by a stray quote, where `short` shows that the tail is no row of its own.
-        """
-        quote, delimiter = self._grammar.signs.quote, self._grammar.signs.delimiter
-        text = self.block.text(unit.start, unit.end)
-        if quote not in text:
-            return True
-        if short and not after and text.endswith(quote):
-            return True
-        if unit.end - unit.start > 1 and text.endswith(quote):  # did it end with the quote of the next row?
-            return text[-2] in (delimiter, "\n", "\r")
-        before, _, behind = text.rpartition(quote)
-        ends = behind.count(delimiter)  # fields that begin behind the last quoted one
-        empty = before.endswith(delimiter + quote) or before == quote
-        return ends > after or (ends == after and empty)
+    def _text(self, line: int) -> str:
+        """The line without NULs; one with neither quote nor fault is looked up only when asked for."""
+        found = self._texts.get(line)
+        return self.block.text(line, line + 1).replace("\0", "") if found is None else found
 
     # -- messages: what was expected and found, never a cell
 

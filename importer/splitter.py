@@ -456,8 +456,9 @@ def _hold_units(walk: Walk) -> int:
     """The line from which on rows are kept back, at the start of a row."""
     limit = len(walk.codes) if walk.undecided is None else walk.undecided
     cut, held = limit, 0
-    for unit in walk._units_before(limit):  # noqa: SLF001
-        if held == HOLD or (held and walk._size(unit.start, limit) > HOLD_BYTES):  # noqa: SLF001
+    for unit in walk.units_before(limit):
+        far = held >= HOLD and limit - cut >= walk.habits.reach
+        if far or (held and walk.size(unit.start, limit) > HOLD_BYTES):
             break
         cut, held = unit.start, held + 1
     return cut

@@ -10,7 +10,7 @@ TIERS = (
     {"errors"},
     {"models"},
     {"attributes", "records", "destinations"},
-    {"folding", "lines", "sources", "texts"},
+    {"folding", "lines", "repair", "sources", "texts"},
     {"recovery"},
     {"splitter"},
     {"config", "wire"},
