@@ -19,10 +19,10 @@ from typing import Any, NoReturn, Self
 from tqdm import tqdm
 
 from importer import config as configuration
-from importer import destinations, pipeline, runs, screen
+from importer import destinations, guards, pipeline, runs, screen
 from importer.errors import ConfigError, ImporterError
 from importer.models import RunSummary
-from importer.options import Options, RejectLimit
+from importer.options import Event, Options, RejectLimit
 from importer.runs import RunFolder
 from importer.summary import as_json
 
@@ -142,6 +142,7 @@ def _parser() -> argparse.ArgumentParser:
     for parser_ in (resume, retry):
         _add_state(parser_)
         _add_sending(parser_)
+        _add_time(parser_)
         _add_output(parser_)
     check_back = _command(commands, "verify", _verify, "read people back from the destination and compare")
     check_back.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
@@ -151,6 +152,7 @@ def _parser() -> argparse.ArgumentParser:
     _add_state(check_back)
     _add_place(check_back)
     _add_output(check_back)
+    _add_time(run)
     listing = _command(commands, "runs", _runs, "the past runs")
     _add_state(listing)
     report = _command(commands, "report", _report, "one run's summary")
@@ -188,6 +190,24 @@ def _add_sending(parser: argparse.ArgumentParser) -> None:
     _add_place(parser)
     parser.add_argument(
         "--max-rejects", metavar="N|P%", type=RejectLimit.parse, help="stop with 6 past so many rejects"
+    )
+    parser.add_argument(
+        "--allow",
+        metavar="GUARD",
+        action="append",
+        default=[],
+        choices=guards.NAMES,
+        help="go on although this guard trips: " + ", ".join(guards.NAMES),
+    )
+
+
+def _add_time(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--wait", metavar="TIME", type=_duration, default=0.0, help="queue behind another run, like 30m or 2h"
+    )
+    parser.add_argument("--stop-by", metavar="HH:MM", help="stop sending then, local time, with 8")
+    parser.add_argument(
+        "--for", metavar="TIME", dest="longest", type=_duration, help="stop sending after 2h, say, with 8"
     )
 
 
@@ -240,6 +260,13 @@ def _rate(text: str) -> float:
     return value
 
 
+def _duration(text: str) -> float:
+    found = configuration.seconds_of(text)
+    if found is None:
+        raise argparse.ArgumentTypeError("expected a time like 90s, 30m or 2h")
+    return found
+
+
 def _seconds(text: str) -> float:
     number, unit = (text[:-2], 0.001) if text.endswith("ms") else (text.removesuffix("s"), 1.0)
     return _rate(number) * unit
@@ -258,6 +285,10 @@ def _options(args: argparse.Namespace) -> Options:
         rate=args.rate,
         strict=getattr(args, "strict", False),
         again=getattr(args, "again", False),
+        allow=tuple(args.allow),
+        wait=getattr(args, "wait", 0.0),
+        stop_by=getattr(args, "stop_by", None),
+        longest=getattr(args, "longest", None),
     )
 
 
@@ -343,7 +374,7 @@ def _demo(args: argparse.Namespace) -> int:
     )
     os.environ["IMPORTER_DEMO_KEY"] = key
     faults = sandbox.SandboxOptions(tuple(sandbox.demo_faults(config)), undefined=frozenset({"legacy_score"}))
-    with sandbox.running(config, faults, key) as server, _Progress(quiet=False) as progress:
+    with sandbox.running(config, faults, key) as server, _Progress(quiet=False, tell=False) as progress:
         options = Options(state_dir=state_dir, base_url=server.url, rate=0)
         summary = pipeline.run(config, [str(source)], options, progress)
     folder = RunFolder(state_dir / "runs" / summary.run_id)
@@ -384,10 +415,15 @@ def _sandbox(args: argparse.Namespace) -> int:
 # ------------------------------------------------------------------- output
 
 
+_TOLD = ("waiting", "cost", "not_notified")
+"""The events that a person is told of; the others are for `--log-format json`."""
+
+
 class _Progress:
     """A bar on stderr: rows, rate, rejects, time left. Silent when stderr is no terminal."""
 
-    def __init__(self, *, quiet: bool) -> None:
+    def __init__(self, *, quiet: bool, tell: bool = True) -> None:
+        self._tells = tell and not quiet
         self._off = quiet or not sys.stderr.isatty()
         self._bar: tqdm[NoReturn] | None = None
 
@@ -399,6 +435,12 @@ class _Progress:
     ) -> None:
         if self._bar is not None:
             self._bar.close()
+
+    def tell(self, event: Event) -> None:
+        """What a person waits for: why nothing happens yet, and what is about to be sent."""
+        if event.kind in _TOLD and self._tells:
+            with tqdm.external_write_mode(file=sys.stderr):
+                _say(f"importer: {event.text}")
 
     def reading(self, rows: int) -> None:
         """So many rows are read so far."""

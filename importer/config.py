@@ -15,6 +15,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    PlainSerializer,
     ValidationError,
     field_validator,
     model_validator,
@@ -33,13 +34,30 @@ _KEY_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)")
 _UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
 
 
+def seconds_of(text: str) -> float | None:
+    """Seconds of a text like "15m", "26h" or "30d"; None where it is none."""
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)", text)
+    return float(found[1]) * _UNITS[found[2]] if found else None
+
+
 def _duration(value: Any) -> Any:
     """Seconds from a text like "15m"; anything else is left to the type to judge."""
-    found = re.fullmatch(r"([0-9]+(?:\.[0-9]+)?)(ms|s|m|h|d)", value) if isinstance(value, str) else None
-    return float(found[1]) * _UNITS[found[2]] if found else value
+    found = seconds_of(value) if isinstance(value, str) else None
+    return value if found is None else found
 
 
 Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
+
+
+def _percent(value: Any) -> Any:
+    """The number of a text like "30%"; a bare number could be a share or percent, so it is refused."""
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)%", value) if isinstance(value, str) else None
+    if not found:
+        raise ValueError('expected a share like "30%"')
+    return float(found[1])
+
+
+Percent = Annotated[float, BeforeValidator(_percent), PlainSerializer(lambda percent: f"{percent:.9g}%")]
 
 
 class _Section(BaseModel):
@@ -133,6 +151,21 @@ class DestinationConfig(_Section):
         return value.rstrip("/")
 
 
+class GuardsConfig(_Section):
+    """`[guards]`: what a list must look like before the first call, and whom to try first.
+
+    `max_row_change` is a share of the last good run's rows; `max_blank_change` is in percentage points of an
+    attribute's blank cells; `max_unknown_options` is a share of a choice's values. `canary` counts people.
+    """
+
+    max_age: Duration | None = None
+    min_rows: int | None = Field(default=None, ge=1)
+    max_row_change: Percent | None = None
+    max_blank_change: Percent | None = None
+    max_unknown_options: Percent | None = None
+    canary: int | None = Field(default=None, ge=1)
+
+
 class Config(_Section):
     """The whole file. `path` is where it was read from, None for a mapping given by a Python caller."""
 
@@ -141,6 +174,7 @@ class Config(_Section):
     identity: IdentityConfig
     destination: DestinationConfig
     attributes: dict[str, Attribute] = Field(min_length=1)
+    guards: GuardsConfig = GuardsConfig()
     vendor: dict[str, Any] = Field(default_factory=dict)
     path: Path | None = None
 

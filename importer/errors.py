@@ -7,13 +7,14 @@
     ├── UnreachableError     5   the destination could not be reached for too long: wait, then resume
     ├── GuardError           6   a limit of yours was passed: look at the report, then go on on purpose
     ├── StateError           7   the state folder cannot be used: free, unlock or mend it, then go on
-    ├── OutOfTimeError       8   time is up, the destination is not ready: resume later
+    ├── OutOfTimeError       8   your deadline came first, or a job is not done yet: resume later
     └── InternalError        9   a fault of the importer: report it; nothing on disk is lost
 
 Each message is one or two sentences: where, what was expected and found, the next step. None ever quotes a
 cell, a key or the text of another library's exception, because those can hold personal data.
 """
 
+from collections.abc import Sequence
 from typing import ClassVar
 
 
@@ -48,9 +49,16 @@ class UnreachableError(ImporterError):
 
 
 class GuardError(ImporterError):
-    """The reject limit or another guard stopped the run."""
+    """The reject limit or another guard stopped the run.
+
+    `allow` names the guards by which `--allow` goes on on purpose; empty where it is the reject limit.
+    """
 
     exit_code = 6
+
+    def __init__(self, message: str, allow: Sequence[str] = ()) -> None:
+        super().__init__(message)
+        self.allow = tuple(allow)
 
 
 class StateError(ImporterError):

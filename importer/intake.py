@@ -61,7 +61,11 @@ class Taken:
 
 @dataclass(slots=True)
 class Intake:
-    """Counts of everything read so far; the other half of the books that the chunks must match."""
+    """Counts of everything read so far; the other half of the books that the chunks must match.
+
+    By attribute: `blanks`, the blank cells of well-formed rows with an id, and `undeclared`, the values of a
+    choice that name an option nobody declared.
+    """
 
     rows_read: int = 0
     filtered: int = 0
@@ -70,6 +74,13 @@ class Intake:
     values_read: int = 0
     values_rejected: int = 0
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    blanks: Counter[str] = field(default_factory=Counter)
+    undeclared: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def rows(self) -> int:
+        """Well-formed, chosen rows with an id."""
+        return self.rows_read - self.filtered - self.set_aside
 
     @property
     def rejected(self) -> int:
@@ -179,6 +190,7 @@ class Gate:
         found = []
         for position, (key, column, typed) in enumerate(columns):
             self.intake.values_read += int(typed.present.sum())
+            self._count_column(key, column, typed)
             if typed.reason is None or typed.reason.null_count() == rows.height:
                 continue
             attribute = self.config.attributes[key]
@@ -199,12 +211,35 @@ class Gate:
         rejects = pl.concat(found)
         return _Refused(rejects, _kept(rows.join(rejects, on="order", how="semi")))
 
+    def _count_column(self, key: str, column: pl.Series, typed: TypedColumn) -> None:
+        attribute = self.config.attributes[key]
+        if attribute.blank == "skip":
+            self.intake.blanks[key] += int((~typed.present).sum())
+        else:
+            text = attributes.blank_to_null(column, self.config.source.null_values)
+            self.intake.blanks[key] += text.null_count()
+        if attribute.options:
+            self.intake.undeclared[key] += _undeclared(attribute, typed)
+
     def _count_rows(self, *frames: pl.DataFrame) -> None:
         for frame in filter(len, frames):
             self.intake.set_aside += frame.height
             for reason, count in frame.group_by("reason").len().iter_rows():
                 self.intake.reasons["read", reason, ""] += count
                 self.intake.set_aside_free += count if reason == SET_ASIDE_FREE else 0
+
+
+def _undeclared(attribute: Attribute, typed: TypedColumn) -> int:
+    """How many values of a choice name an option that is not declared."""
+    count = 0
+    if attribute.type == "single_choice" and attribute.allow_custom:
+        count += int((~typed.value.is_in(attribute.options)).sum())
+    elif typed.reason is not None:
+        word = attributes.INVALID if attribute.type == "single_choice" else attributes.NOT_DECLARED
+        count += int((typed.reason == word).sum())
+    if typed.dropped is not None:
+        count += int(typed.dropped.is_not_null().sum())
+    return count
 
 
 def typed_columns(config: Config, cells: pl.DataFrame) -> Iterable[tuple[str, pl.Series, TypedColumn]]:

@@ -239,3 +239,4 @@ class RunSummary:
     requests_per_second: float
     peak_rss_bytes: int
     message: str = field(default="")
+    guards: Sequence[str] = ()

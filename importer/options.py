@@ -1,7 +1,7 @@
 """What the command line (or a Python caller) may add to a configuration for one run."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -46,7 +46,10 @@ class Options:
     """How this run differs from what is configured.
 
     `state_dir` None = `.importer` beside the config; `rate` in requests per second, 0 = no ceiling; `strict`
-    refuses to send a list that shows signs of spreadsheet damage; `again` sends increases a second time.
+    refuses to send a list that shows signs of spreadsheet damage; `again` sends increases a second time;
+    `allow` names the guards that may not stop the run; `wait` is how long to queue behind another run of the
+    import, in seconds; `stop_by` ("HH:MM", local time) and `longest` (seconds) say when to stop sending, the
+    earlier one counts.
     """
 
     state_dir: Path | None = None
@@ -57,11 +60,20 @@ class Options:
     rate: float | None = None
     strict: bool = False
     again: bool = False
+    allow: tuple[str, ...] = ()
+    wait: float = 0.0
+    stop_by: str | None = None
+    longest: float | None = None
 
     def as_mapping(self) -> dict[str, Any]:
         """What a later life of the run has to keep to, as JSON."""
         limit = str(self.max_rejects) if self.max_rejects else None
-        return {"limit": self.limit, "max_rejects": limit, "strict": self.strict}
+        return {
+            "limit": self.limit,
+            "max_rejects": limit,
+            "strict": self.strict,
+            "allow": list(self.allow),
+        }
 
     def after(self, former: Mapping[str, Any]) -> "Options":
         """These options, and what the former life of the run was given where they say nothing."""
@@ -71,6 +83,7 @@ class Options:
             limit=former["limit"],
             max_rejects=self.max_rejects or (RejectLimit.parse(limit) if limit else None),
             strict=self.strict or former["strict"],
+            allow=(*former["allow"], *self.allow),
         )
 
     def state_dir_of(self, config: Config) -> Path:
@@ -95,8 +108,24 @@ class Options:
 DEFAULTS = Options()
 
 
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a run: `text` is a sentence, `fields` the same for a program.
+
+    `kind` is `waiting`, `began`, `read`, `cost`, `ended`, `notified` or `not_notified`. No event holds a
+    value of a person.
+    """
+
+    kind: str
+    text: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
 class Observer(Protocol):
-    """Who watches a run, such as a progress bar. Every method may be called often."""
+    """Who watches a run, such as a progress bar. `reading` and `sending` may be called often."""
+
+    def tell(self, event: Event) -> None:
+        """Something happened that a person or a log should know."""
 
     def reading(self, rows: int) -> None:
         """So many rows are read so far."""
@@ -107,6 +136,9 @@ class Observer(Protocol):
 
 class Silent:
     """An observer that does not look."""
+
+    def tell(self, event: Event) -> None:
+        """Nothing."""
 
     def reading(self, rows: int) -> None:
         """Nothing."""

@@ -75,11 +75,16 @@ class Slot(NamedTuple):
 class Pacer:
     """Hands out slots, one at a time, first come, first served; `back` is called once for each.
 
-    `requests_per_second` is a ceiling, 0 = none; `clock` in seconds, monotonic.
+    `requests_per_second` is a ceiling, 0 = none; `clock` in seconds, monotonic; `borne` the pace that an
+    earlier run found, from which the search goes on in small steps.
     """
 
     def __init__(
-        self, requests_per_second: float = 0, clock: Clock = time.monotonic, sleep: Sleep = asyncio.sleep
+        self,
+        requests_per_second: float = 0,
+        clock: Clock = time.monotonic,
+        sleep: Sleep = asyncio.sleep,
+        borne: float | None = None,
     ) -> None:
         self._ceiling = requests_per_second or float("inf")
         self._clock = clock
@@ -93,7 +98,8 @@ class Pacer:
         self._held = 0.0
         self._in_flight = self._most = 0
         self._room_made: asyncio.Future[None] | None = None
-        self._search = _Search(min(self._ceiling, START if requests_per_second == 0 else requests_per_second))
+        first = borne or (START if requests_per_second == 0 else requests_per_second)
+        self._search = _Search(min(self._ceiling, first), known=borne is not None)
         self._breaker = _Breaker()
         self._set_rate(self._search.rate)
 
@@ -101,6 +107,11 @@ class Pacer:
     def rate(self) -> float:
         """The pace at this moment, in requests per second."""
         return self._rate
+
+    @property
+    def borne(self) -> float | None:
+        """The pace worth remembering for the next run; None where nothing ever asked for a slower one."""
+        return self._rate if self._search.known else None
 
     @property
     def in_flight(self) -> int:
@@ -280,8 +291,9 @@ class Pacer:
 class _Search:
     """Looks for the rate that a server takes. Times in seconds; `rate` in requests per second."""
 
-    def __init__(self, rate: float) -> None:
+    def __init__(self, rate: float, *, known: bool = False) -> None:
         self.rate = rate
+        self.known = known  # a limit was met, in this run or an earlier one
         self.is_wanted = False  # somebody waited for the rate since the last look
         self.review_at = 0.0
         self.normal = _SLACK  # longest latency that is not yet a sign of trouble
@@ -289,7 +301,8 @@ class _Search:
         self._latency = 0.0  # of all answers since the last look, added up
         self._answers = self._slow = self._slow_reviews = self._reviews = 0
         self._reviewed = 0.0
-        self._step, self._pause = 1.0, 0.0  # growth at a time, and the time between
+        # growth at a time, and the time between
+        self._step, self._pause = (_SMALL_STEP, _SETTLE) if known else (1.0, 0.0)
         self._grow_at = 0.0
         self._patience = _PATIENCE
         self._cut_at = -1.0
@@ -365,7 +378,7 @@ class _Search:
             self._cut(let_through, wait)
         if not few:
             self._floor = min(self._floor, self.rate / 4)
-        self._cut_at, self._grown = now, False
+        self._cut_at, self._grown, self.known = now, False, True
         self._grow_at = now + wait + max(self._pause, self._patience)
 
     def _let_through(self, slot: Slot) -> float:

@@ -1,7 +1,7 @@
 """Joins the stages; the only module that knows them all.
 
 read    reader → intake → spool          nothing is sent before everything is read and checked
-guard   the reject limit
+guard   what the list must look like, the reject limit, the canary
 send    chunker → destination → sender → reconciler → journal, chunk by chunk
 finish  reports, books, summary
 """
@@ -9,6 +9,7 @@ finish  reports, books, summary
 import asyncio
 import shutil
 import signal
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -21,18 +22,20 @@ import polars as pl
 import uvloop
 
 from importer import config as configuration
-from importer import runs
+from importer import guards, memory, runs
 from importer.addresses import Addresses
 from importer.checking import Marks
 from importer.chunker import Tally
+from importer.clock import Deadline, deadline
 from importer.config import Config
 from importer.damage import DAMAGE
 from importer.destinations.base import Destination
-from importer.errors import ConfigError, GuardError, ImporterError
+from importer.errors import ConfigError, GuardError, ImporterError, OutOfTimeError
 from importer.intake import SOURCE_OF, Gate, Taken
-from importer.journal import Entry, Journal
+from importer.journal import Journal
+from importer.memory import Memory
 from importer.models import RunSummary
-from importer.options import DEFAULTS, Observer, Options, Silent
+from importer.options import DEFAULTS, Event, Observer, Options, Silent
 from importer.pacing import Pacer
 from importer.reading import Reading, SourceReader, open_sources, rows_of
 from importer.reconciler import OpenChunk
@@ -141,10 +144,14 @@ class _Life:
     arguments: Sequence[str]
     key: str = ""
     corrected: RunFolder | None = None
+    deadline: Deadline | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     stop: Stop = field(default_factory=Stop)
     counts: Counts = field(default_factory=Counts)
     seconds: dict[str, float] = field(default_factory=lambda: {"reading": 0.0, "sending": 0.0})
+
+    def __post_init__(self) -> None:
+        self.deadline = deadline(self.options.stop_by, self.options.longest)
 
     @classmethod
     def new(
@@ -167,11 +174,9 @@ class _Life:
         state_dir = corrected.path.parent.parent if corrected else options.state_dir_of(config)
         runs.prepare_state_dir(state_dir)
         folder = runs.name(state_dir, options.run_id)
-        life = cls(
+        return cls(
             config, destination, folder, state_dir, options, observer, mode, tuple(sources), key, corrected
         )
-        runs.create(folder, life._meta())
-        return life
 
     @classmethod
     def again(cls, folder: RunFolder, options: Options, observer: Observer) -> "_Life":
@@ -210,25 +215,33 @@ class _Life:
     def go(self) -> RunSummary:
         """Reads (or takes up what was read), guards, sends, reports."""
         if self.mode == "check":
+            self._begin()
             return self._live()
-        with runs.lock(self.state_dir, self.config, self.folder):
-            self._refuse_unfinished()
+        wait = self.options.wait
+        if self.deadline:
+            wait = max(0.0, min(wait, self.deadline.left()))
+        with runs.lock(self.state_dir, self.config, self.folder, wait, self._waiting):
+            if counts(self.config) and not self.options.again:
+                self._counted.refuse_unfinished(self.folder)
+            self._begin()
             runs.supersede(self.state_dir, self.config, self.folder)
             return self._live()
-
-    def _refuse_unfinished(self) -> None:
-        """An import that counts is never begun anew beside a run that has counted a part of it."""
-        if counts(self.config) and not self.options.again:
-            try:
-                self._counted.refuse_unfinished(self.folder)
-            except ConfigError:
-                if not self.folder.journal.exists():
-                    shutil.rmtree(self.folder.path, ignore_errors=True)
-                raise
 
     @property
     def _counted(self) -> Counted:
         return Counted(self.state_dir, self.config)
+
+    def _waiting(self, holder: str) -> None:
+        text = f"waiting for run {holder} of this import to end"
+        self.observer.tell(Event("waiting", text, {"holder": holder}))
+
+    def _begin(self) -> None:
+        """A new run's folder is made when the import is held, so that one which never began leaves none."""
+        if not self.folder.meta.exists():
+            self.started = datetime.now(UTC)
+            runs.create(self.folder, self._meta())
+        fields = {"run_id": self.folder.run_id, "import": self.config.name, "command": self.mode}
+        self.observer.tell(Event("began", f"run {self.folder.run_id} began", fields))
 
     def _live(self) -> RunSummary:
         self.folder.write_json(self.folder.meta, self._meta())
@@ -254,9 +267,6 @@ class _Life:
         self._take_over_counts(journal)
         reports = Reports(self.folder)
         reading, spool, withheld, sums = self._read(journal, reports)
-        earlier: dict[int, list[Entry]] = {}
-        for entry in journal.open_answers():
-            earlier.setdefault(entry.chunk, []).append(entry)
         dead = journal.fact("dead")
         shared = Books(
             self.config,
@@ -269,10 +279,9 @@ class _Life:
             withheld.prepare if withheld else _nothing,
             sums.withhold if sums else None,
             self._addresses(),
-            earlier,
-            journal.pending(),
             dead if isinstance(dead, dict) else {},
         )
+        shared.take_up()
         try:
             self._send(shared)
         finally:
@@ -308,7 +317,7 @@ class _Life:
         gate = Gate(self.config, self.destination.distinct_id_max)
         writer = SpoolWriter(self.folder.spool)
         seen: list[pl.DataFrame] = []
-        look: Callable[[Taken], None] = seen_by(seen) if self.corrected else _nothing
+        look: Callable[[Taken], None] = seen_by(seen) if self.corrected else self._in_time
         spooled = Marks(self.config).of if self.mode == "check" else rows_of
         source_reader = SourceReader(gate, reports, writer, self.observer, self.options.limit, look, spooled)
         reading = source_reader.read(open_sources(self.config, self.arguments))
@@ -316,10 +325,23 @@ class _Life:
         if self.mode == "run" and not self.options.again:
             self._counted.refuse_again(reading.contents, self.folder.run_id)
         places = self._places(seen)
+        reading.guards = self._judged(reading)
         spool = writer.finish()  # first: who finds the reading remembered relies on the whole spool
         journal.remember("reading", {**reading.dump(), "places": places})
         self.seconds["reading"] += time.monotonic() - began
         return reading, spool, places
+
+    def _in_time(self, _: Taken) -> None:
+        """Between two batches: OutOfTimeError where nothing would be sent any more anyway."""
+        if self.deadline and self.deadline.left() <= 0 and self.mode != "check":
+            raise self.deadline.error()
+
+    def _judged(self, reading: Reading) -> guards.Tripped:
+        """What the guards say of the list; a corrected one is no night's list."""
+        if self.mode == "retry":
+            return {}
+        good = Memory.load(self.state_dir, self.config).good
+        return guards.judge(self.config, reading, good, time.time(), whole=self.options.limit is None)
 
     def _places(self, seen: Sequence[pl.DataFrame]) -> dict[int, int]:
         """Where the rows of corrected files stood in the run they correct."""
@@ -359,26 +381,33 @@ class _Life:
         self._guard(shared)
         if self.mode == "check" or self.stop.is_set:
             shared.count_without_sending(shared.plans)
+            if self.mode == "check":
+                self._tell_cost(shared, shared.tally.people["not_attempted"])
             return
         if shared.reading.contents:
             self._counted.remember(list(shared.reading.contents.values()), self.folder.run_id)
+        self._tell_cost(shared, shared.spool.people(shared.plans))
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             runner.run(self._send_all(shared))
         self.seconds["sending"] += time.monotonic() - began
 
     def _guard(self, shared: Books) -> None:
-        self._guard_damage(shared)
+        """What stops the run before its first call."""
+        tripped = {**shared.reading.guards, **self._damage(shared.reading)}
+        error = guards.stop(tripped, self.options.allow)
+        if error:
+            self.stop.because(error)
         self._guard_rejects(shared)
+        if self.mode != "check" and self.deadline and self.deadline.left() <= 0:
+            self.stop.because(self.deadline.error())
 
-    def _guard_damage(self, shared: Books) -> None:
+    def _damage(self, reading: Reading) -> guards.Tripped:
         """`--strict`: a list that shows signs of damage is not sent."""
-        signs = [w for w in shared.reading.warnings if w.code in DAMAGE]
-        if self.options.strict and signs:
-            what = ", ".join(f"{w.code} in {w.column}" for w in signs)
-            text = (
-                f"--strict: the list shows damage ({what}). Nothing was sent; mend it, or leave --strict out."
-            )
-            self.stop.because(GuardError(text))
+        signs = [w for w in reading.warnings if w.code in DAMAGE]
+        if not self.options.strict or not signs:
+            return {}
+        what = ", ".join(f"{w.code} in {w.column}" for w in signs)
+        return {"strict": f"the list shows damage ({what}); mend it"}
 
     def _guard_rejects(self, shared: Books) -> None:
         """The reject limit, judged for the first time: rejected over read, before any call."""
@@ -387,14 +416,41 @@ class _Life:
         if limit and limit.passed(intake.rejected, values):
             self.stop.because(GuardError(over_limit(limit, intake.rejected, "Nothing was sent.")))
 
+    def _tell_cost(self, shared: Books, people: int) -> None:
+        """What is about to be sent, before the first call; for `check`, what would be."""
+        borne = memory.pace(self.state_dir, self.config)
+        self.observer.tell(guards.cost(self.config, self.destination, shared.reading.intake, people, borne))
+
     async def _send_all(self, shared: Books) -> None:
         limits = limits_of(self.config, self.destination.headers(self.key), self.destination.patience)
-        pacer = Pacer(self.config.destination.requests_per_second or 0)
+        borne = memory.pace(self.state_dir, self.config)
+        pacer = Pacer(self.config.destination.requests_per_second or 0, borne=borne)
         key_check = self.destination.check_key()
         sender = Sender(limits, self.destination, pacer, self.stop, self.counts, key_check=key_check)
-        stream = ChunkStream(shared, self.stop, self.observer, self.options.max_rejects)
-        with _signals(self.stop):
+        with _signals(self.stop), _until(self.deadline, self.stop):
+            await self._try_canary(shared, sender)
+            stream = ChunkStream(shared, self.stop, self.observer, self.options.max_rejects)
             await stream.send(sender)
+        if pacer.borne:
+            memory.keep_pace(self.state_dir, self.config, pacer.borne)
+
+    async def _try_canary(self, shared: Books, sender: Sender) -> None:
+        """`canary`: so many people first, judged, then the rest. Once per run, unless it is stopped first."""
+        size, journal = self.config.guards.canary, shared.journal
+        if size is None or self.mode == "retry" or "canary" in self.options.allow:
+            return
+        told = journal.fact("canary")
+        if told is None:
+            stream = ChunkStream(shared, self.stop, self.observer, self.options.max_rejects)
+            await stream.send_first(sender, size)
+            sender.key_check = None  # it has been
+            shared.take_up()
+            if self.stop.is_set:
+                return
+            told = guards.judge_canary(shared.answers, self.options.max_rejects)
+            journal.remember("canary", told)
+        if error := guards.stop({"canary": str(told)} if told else {}, (), sent=guards.LOOK):
+            self.stop.because(error)
 
     # ---------------------------------------------------------------- finish
 
@@ -406,7 +462,14 @@ class _Life:
         self.folder.write_json(self.folder.summary, as_json(summary))
         if summary.state == "finished":
             self.folder.drop_temporary()
+            self._remember_good(reading)
         return summary
+
+    def _remember_good(self, reading: Reading) -> None:
+        """What the guards compare the next night with: the whole list of a run that went to its end."""
+        if self.mode == "run" and not reading.limited:
+            shape = guards.shape(reading, self.folder.run_id)
+            memory.change(self.state_dir, self.config, lambda known: known.after_good(shape))
 
     def _summary(self, reading: Reading, tally: Tally, state: str, code: int, message: str) -> RunSummary:
         line = books(reading, tally)
@@ -438,6 +501,7 @@ class _Life:
             requests_per_second=round(self.counts.sent / max(self.seconds["sending"], 0.001), 1),
             peak_rss_bytes=peak_rss_bytes(),
             message=message,
+            guards=error.allow if isinstance(error := self.stop.error, GuardError) else (),
         )
 
     def _take_over_counts(self, journal: Journal) -> None:
@@ -462,11 +526,16 @@ class _Life:
             name = signal.Signals(self.stop.signal).name
             return "interrupted", 128 + self.stop.signal, f"{name}: stopped after the calls in flight."
         error = self.stop.error
-        if error is not None:
+        if error is not None and not (isinstance(error, OutOfTimeError) and _is_done(shared.tally)):
             code = error.exit_code if isinstance(error, ImporterError) else ImporterError.exit_code
             return "stopped", code, str(error)
         bad = has_rejects(shared.reading, shared.tally)
         return "finished", 1 if bad and self.options.max_rejects is None else 0, ""
+
+
+def _is_done(tally: Tally) -> bool:
+    """Whether nothing is left for another life of the run."""
+    return not tally.values["not_attempted"] and not tally.values["unconfirmed"]
 
 
 def seen_by(seen: list[pl.DataFrame]) -> Callable[[Taken], None]:
@@ -491,7 +560,13 @@ def _run_beside(folder: RunFolder, run_id: str | None) -> RunFolder | None:
 
 @contextmanager
 def _signals(stop: Stop) -> Iterator[None]:
-    """SIGINT and SIGTERM let the calls in flight come back; a second one, or the deadline, does not wait."""
+    """SIGINT and SIGTERM let the calls in flight come back; a second one, or the deadline, does not wait.
+
+    A caller's thread gets none: Python hands signals to the main one.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
     loop = asyncio.get_running_loop()
     task = asyncio.current_task()
     assert task is not None
@@ -513,6 +588,23 @@ def _signals(stop: Stop) -> Iterator[None]:
         for number in numbers:
             loop.remove_signal_handler(number)
             signal.signal(number, before[number] or signal.SIG_DFL)
+
+
+@contextmanager
+def _until(deadline: Deadline | None, stop: Stop) -> Iterator[None]:
+    """At the deadline no further call is begun; those in flight are waited for as after a signal."""
+    loop, timers = asyncio.get_running_loop(), []
+    if deadline:
+        left = max(0.0, deadline.left())
+        timers = [
+            loop.call_later(left, stop.because, deadline.error()),
+            loop.call_later(left + DRAIN_SECONDS, stop.abandon),
+        ]
+    try:
+        yield
+    finally:
+        for timer in timers:
+            timer.cancel()
 
 
 def _iso(moment: datetime) -> str:

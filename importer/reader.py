@@ -8,7 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,7 @@ import polars as pl
 
 from importer.errors import SourceError
 from importer.records import Dialect, Layout, grammar_of
-from importer.sources import BLOCK_BYTES, URL, expand, open_stream, refuse_folder, trouble
+from importer.sources import BLOCK_BYTES, URL, Mark, expand, mark, open_stream, refuse_folder, trouble
 from importer.splitter import SET_ASIDE, Batch, Splitter
 from importer.texts import TextEncoding, TextStream
 
@@ -78,6 +78,7 @@ class Source:
                 a file of these bytes and some rows is read with the same configuration
     newline     the first line end of the file, encoded; b"\n" where it has none
     faults      what is wrong with the header, in sentences that quote no name; `batches` refuses to start
+    mark        what the file was before its first byte was read; None where that is not known
     """
 
     path: str
@@ -87,6 +88,7 @@ class Source:
     header_raw: bytes = b""
     newline: bytes = b"\n"
     faults: tuple[str, ...] = ()
+    mark: Mark | None = None
     _start: "_Start | None" = None
 
     def batches(self, block_bytes: int = BLOCK_BYTES) -> Iterator[Batch]:
@@ -139,10 +141,10 @@ def open_source(path: str, options: SourceOptions) -> Source:
     work. Faults of the header's names are kept for `check_columns`, which names them with all others.
     """
     kind = options.format or _format_of(path)
+    before = mark(path)
     with trouble(path):
-        if kind == "parquet":
-            return _open_parquet(path)
-        return _open_text(path, kind, options)
+        opened = _open_parquet(path) if kind == "parquet" else _open_text(path, kind, options)
+    return replace(opened, mark=before)
 
 
 def _format_of(path: str) -> str:

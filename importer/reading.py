@@ -2,7 +2,7 @@
 
 from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -18,6 +18,7 @@ from importer.models import RunWarning
 from importer.options import Observer
 from importer.repeats import Fingerprint, counts
 from importer.reports import Original, Reports
+from importer.sources import URL, Mark, mark
 from importer.spool import SpoolWriter
 
 
@@ -30,6 +31,7 @@ class Opened:
     layout: records.Layout | None
     header: bytes
     newline: bytes
+    mark: Mark | None = None
 
     def original(self) -> Original:
         """How rows of this source are written back."""
@@ -40,7 +42,8 @@ class Opened:
 class Reading:
     """What reading came to. `edges` is the last source order of each batch, in order.
 
-    `contents` is each source's fingerprint by its path, where the import counts (see repeats).
+    `contents` is each source's fingerprint by its path, where the import counts (see repeats). `guards` says
+    what the guards found in the list: guard → sentence.
     """
 
     sources: list[Opened] = field(default_factory=list)
@@ -49,6 +52,7 @@ class Reading:
     limited: bool = False
     warnings: list[RunWarning] = field(default_factory=list)
     contents: dict[str, str] = field(default_factory=dict)
+    guards: Mapping[str, str] = field(default_factory=dict)
 
     def cells(self, layout: int, rows: pl.DataFrame) -> pl.DataFrame:
         """Spooled rows → their cells under the source's own column names."""
@@ -59,6 +63,7 @@ class Reading:
         """As JSON, for a later life of the run."""
         intake = asdict(self.intake)
         intake["reasons"] = [[*key, count] for key, count in self.intake.reasons.items()]
+        intake |= {"blanks": dict(self.intake.blanks), "undeclared": dict(self.intake.undeclared)}
         sources = [
             {
                 "path": s.path,
@@ -66,6 +71,7 @@ class Reading:
                 "layout": asdict(s.layout) if s.layout else None,
                 "header": b64encode(s.header).decode(),
                 "newline": b64encode(s.newline).decode(),
+                "mark": asdict(s.mark) if s.mark else None,
             }
             for s in self.sources
         ]
@@ -76,6 +82,7 @@ class Reading:
             "limited": self.limited,
             "warnings": [asdict(w) for w in self.warnings],
             "contents": self.contents,
+            "guards": dict(self.guards),
         }
 
     @classmethod
@@ -84,10 +91,12 @@ class Reading:
         try:
             intake = dict(data["intake"])
             intake["reasons"] = Counter({(s, r, a): n for s, r, a, n in intake["reasons"]})
+            intake |= {name: Counter(intake[name]) for name in ("blanks", "undeclared")}
             sources = [_load_source(s) for s in data["sources"]]
             warnings = [RunWarning(**{**w, "rows": tuple(w["rows"])}) for w in data["warnings"]]
             edges, limited, contents = list(data["edges"]), bool(data["limited"]), dict(data["contents"])
-            return cls(sources, edges, Intake(**intake), limited, warnings, contents)
+            guards = dict(data["guards"])
+            return cls(sources, edges, Intake(**intake), limited, warnings, contents, guards)
         except (KeyError, TypeError, ValueError):
             raise StateError("What this run had read is damaged; start a new run.") from None
 
@@ -96,7 +105,9 @@ def _load_source(data: dict[str, Any]) -> Opened:
     layout = data["layout"]
     if layout:
         layout = records.Layout(records.Dialect(**layout["dialect"]), tuple(layout["columns"]))
-    return Opened(data["path"], data["rows"], layout, b64decode(data["header"]), b64decode(data["newline"]))
+    mark = Mark(**data["mark"]) if data["mark"] else None
+    header, newline = b64decode(data["header"]), b64decode(data["newline"])
+    return Opened(data["path"], data["rows"], layout, header, newline, mark)
 
 
 def open_sources(config: Config, arguments: Sequence[str]) -> list[reader.Source]:
@@ -185,8 +196,9 @@ class SourceReader:
             self._read_source(source, index, layout)
             rows = self._gate.intake.rows_read - before
             self.reading.sources.append(
-                Opened(source.path, rows, source.layout, source.header_raw, source.newline)
+                Opened(source.path, rows, source.layout, source.header_raw, source.newline, source.mark)
             )
+        _refuse_changed(sources)
         ignored = self._gate.config.source.ignore
         columns = [c for c in dict.fromkeys(c for s in sources for c in s.columns) if c not in ignored]
         self.reading.warnings = [*self._dialect_warnings(sources), *self._gate.watch.warnings(columns)]
@@ -240,6 +252,18 @@ class SourceReader:
             raw=None if batch.raw is None else batch.raw.filter(within),
             set_aside=batch.set_aside.filter(pl.col("row") <= (numbers[-1] if left else 0)),
         )
+
+
+def _refuse_changed(sources: Sequence[reader.Source]) -> None:
+    """SourceError where a source is no longer what it was when it was opened."""
+    for source in sources:
+        now = mark(source.path)
+        known = source.mark is not None and (now is not None or not URL.match(source.path))
+        if known and now != source.mark:
+            raise SourceError(
+                f"{source.path}: changed while it was read, so nothing was sent; run again when it is "
+                "complete. Whoever writes it should write under another name and rename it at the end."
+            )
 
 
 def _last_order(batch: reader.Batch, source: int, before: int) -> int:

@@ -12,15 +12,19 @@ import os
 import secrets
 import shutil
 import tempfile
+import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from importer.config import NAME, Config
 from importer.errors import ConfigError, StateError
+
+_TRY_AGAIN = 0.1
+"""Seconds between two looks at a lock that is waited for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -231,30 +235,72 @@ def identity(config: Config) -> str:
 
 
 @contextmanager
-def lock(state_dir: Path, config: Config, folder: RunFolder) -> Iterator[None]:
+def lock(
+    state_dir: Path,
+    config: Config,
+    folder: RunFolder,
+    wait: float = 0.0,
+    waiting: Callable[[str], None] = lambda _: None,
+) -> Iterator[None]:
     """Holds the import for one run. The kernel drops it with the process, so no stale lock is ever left.
 
-    StateError names the run that holds it; a run that never began leaves no folder.
+    Where another run holds it, it is tried again for `wait` seconds; `waiting` is told that run's name, once.
+    Then StateError, with its name.
     """
     path = state_dir / "locks" / f"{identity(config)}.lock"
     with state_errors(path):
         handle = path.open("a+")
     with handle:
+        until, told = time.monotonic() + wait, False
+        while holder := _take(state_dir, config, handle, folder.run_id):
+            if time.monotonic() >= until:
+                raise StateError(
+                    f'Import "{config.name}" is held by run {holder}, which is still going; wait for it to '
+                    "end, or queue behind it with --wait 1h."
+                )
+            if not told:
+                waiting(holder)
+                told = True
+            time.sleep(min(_TRY_AGAIN, max(0.0, until - time.monotonic())))
+        yield
+
+
+def _take(state_dir: Path, config: Config, handle: IO[str], run_id: str) -> str:
+    """Takes the lock and puts the run's name into it: "", or the name of the run that holds it."""
+    with door(state_dir, identity(config)):
+        handle.seek(0)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
-            handle.seek(0)
-            holder = handle.read(100).strip() or "another run"
-            if not folder.journal.exists():
-                shutil.rmtree(folder.path, ignore_errors=True)
-            raise StateError(
-                f'Import "{config.name}" is held by run {holder}, which is still going; wait for it to end.'
-            ) from None
-        handle.seek(0)
-        handle.truncate()
-        handle.write(folder.run_id)
+            return handle.read(100).strip() or "another run"
+        handle.truncate(0)
+        handle.write(run_id)
         handle.flush()
+        return ""
+
+
+@contextmanager
+def door(state_dir: Path, key: str) -> Iterator[None]:
+    """Held for a moment by whoever changes what is kept under a key, the lock's name included."""
+    path = state_dir / "locks" / f"{key}.door"
+    with state_errors(path):
+        handle = path.open("a")
+    with handle:
+        fcntl.flock(handle, fcntl.LOCK_EX)
         yield
+
+
+def holder_of(state_dir: Path, meta: Mapping[str, Any]) -> str:
+    """The run that holds the import of a run at this moment, by the run's `meta`; "" where none does."""
+    path = state_dir / "locks" / f"{meta['identity']}.lock"
+    if not path.exists():
+        return ""
+    with door(state_dir, meta["identity"]), state_errors(path), path.open("r") as handle:
+        try:
+            fcntl.flock(handle, fcntl.LOCK_SH | fcntl.LOCK_NB)
+        except OSError:
+            return handle.read(100).strip()
+        return ""
 
 
 @contextmanager

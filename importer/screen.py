@@ -118,6 +118,9 @@ def way_on(summary: Mapping[str, Any], state_dir: Path) -> str:
     resume = command("resume", summary["run_id"], state_dir=state_dir)
     if summary["exit_code"] != GuardError.exit_code:
         return resume
+    if allow := [word for name in summary["guards"] for word in ("--allow", name)]:
+        on_purpose = command("resume", summary["run_id"], *allow, state_dir=state_dir)
+        return f"mend the list and run it again, or go on on purpose: {on_purpose}"
     return f"mend the list and run it again, or go on on purpose: {resume} --max-rejects N"
 
 

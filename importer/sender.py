@@ -70,7 +70,7 @@ class Counts:
 
 @dataclass(slots=True)
 class Stop:
-    """Why no further call is begun; set once, by whoever comes first. Only for the loop's own thread."""
+    """Why no further call is begun. Only for the loop's own thread."""
 
     error: Exception | None = None
     signal: int = 0
@@ -83,9 +83,11 @@ class Stop:
         return self.error is not None or self.signal != 0
 
     def because(self, error: Exception) -> None:
-        """Stops with this error, unless another came first."""
-        if not self.is_set:
+        """Stops with this error; of several, the one that says most of what to do next is kept."""
+        was_set = self.is_set
+        if self.error is None or _rank(error) < _rank(self.error):
             self.error = error
+        if not was_set:
             self._tell(self._when_set)
 
     def by_signal(self, number: int) -> None:
@@ -111,6 +113,13 @@ class Stop:
     def _tell(listeners: Sequence[Callable[[], None]]) -> None:
         for then in listeners:
             then()
+
+
+_ORDER = (9, 7, 4, 5, 6, 8)  # of exit codes, where several hold
+
+
+def _rank(error: Exception) -> int:
+    return _ORDER.index(error.exit_code) if isinstance(error, ImporterError) else 0
 
 
 class Judge(Protocol):
@@ -428,7 +437,7 @@ class Sender:
 
     def _abandoned(self, job: Job, call: Call) -> None:
         """A call in flight that is no longer waited for: sent, and no answer came."""
-        if self.stop.signal:
+        if self.stop.is_set:
             judgement = Judgement(Decision.RETRY, reason="no_answer", message="interrupted before the answer")
             job.settle(Settled(call, judgement, 0, 1, time.time()))
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -55,9 +56,9 @@ class Books:
     prepare: Callable[[OpenChunk], None] = lambda _: None
     withhold: Withhold | None = None
     addresses: Addresses | None = None
+    dead: dict[str, str] = field(default_factory=dict)
     earlier: dict[int, list[Entry]] = field(default_factory=dict)
     pending: dict[int, list[Call]] = field(default_factory=dict)
-    dead: dict[str, str] = field(default_factory=dict)
     doubts: Doubts | None = None
     tally: Tally = field(default_factory=Tally)
     answers: Answers = field(default_factory=Answers)
@@ -72,18 +73,30 @@ class Books:
             self.tally.add(Tally.load(tally))
         self.plans = [plan for plan in self.spool.plan() if plan.number not in closed]
 
+    def take_up(self) -> None:
+        """Takes what is answered by now of open chunks for that of a former life: they are opened anew."""
+        self.journal.flush()
+        closed = self.journal.closed_chunks()
+        self.plans = [plan for plan in self.plans if plan.number not in closed]
+        self.earlier = {}
+        for entry in self.journal.open_answers():
+            self.earlier.setdefault(entry.chunk, []).append(entry)
+        self.pending = self.journal.pending()
+
     def open(self, plan: ChunkPlan) -> OpenChunk:
         """A chunk ready to send, without what is settled already."""
         chunk = self._chunker.build(plan, self.spool.read(plan))
         dead_reasons = self.destination.dead_reasons
         opened = OpenChunk(chunk, self.journal, self.answers, self.dead, dead_reasons, self.doubts)
-        opened.restore(self.earlier.pop(plan.number, ()), self.pending.pop(plan.number, ()))
+        opened.restore(self.earlier.get(plan.number, ()), self.pending.get(plan.number, ()))
         self.prepare(opened)
         return opened
 
     def close(self, opened: OpenChunk) -> Closed:
         """How the chunk ended, its lines and rows set down as parts of the reports."""
         closed = opened.close(self.config, self.reading.cells)
+        self.earlier.pop(opened.chunk.plan.number, None)
+        self.pending.pop(opened.chunk.plan.number, None)
         self.reports.add_chunk(opened.chunk.plan.number, closed.rejects, closed.kept)
         return closed
 
@@ -137,6 +150,7 @@ class ChunkStream:
         self._coming: asyncio.Task[tuple[OpenChunk, Addressing | None]] | None = None
         self._closing: set[asyncio.Task[None]] = set()
         self._rows = sum(books.tally.rows.values())
+        self._people_left: int | None = None  # how many more people may be called, None = all
         self.unfinished: dict[int, _Progress] = {}
         self._again: deque[_Progress] = deque()
         self._change = asyncio.Event()
@@ -144,6 +158,15 @@ class ChunkStream:
 
     async def send(self, sender: Sender) -> None:
         """Sends every chunk; what a stop left open is in `unfinished` and in the plans not begun."""
+        await self._deliver(sender)
+        self._count_unfinished()
+
+    async def send_first(self, sender: Sender, people: int) -> None:
+        """Sends the calls of the first `people` and nothing more; the open chunks are another's to count."""
+        self._people_left = people
+        await self._deliver(sender)
+
+    async def _deliver(self, sender: Sender) -> None:
         ticking = asyncio.create_task(self._tick())
         try:
             await sender.run(self)
@@ -153,7 +176,6 @@ class ChunkStream:
             if self._coming:
                 await asyncio.gather(self._coming, return_exceptions=True)
             self._books.journal.flush()
-        self._count_unfinished()
 
     def _count_unfinished(self) -> None:
         for progress in self.unfinished.values():
@@ -178,6 +200,8 @@ class ChunkStream:
     async def __anext__(self) -> Job:
         """The next job; waits only where the next chunk is not ready yet."""
         while True:
+            if self._people_left == 0:
+                raise StopAsyncIteration
             current = self._current
             jobs = current.jobs if current else None
             job = next(jobs, None) if jobs else None
@@ -255,7 +279,7 @@ class ChunkStream:
             yield Job([call], settle, partial(self._finish, progress, 0))
 
     def _jobs(self, progress: _Progress, waiting: Iterator[Update]) -> Iterator[Job]:
-        size = self._books.destination.people_per_call
+        size = min(self._books.destination.people_per_call, self._people_left or sys.maxsize)
         rows = progress.opened.chunk.people["rows"].to_list()
         for call in progress.opened.carried:
             yield self._job(progress, [call], sum(rows[t.person] for t in call.targets))
@@ -270,6 +294,8 @@ class ChunkStream:
 
     def _update_job(self, progress: _Progress, updates: Sequence[Update], rows: Sequence[int]) -> Job:
         calls = self._books.destination.calls(updates)
+        if self._people_left is not None:
+            self._people_left = max(0, self._people_left - len(updates))
         return self._job(progress, calls, sum(rows[u.person] for u in updates))
 
     def _job(self, progress: _Progress, calls: Sequence[Call], rows: int) -> Job:

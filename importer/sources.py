@@ -12,6 +12,7 @@ import stat
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import IO, Any
@@ -79,6 +80,34 @@ def _refuse_twice(found: list[str]) -> None:
         if key in seen:
             raise SourceError(f"{path}: the same file as {seen[key]}; name each source once.")
         seen[key] = path
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """What a source was at one moment; it has changed where its mark has.
+
+    `size` in bytes; `version` an inode and its time of change, or what an object store calls this version;
+    `modified` Unix time in seconds.
+    """
+
+    size: int
+    version: str
+    modified: float
+
+
+def mark(path: str) -> Mark | None:
+    """The mark of a file or object as it is now; None where it is gone, or its store does not tell."""
+    try:
+        if not URL.match(path):
+            state = Path(path).stat()
+            version = f"{state.st_dev}:{state.st_ino}:{state.st_mtime_ns}"
+            return Mark(state.st_size, version, state.st_mtime_ns / 1e9)
+        store, key = _store(path)
+        found = _obstore().head(store, key)
+        modified = found["last_modified"].timestamp()
+        return Mark(found["size"], found["e_tag"] or str(modified), modified)
+    except Exception:  # noqa: BLE001 - a store's own errors; without a mark, guards say that they cannot judge
+        return None
 
 
 @contextmanager

@@ -11,7 +11,7 @@ stable between versions.
 
 import json
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -179,6 +179,15 @@ class Spool:
             plans.append(ChunkPlan(len(plans), first, BUCKETS, rows))
         return plans
 
+    def people(self, plans: Iterable[ChunkPlan]) -> int:
+        """How many different ids these chunks hold."""
+        found = 0
+        for plan in plans:
+            slices = [(s.file, s.starts[plan.first], s.starts[plan.end]) for s in self._segments]
+            ids = [self._slice(file, start, end, ("id",)) for file, start, end in slices if end > start]
+            found += pl.concat(ids)["id"].n_unique()
+        return found
+
     def read(self, plan: ChunkPlan) -> Iterator[tuple[int, pl.DataFrame]]:
         """The chunk's rows as (layout, frame) pieces in source order, each of about CHUNK_BYTES at most."""
         pieces: list[pl.DataFrame] = []
@@ -196,8 +205,9 @@ class Spool:
         if pieces:
             yield layout, pl.concat(pieces)
 
-    def _slice(self, file: str, start: int, end: int) -> pl.DataFrame:
+    def _slice(self, file: str, start: int, end: int, columns: Sequence[str] = ()) -> pl.DataFrame:
         try:
-            return pl.scan_ipc(self._folder / file).slice(start, end - start).collect()
+            frame = pl.scan_ipc(self._folder / file).slice(start, end - start)
+            return (frame.select(columns) if columns else frame).collect()
         except (pl.exceptions.PolarsError, OSError):
             raise StateError(f"{self._folder / file}: damaged or gone; start a new run.") from None

@@ -286,6 +286,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "### `[identity]`": config.IdentityConfig,
     "### `[destination]`": config.DestinationConfig,
     "### `[attributes.KEY]`": attributes.Attribute,
+    "### `[guards]`": config.GuardsConfig,
 }
 MODELS.update(
     (f'### `[destination]` with `type = "{name}"`', destinations.load(name).settings_type)

@@ -149,6 +149,10 @@ class Destination(ABC):
     def calls(self, updates: Sequence[Update]) -> Sequence[Call]:
         """The calls that write `updates` (at most `people_per_call`), to be sent one after another."""
 
+    def calls_at_most(self, people: int, clears: int) -> int:
+        """How many calls so many people may take, with so many values to clear; told before the first one."""
+        return -(-people // self.people_per_call) + clears
+
     @abstractmethod
     def judge(self, call: Call, answer: Answer) -> Judgement:
         """What `answer` means for `call`. Never raises: an answer that makes no sense is a CONTRADICTION."""

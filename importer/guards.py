@@ -1,0 +1,146 @@
+"""What stops a night before its first call: a list that is too old, too short, too blank, too strange.
+
+Judged once, when everything is read, against `[guards]` and the list of the last good run. A guard that trips
+stays tripped for the run until `--allow` names it.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from importer.clock import spoken
+from importer.config import Config, GuardsConfig
+from importer.destinations.base import Destination
+from importer.errors import GuardError
+from importer.intake import Intake
+from importer.memory import Shape
+from importer.options import Event, RejectLimit
+from importer.reading import Opened, Reading
+from importer.reconciler import Answers
+
+LOOK = "Look at rejects.csv before you go on."
+
+FLAGS = ("strict", "canary")
+"""Guards that are not judged here, and that `--allow` names too."""
+
+NAMES = (*(name for name in GuardsConfig.model_fields if name != "canary"), *FLAGS)
+"""What `--allow` takes."""
+
+Tripped = Mapping[str, str]
+"""Guard → what it found, in one sentence."""
+
+
+def shape(reading: Reading, run_id: str) -> Shape:
+    """What of a list the next night is compared with."""
+    intake = reading.intake
+    filled = {key: intake.rows - blanks for key, blanks in intake.blanks.items()}
+    return Shape(
+        run_id,
+        intake.rows_read,
+        {key: _share(blanks, intake.rows) for key, blanks in intake.blanks.items()},
+        {key: _share(count, filled[key]) for key, count in intake.undeclared.items()},
+    )
+
+
+def judge(config: Config, reading: Reading, good: Shape | None, now: float, *, whole: bool) -> Tripped:
+    """The guards of `config` that trip on what was read; `now` is Unix time in seconds.
+
+    `good` is the last good run's list, None where there is none. `whole` is false where only some rows were
+    meant to be read: then their number says nothing.
+    """
+    found: dict[str, str] = {}
+    guards, tonight = config.guards, shape(reading, "")
+    if guards.max_age is not None:
+        _note(found, "max_age", _too_old(reading.sources, guards.max_age, now))
+    if whole and guards.min_rows is not None and tonight.rows < guards.min_rows:
+        found["min_rows"] = f"{tonight.rows:,} rows where at least {guards.min_rows:,} are expected"
+    if whole and guards.max_row_change is not None and good:
+        _note(found, "max_row_change", _row_change(tonight, good, guards.max_row_change))
+    if guards.max_blank_change is not None and good and reading.intake.rows:
+        _note(found, "max_blank_change", _blank_change(tonight, good, guards.max_blank_change))
+    if guards.max_unknown_options is not None:
+        _note(found, "max_unknown_options", _unknown_options(tonight, good, guards.max_unknown_options))
+    return found
+
+
+def stop(tripped: Tripped, allowed: Sequence[str], *, sent: str = "Nothing was sent.") -> GuardError | None:
+    """The error of the guards that are not allowed for; None where there are none."""
+    left = {name: text for name, text in tripped.items() if name not in allowed}
+    if not left:
+        return None
+    told = "; ".join(f"{name}: {text}" for name, text in left.items())
+    return GuardError(f"Guard {told}. {sent}", tuple(left))
+
+
+def _note(found: dict[str, str], name: str, told: Iterator[str]) -> None:
+    text = "; ".join(told)
+    if text:
+        found[name] = text
+
+
+def _too_old(sources: Sequence[Opened], most: float, now: float) -> Iterator[str]:
+    for source in sources:
+        if source.mark is None:
+            yield f"the age of {source.path} is not known"
+        elif now - source.mark.modified > most:
+            since = datetime.fromtimestamp(source.mark.modified).astimezone().isoformat(timespec="minutes")
+            age = spoken(now - source.mark.modified)
+            yield f"{source.path} is from {since}, {age} ago; at most {spoken(most)}"
+
+
+def _row_change(tonight: Shape, good: Shape, percent: float) -> Iterator[str]:
+    if abs(tonight.rows - good.rows) * 100 > percent * good.rows:
+        before = f"where run {good.run_id} had {good.rows:,}"
+        yield f"{tonight.rows:,} rows {before}; at most {percent:g}% more or less"
+
+
+def _blank_change(tonight: Shape, good: Shape, percent: float) -> Iterator[str]:
+    for key, now in tonight.blank.items():
+        before = good.blank.get(key)
+        if before is not None and abs(now - before) * 100 > percent:
+            yield (
+                f"{key} is {now:.1%} blank where run {good.run_id} had {before:.1%}; "
+                f"at most {percent:g} points more or less"
+            )
+
+
+def _unknown_options(tonight: Shape, good: Shape | None, percent: float) -> Iterator[str]:
+    for key, now in tonight.undeclared.items():
+        if now * 100 > percent:
+            before = good.undeclared.get(key) if good else None
+            told = "" if before is None or good is None else f" where run {good.run_id} had {before:.1%}"
+            share = f"{now:.1%} of the values of {key}"
+            yield f"{share} name an option that is not declared{told}; at most {percent:g}%"
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def judge_canary(answers: Answers, limit: RejectLimit | None) -> str:
+    """Why the rest must not be sent after these first people; "" where it may."""
+    bad = answers.rejected + answers.unconfirmed
+    if answers.values and bad == answers.values:
+        return f"none of the first {answers.values:,} values was applied"
+    if limit and limit.percent is not None and limit.passed(answers.bad, answers.values):
+        return f"{answers.bad:,} of the first {answers.values:,} values were not applied as they stood"
+    return ""
+
+
+def cost(config: Config, destination: Destination, intake: Intake, people: int, borne: float | None) -> Event:
+    """What a run is about to send at most; `borne` is the pace found in an earlier run, if any.
+
+    Every call may count against a quota: where a vendor documents one, it counts calls.
+    """
+    clears = sum(intake.blanks[key] for key, a in config.attributes.items() if a.blank == "clear")
+    calls = destination.calls_at_most(people, clears)
+    ceiling = config.destination.requests_per_second or 0.0
+    pace = min(ceiling or borne or 0.0, borne or ceiling)
+    if not pace:
+        time = "no ceiling is set, so the time depends on the pace it bears"
+    else:
+        why = "the pace it bore last" if pace < (ceiling or float("inf")) else "the ceiling"
+        time = f"{spoken(calls / pace)} at {pace:g} a second, {why}"
+    text = f"at most {calls:,} calls for {people:,} people, each may count against your quota; {time}"
+    return Event(
+        "cost", text, {"calls": calls, "people": people, "seconds": round(calls / pace, 1) if pace else None}
+    )
