@@ -385,4 +385,9 @@ def test_a_run_killed_while_it_is_made_blocks_no_name(tmp_path: Path) -> None:
         taken = setting.run()
         assert taken.code == 2
         assert "there is a run r already" in taken.err
-        assert sorted(p.name for p in (tmp_path / ".importer").iterdir()) == [".gitignore", "imports", "locks", "runs"]
+        assert sorted(p.name for p in (tmp_path / ".importer").iterdir()) == [
+            ".gitignore",
+            "imports",
+            "locks",
+            "runs",
+        ]
