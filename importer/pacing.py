@@ -4,13 +4,15 @@ Ceiling. Calls are 1/R seconds apart, and none goes out before the R-th call bef
 counted from when that one really went: a loop that wakes late never makes R + 1 in a second.
 
 Pace. Under the ceiling, or without one, the rate is found by trying. Up: doubled every tenth of a second
-until the server first objects, from then on by a share every second, the smaller the better the limit is
-known. Down, for all calls at once: to a little under what was let through in the second before the refusal,
-and to half where refusals go on; also where most answers take far longer than usual. How many calls may be in
-flight follows from the rate and the latency that is still normal (Little's law).
+(five latencies, where that is more) until the server first objects, from then on by a share every second, the
+smaller the better the limit is known. Down, for all calls at once: to a little under what was let through in
+the second before the refusal, and to half where refusals go on; also where most answers take far longer than
+usual. How many calls may be in flight follows from the rate and the latency that is still normal (Little's
+law).
 
-A refusal that comes at any rate alike (a faulty gateway, not a limit) is not cured by slowing down: once a
-quarter of the rate is refused as often as the whole, that share of refusals is taken for noise.
+Noise. A refusal now and then (a faulty gateway) is not cured by slowing down. So the rate falls only where
+the share of refusals among the latest answers is above 7 % (above none, where a refusal names a time to
+wait and so costs more) and well above what was still refused after the last cut, while the rate was low.
 
 Breaker. When calls of several people fail in a row, the destination is taken for down: one call at a time
 goes out as a probe, after a wait that doubles, until one is answered.
@@ -39,6 +41,9 @@ CATCH_UP = 0.05
 """How much lost time may be caught up, in seconds: a loop that wakes late does not lower the rate."""
 TICK = 0.002
 """How exactly a loop's timer works, in seconds: calls that were due within it go out together."""
+FREE = 1000.0
+"""From this pace on, in requests per second, and as long as the server has never objected, calls need not be
+evenly spread: what is in flight is bounded all the same, and waiting in turn costs more than the call."""
 NAP = 0.2
 """Longest sleep in one piece, in seconds, so that a stop is seen soon."""
 LEAST_ROOM = 4
@@ -48,17 +53,19 @@ TRIP = 5
 FIRST_PROBE, LAST_PROBE = 0.5, 30.0
 """Seconds before the first probe of a destination that is down, and most between two."""
 
-_HASTE = 0.9  # of the gap between calls, while lost time is caught up
+_HASTE = 0.95  # of the gap between calls, while lost time is caught up
 _REVIEW = 0.1  # s between looks at the latency, and between doublings at the start
+_LATENCIES = 5  # that a doubling at the start is tried for: what is refused is known a latency later
 _SETTLE = 1.0  # s that a new rate is tried before the next step: limits are counted over a second
 _UNDER = 0.97  # of what was let through: where a refusal leaves the rate
 _FIRST_STEP, _MIDDLE_STEP, _SMALL_STEP, _STEP_GROWS = 0.5, 0.12, 0.03, 1.5
 _PATIENCE, _LONGEST_PATIENCE = 1.0, 30.0  # s at a rate known to be near the limit, before more is tried
 _WORTH = 20.0  # a try that cost a pause of n s is not repeated within n times this
-_MEMORY = 1 / 32  # weight of one answer in the share of refusals
-_FUTILE = 3  # refusals at the floor that show that slowing down does not help
+_MEMORY, _MEMORY_SECONDS = 32, 0.05  # answers, and seconds of answers, that tell the share of refusals
+_TOLERATED = 0.07  # share of refusals that does not lower the rate
+_NOISE = 2.0  # times what is refused anyway, likewise
 _MOST_NOISE = 0.2  # share of refusals above which they are never taken for noise
-_FORGETS = 0.999  # of the noise, a review
+_STORM = 3  # so many refusals after a cut, and more than half as many as other answers: the cut was too small
 _ENOUGH = 5  # answers that tell the latency of a calm time
 _YOUNG = 3  # looks at the start that together tell what is usual
 _ADAPTS = 0.002  # of a higher latency that is taken for normal, a review
@@ -94,7 +101,7 @@ class Pacer:
         self._closed = False
         self._sent: deque[float] = deque()  # when the calls of the last second left
         self._gone = 0  # calls that are no longer in it
-        self._next = self._last = self._late = 0.0
+        self._even = self._next = self._last = self._late = 0.0
         self._held = 0.0
         self._in_flight = self._most = 0
         self._room_made: asyncio.Future[None] | None = None
@@ -131,27 +138,21 @@ class Pacer:
     def close(self) -> None:
         """No further slot is given; who waits for one is sent away."""
         self._closed = True
+        self._set_room()
         for turn in self._queue:
             if not turn.done():
                 turn.set_result(None)
         self._queue.clear()
-        self._make_room()
 
     # ------------------------------------------------------------- giving
 
     async def slot(self) -> Slot | None:
         """Returns when one more request may be sent; None once closed."""
         now = self._clock()
-        if not self._queue and self._may_go(now):
+        if self._in_flight < self._room and not self._queue and self._due() <= now:
             self._give(now)
             return Slot(now, len(self._sent))
         return await self._in_turn()
-
-    def _may_go(self, now: float) -> bool:
-        return self._due() <= now and self._has_room() and not self._closed
-
-    def _has_room(self) -> bool:
-        return self._in_flight < (1 if self._breaker.is_open else self._room)
 
     async def _in_turn(self) -> Slot | None:
         """A slot for one who has to wait; it counts from when they wake, not from when they were woken."""
@@ -182,7 +183,7 @@ class Pacer:
             now = self._clock()
             if (wait := self._due() - now) > 0:
                 await self._doze(min(wait, NAP))
-            elif not self._has_room():
+            elif self._in_flight >= self._room:
                 self._search.is_wanted = True
                 await self._wait_for_room()
             else:
@@ -195,29 +196,38 @@ class Pacer:
         self._search.is_wanted = True
         until = self._clock() + seconds
         await self._sleep(seconds)
-        self._late += (max(0.0, self._clock() - until) - self._late) * _MEMORY
+        self._late += (max(0.0, self._clock() - until) - self._late) / _MEMORY
 
     def _due(self) -> float:
         """When the next call may go; the R-th before it must be a second old, whatever the schedule says."""
-        # What is lost by waking late is caught up call by call, as far as the loop wakes on time at all.
-        at = max(self._next, self._held, self._last + _HASTE * self._gap)
+        at = max(self._next, self._held)
         behind = len(self._sent) - self._capacity
         return max(at, self._sent[behind] + self._span) if behind >= 0 else at
 
     def _give(self, now: float) -> int:
         """Counts one call out, and returns its number."""
-        self._next = max(self._next, now - CATCH_UP) + self._gap
-        self._last = max(self._last + _HASTE * self._gap, now - TICK - 2 * self._late)
-        sent = self._sent
-        while sent and sent[0] <= now - self._span and sent[0] <= now - SPAN:
+        self._schedule(now)
+        sent, old = self._sent, now - self._old
+        while sent and sent[0] <= old:
             sent.popleft()
             self._gone += 1
         self._in_flight += 1
         # One more in flight than ever before opens a connection first, and so leaves a little later.
-        opens = self._in_flight > self._most
-        sent.append(now + CONNECTS if opens else now)
-        self._most += opens
+        if self._in_flight > self._most:
+            self._most = self._in_flight
+            sent.append(now + CONNECTS)
+        else:
+            sent.append(now)
         return self._gone + len(sent) - 1
+
+    def _schedule(self, now: float) -> None:
+        """When the next call is due, by the rate alone."""
+        self._even = max(self._even, now - CATCH_UP) + self._gap
+        # What is lost by waking late is caught up call by call, each a little sooner after the one before.
+        self._last = max(
+            self._last + self._haste, now - (TICK + 2 * self._late if self._coarse else self._late)
+        )
+        self._next = max(self._even, self._last + self._haste)
 
     def _left(self, number: int, now: float) -> None:
         """When a call really left, where that was later than thought."""
@@ -242,7 +252,9 @@ class Pacer:
 
     def answered(self, slot: Slot) -> None:
         """The call was answered, and not with the wish for fewer."""
-        self._breaker.close()
+        if self._breaker.began is not None:
+            self._breaker.close()
+            self._set_room()
         now, search = self._clock(), self._search
         search.took(now - slot.at)
         if now >= search.review_at:
@@ -261,6 +273,7 @@ class Pacer:
         `alone`: the failures of one call suffice, since they cannot be due to what it carries.
         """
         self.hold(self._breaker.failed(slot, call, self._clock(), alone=alone))
+        self._set_room()
 
     def hold(self, seconds: float) -> None:
         """No request goes out for this long, whoever asks."""
@@ -284,7 +297,19 @@ class Pacer:
         self._gap = 1.0 / rate
         self._capacity = max(1, int(rate))
         self._span = SPAN * self._capacity / rate
-        self._room = max(LEAST_ROOM, int(rate * self._search.normal) + 1)
+        self._old = max(self._span, SPAN)
+        # As even as timers can make it where the limit is not known: it may be counted call by call.
+        self._coarse = rate >= self._ceiling or self._gap < 2 * TICK
+        self._haste = 0.0 if rate >= FREE and self._search.is_untold else _HASTE * self._gap
+        self._set_room()
+
+    def _set_room(self) -> None:
+        """How many calls may be in flight now."""
+        self._room = max(LEAST_ROOM, int(self._rate * self._search.normal) + 1)
+        if self._breaker.is_open:
+            self._room = 1
+        if self._closed:
+            self._room = 0
         self._make_room()
 
 
@@ -308,30 +333,36 @@ class _Search:
         self._cut_at = -1.0
         self._limit = 0.0  # what was let through before the last refusal
         self._grown = True  # since the last cut
-        self._floor = self._highest_floor = min(rate, START) / 5  # slower only where many are refused
-        self._least = self._floor  # how slow it may become for now
-        self._futile = 0  # refusals at the floor
         self._refused: deque[float] = deque()  # when the refused calls of the last second were sent
-        self._share = self._noise = 0.0  # of answers that are refusals; and how many of them mean nothing
+        self._share = 0.0  # of the latest answers that are refusals
+        self._weight = 1 / _MEMORY  # of one answer in it
+        self._noise = 0.0  # share that is refused anyway
+        self._taken = self._strays = 0  # answers and refusals since the last cut, until the rate grows again
+        self._cut_for = 0.0  # the share of refusals that led to the last cut
+
+    @property
+    def is_untold(self) -> bool:
+        """Whether the server has never objected, but for noise."""
+        return not self.known and self._step == 1.0
 
     def took(self, latency: float) -> None:
         """One answer. Called for every call, so it only counts."""
         self._answers += 1
         self._latency += latency
-        self._share -= self._share * _MEMORY
+        self._share -= self._share * self._weight
         if latency > self.normal:
             self._slow += 1
 
     def review(self, now: float) -> None:
         """Looks at the answers since the last time: slower where they have become slow, else faster."""
         slow = self._calm > 0 and self._slow * 2 > self._answers > 2
-        self._slow_reviews = self._slow_reviews + 1 if slow else 0
+        self._slow_reviews = self._slow_reviews + 1 if slow else min(0, self._slow_reviews)
         if self._slow_reviews > 1:  # not for a single hiccup
             self._relieve(now)
         elif self.is_wanted and not slow and now >= self._grow_at:
             self._grow(now)
         self._remember(self._latency / self._answers)
-        self._noise *= _FORGETS
+        self._taken += self._answers
         self._answers, self._slow, self._latency = 0, 0, 0.0
         self.is_wanted = False
         self._reviewed = now
@@ -339,18 +370,28 @@ class _Search:
 
     def _grow(self, now: float) -> None:
         """More, but not more than twice what really comes back: the rest would be found out late."""
+        if not self._grown:
+            self._learn_noise()
         came = self._answers / max(now - self._reviewed, 0.001)
         self.rate = max(self.rate, min(self.rate * (1 + self._step), 2 * came))
+        self._weight = 1 / max(_MEMORY, self.rate * _MEMORY_SECONDS)
         self._step = min(1.0, self._step * _STEP_GROWS)
-        self._grow_at = now + self._pause
+        self._grow_at = now + (self._pause or _LATENCIES * self._calm)
         self._grown = True
-        self._floor = min(self._highest_floor, max(self._floor, self.rate / 4))
+
+    def _learn_noise(self) -> None:
+        """What was refused although slower; where that is much of what led to the cut, it was for nothing."""
+        share = self._strays / max(self._strays + self._taken, _MEMORY)
+        self._noise = share if share <= _MOST_NOISE else 0.0
+        if self._noise > self._cut_for / 4:
+            self._step, self._pause, self._patience = 1.0, 0.0, _PATIENCE
+            self.known = False
 
     def _relieve(self, now: float) -> None:
         """Answers queue up somewhere: a little under what came back lately."""
         came = self._answers / max(now - self._reviewed, 0.001)
         self.rate = max(SLOWEST, min(self.rate, came) * 0.9)
-        self._slow_reviews = 0
+        self._slow_reviews = -2  # what waits in its queue comes back late all the same
         self._step = max(_SMALL_STEP, self._step / 4)
         self._pause = max(self._pause, self.normal)
         self._grow_at = now + 2 * self.normal
@@ -366,20 +407,34 @@ class _Search:
 
     def refused(self, slot: Slot, now: float, wait: float) -> None:
         """A call was told to slow down; those sent before the last cut say nothing new."""
-        self._share += (1 - self._share) * _MEMORY
+        self._share += (1 - self._share) * self._weight
         let_through = self._let_through(slot)
-        if slot.at <= self._cut_at or self._share < self._noise:
+        if slot.at <= self._cut_at:
             return
-        few = len(self._refused) <= max(2, slot.load / 4) and self._share <= _MOST_NOISE
-        self._least = self._floor if few else SLOWEST
-        if let_through < 0.9 * self._limit or (not self._grown and self.rate <= self._least):
-            self._cut_again()
-        else:
-            self._cut(let_through, wait)
-        if not few:
-            self._floor = min(self._floor, self.rate / 4)
-        self._cut_at, self._grown, self.known = now, False, True
-        self._grow_at = now + wait + max(self._pause, self._patience)
+        told = self._told_too_much(let_through, wait) if self._grown else self._told_again(let_through, wait)
+        if told:
+            self._cut_at, self._cut_for = now, self._share
+            self._grown, self.known = False, True
+            self._share, self._strays, self._taken = 0.0, 0, 0
+            self._grow_at = now + wait + max(self._pause, self._patience)
+
+    def _told_too_much(self, let_through: float, wait: float) -> bool:
+        """Slower where more is refused than at any rate; whether it was."""
+        if self._share <= _NOISE * self._noise + (0 if wait else _TOLERATED):
+            return False
+        self._cut(let_through, wait)
+        return True
+
+    def _told_again(self, let_through: float, wait: float) -> bool:
+        """Refused although slower: to half where that goes on; whether it does."""
+        self._strays += 1
+        if self._strays >= _STORM and 2 * self._strays > self._taken:
+            self.rate = max(SLOWEST, min(self.rate / 2, max(let_through, self.rate / 4)))
+            self._step, self._patience = _FIRST_STEP, _PATIENCE
+            return True
+        if wait and self._share > _NOISE * self._noise:
+            self.rate = max(SLOWEST, self.rate * _UNDER)
+        return False
 
     def _let_through(self, slot: Slot) -> float:
         """How many calls of the second before this refused one were not refused."""
@@ -387,12 +442,12 @@ class _Search:
         while refused and refused[0] <= slot.at - 1:
             refused.popleft()
         refused.append(slot.at)
-        return max(SLOWEST, slot.load - len(refused))
+        return max(SLOWEST, (slot.load - len(refused)) / SPAN)
 
     def _cut(self, let_through: float, wait: float) -> None:
         """To just under what was let through. Where that comes out alike twice, the limit is known."""
         before, self._limit = self._limit, let_through
-        if let_through >= 0.75 * self.rate or let_through <= 1.1 * before:
+        if let_through >= (0.5 if wait else 0.75) * self.rate or let_through <= 1.1 * before:
             self._patience = max(min(2 * self._patience, _LONGEST_PATIENCE), _WORTH * wait)
             self._step = _SMALL_STEP
         else:  # the rate was not kept for long enough to tell
@@ -400,19 +455,7 @@ class _Search:
             self._patience, self._step = _PATIENCE, _FIRST_STEP if short else _MIDDLE_STEP
             let_through = max(let_through, self.rate / 4)
         self._pause = _SETTLE + self.normal
-        self._futile = 0
-        self.rate = min(self.rate, max(self._least, _UNDER * min(self.rate, let_through)))
-
-    def _cut_again(self) -> None:
-        """Refused although slower: by half, unless it has come out that slowing down does not help."""
-        self._step, self._patience = _FIRST_STEP, _PATIENCE
-        if self.rate > self._least:
-            self.rate = max(self._least, self.rate / 2)
-            return
-        self._futile += 1
-        if self._futile >= _FUTILE:
-            self._noise = 2 * self._share + _MOST_NOISE / 2
-            self._step, self._pause, self._patience = 1.0, 0.0, 0.0
+        self.rate = min(self.rate, max(SLOWEST, _UNDER * min(self.rate, let_through)))
 
     def at_most(self, rate: float) -> None:
         """What the destination says is left for now."""

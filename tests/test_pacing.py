@@ -202,10 +202,10 @@ def test_an_undisclosed_limit_is_found_and_used(latency: float, retry_after: flo
     assert sum(at > 8 for at in world.refused) <= 0.02 * 150 * 17
 
 
-@pytest.mark.parametrize("span", [0.1, 0.0])
-def test_a_limit_over_less_than_a_second_is_found_too(span: float) -> None:
+@pytest.mark.parametrize(("span", "share"), [(0.1, 0.85), (0.0, 0.8)])
+def test_a_limit_over_less_than_a_second_is_found_too(span: float, share: float) -> None:
     world = World(limit=150, span=span).run()
-    assert world.per_second(8.0) >= 0.6 * 150
+    assert world.per_second(8.0) >= share * 150
     assert world.told <= 0.05
 
 
@@ -220,6 +220,13 @@ def test_refusals_that_do_not_depend_on_the_rate_do_not_bring_it_down() -> None:
     for every in (7, 15, 40):
         world = World(noise=1 / every, latency=0.002, workers=8, calls=300, seconds=600).run()
         assert world.sent[-1] < 90, every
+
+
+@pytest.mark.parametrize("noise", [0.02, 0.05])
+def test_a_few_stray_refusals_cost_nothing(noise: float) -> None:
+    world = World(noise=noise, latency=0.02, seconds=8).run()
+    busy = 0.02 + noise * 0.25  # s a call, the wait after a refusal included
+    assert world.per_second(3.0) >= 0.85 * 64 * (1 - noise) / busy
 
 
 def test_more_is_used_once_the_limit_is_lifted() -> None:
@@ -298,8 +305,10 @@ def test_a_refusal_lowers_the_rate_once_for_all_calls_under_way(wait: float) -> 
 
     rates: list[float] = []
     virtually(scenario)
-    assert rates[0] < 0.5
-    assert set(rates) == {rates[0]}
+    at_once = 0 if wait else 2  # a pause that is asked for costs more than a stray refusal
+    assert set(rates[:at_once]) <= {1.0}
+    assert rates[at_once] < 0.5
+    assert set(rates[at_once:]) == {rates[at_once]}
 
 
 def test_what_headers_say_is_obeyed() -> None:
