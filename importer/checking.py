@@ -33,7 +33,7 @@ class Marks:
         for field, (_, cells, t) in zip(self._fields, taken.typed, strict=True):
             columns |= _marks(field, cells, t)
         trims = [field.dropped for field in self._fields if field.dropped in columns]
-        rows = taken.rows.drop("raw", "cells", *([] if trims else ["line"]), strict=False)
+        rows = taken.rows.drop("at", *([] if trims else ["line"]), strict=False)
         return rows.with_columns(**columns).with_columns(
             pl.when(field.value).then(pl.lit(value=True)).alias(field.value) for field in self._fields
         )

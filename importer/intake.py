@@ -89,10 +89,15 @@ class Intake:
 
 
 class Gate:
-    """Judges batches by one configuration. `distinct_id_max` is the destination's, in characters."""
+    """Judges batches by one configuration. `distinct_id_max` is the destination's, in characters.
 
-    def __init__(self, config: Config, distinct_id_max: int) -> None:
+    `keeps_rows`: the rows taken hold what stood in the source, `raw` or `cells`; else `at`, their place in
+    the batch, by which it is looked up where a row is refused.
+    """
+
+    def __init__(self, config: Config, distinct_id_max: int, *, keeps_rows: bool = True) -> None:
         self.config = config
+        self._keeps_rows = keeps_rows
         self._id_max = distinct_id_max
         self._where = compile_where(config.source.where)
         self.intake = Intake()
@@ -101,6 +106,7 @@ class Gate:
     def take(self, batch: Batch, source: int) -> Taken:
         """Filters, identifies and checks one batch; SourceError where `where` cannot be evaluated."""
         rows = _numbered(batch, source)
+        rows = _with_original(rows, batch) if self._keeps_rows else rows.with_row_index("at")
         self.intake.rows_read += rows.height + batch.set_aside.height
         rows, cells = self._filtered(rows, batch.cells, source)
         malformed = _set_aside(batch, source)
@@ -113,7 +119,8 @@ class Gate:
         self._count_rows(malformed.rejects, without_id.rejects)
         parts = (bad, without_id, malformed)
         rejects = _in_order([part.rejects for part in parts], "order", "position")
-        return Taken(rows, rejects, _in_order([part.kept for part in parts], "order"), typed)
+        kept = _in_order([_kept(part.rows, batch) for part in parts], "order")
+        return Taken(rows, rejects, kept, typed)
 
     def _filtered(
         self, rows: pl.DataFrame, cells: pl.DataFrame, source: int
@@ -136,9 +143,9 @@ class Gate:
             return rows, cells, _none(rows)
         refused = self._refused_rows(rows, ids, problem)
         good = problem.is_null()
-        kept = _kept(rows.filter(~good).with_columns(id=pl.lit(None, pl.String)))
+        without = rows.filter(~good).with_columns(id=pl.lit(None, pl.String))
         rows = rows.filter(good).with_columns(id=ids.filter(good))
-        return rows, cells.filter(good), _Refused(refused, kept)
+        return rows, cells.filter(good), _Refused(refused, without)
 
     def _chosen(self, cells: pl.DataFrame, source: int) -> pl.Series:
         text = texts(cells, self.config.source.null_values)
@@ -209,7 +216,7 @@ class Gate:
         if not found:
             return _none(rows)
         rejects = pl.concat(found)
-        return _Refused(rejects, _kept(rows.join(rejects, on="order", how="semi")))
+        return _Refused(rejects, rows.join(rejects, on="order", how="semi"))
 
     def _count_column(self, key: str, column: pl.Series, typed: TypedColumn) -> None:
         attribute = self.config.attributes[key]
@@ -272,26 +279,45 @@ def _messages(attribute: Attribute, reasons: pl.Series) -> pl.Series:
 
 
 def _numbered(batch: Batch, source: int) -> pl.DataFrame:
-    rows = pl.DataFrame({"order": batch.row + (source << ORDER_SHIFT), "line": batch.line})
-    if batch.raw is not None:
-        return rows.with_columns(raw=batch.raw)
-    return rows.with_columns(cells=batch.cells.to_struct())
+    return pl.DataFrame({"order": batch.row + (source << ORDER_SHIFT), "line": batch.line})
+
+
+def _with_original(rows: pl.DataFrame, batch: Batch) -> pl.DataFrame:
+    """Rows as they stood: their text, or their columns where the source has no text.
+
+    `rows` are all of the batch, or some with `at`, their place in it.
+    """
+    records = batch.records
+    if "at" not in rows.columns:
+        if records is not None:
+            return rows.with_columns(raw=records)
+        return rows.with_columns(cells=batch.cells.to_struct())
+    at = rows["at"]
+    if records is not None:
+        return rows.with_columns(raw=records.gather(at))
+    return rows.with_columns(cells=batch.cells[at].to_struct())
 
 
 @dataclass(frozen=True, slots=True)
 class _Refused:
-    """Lines for the report, and the rows they are about for rejected_rows/."""
+    """Lines for the report, and the rows they are about."""
 
     rejects: pl.DataFrame
-    kept: pl.DataFrame
+    rows: pl.DataFrame
 
 
 def _none(rows: pl.DataFrame) -> _Refused:
-    return _Refused(_NO_REJECTS, _kept(rows.clear()))
+    return _Refused(_NO_REJECTS, rows.clear())
 
 
-def _kept(rows: pl.DataFrame) -> pl.DataFrame:
-    """`original`: the row as it stood, its text, or its columns where the source has no text."""
+def _kept(rows: pl.DataFrame, batch: Batch) -> pl.DataFrame:
+    """Refused rows for rejected_rows/: `original` of healthy ones, `bytes` of damaged ones."""
+    if "bytes" in rows.columns:
+        return rows
+    if "at" in rows.columns:
+        if not rows.height:
+            return rows.select("order", "id")
+        rows = _with_original(rows, batch)
     original = pl.col("raw" if "raw" in rows.columns else "cells").alias("original")
     return rows.select("order", "id", original)
 

@@ -17,25 +17,41 @@ class Block:
 
     def __init__(self, layout: Layout, data: bytes) -> None:
         self.data = data
+        self._layout = layout
         self._there: dict[str, bool] = {}
-        self.damaged = False  # holds bytes that are not UTF-8
+        self.damaged = False  # holds bytes that are not UTF-8; known once `lines` were asked for
         self.has_cr = b"\r" in data
-        self._look(layout, data)
+        self._lines: pl.Series | None = None
+        self._see(data)
 
-    def _look(self, layout: Layout, data: bytes) -> None:
-        self.grammar = grammar_of(layout, data)
+    def _see(self, data: bytes) -> None:
+        self.grammar = grammar_of(self._layout, data)
         self.mapped = self.grammar.signs.put(data)  # with the line ends as they stand
         self.view = self.mapped
         if self.has_cr:
             self.view = self.mapped.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
         self._there.clear()
+
+    @property
+    def lines(self) -> pl.Series:
+        """The lines without their ends, in signs. `view` is seen anew where it turns out to be damaged."""
+        if self._lines is None:
+            self._lines = self._split()
+        return self._lines
+
+    def settle(self) -> None:
+        """Looks at the lines now, so that `view` stays as it is from here on."""
+        assert self.lines is not None
+
+    def _split(self) -> pl.Series:
         try:
-            self.lines = pl.read_lines(self.view, name="raw", glob=False)["raw"]
+            return pl.read_lines(self.view, name="raw", glob=False)["raw"]
         except pl.exceptions.PolarsError:
             if self.damaged:
                 raise SourceError("the text cannot be split into lines") from None
-            self.damaged = True
-            self._look(layout, _without_damage(data))
+        self.damaged = True
+        self._see(_without_damage(self.data))
+        return self._split()
 
     @property
     def height(self) -> int:

@@ -314,7 +314,7 @@ class _Life:
 
     def _read_sources(self, journal: Journal, reports: Reports) -> tuple[Reading, Spool, dict[int, int]]:
         began = time.monotonic()
-        gate = Gate(self.config, self.destination.distinct_id_max)
+        gate = Gate(self.config, self.destination.distinct_id_max, keeps_rows=self.mode != "check")
         writer = SpoolWriter(self.folder.spool)
         seen: list[pl.DataFrame] = []
         look: Callable[[Taken], None] = seen_by(seen) if self.corrected else self._in_time

@@ -222,7 +222,7 @@ class SourceReader:
         for batch in ahead(source.batches()):
             limited = self._cut(batch)
             if content and limited.row.len():
-                content.add(limited.cells, limited.raw)
+                content.add(limited.cells, limited.records)
                 self.reading.contents[source.path] = str(content)
             taken = self._gate.take(limited, index)
             self._look(taken)
@@ -249,7 +249,7 @@ class SourceReader:
             cells=batch.cells.filter(within),
             row=batch.row.filter(within),
             line=batch.line.filter(within),
-            raw=None if batch.raw is None else batch.raw.filter(within),
+            raw=None if (records := batch.records) is None else records.filter(within),
             set_aside=batch.set_aside.filter(pl.col("row") <= (numbers[-1] if left else 0)),
         )
 

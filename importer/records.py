@@ -292,7 +292,14 @@ def polars_cells(names: list[str], signs: Signs, height: int, view: bytes) -> pl
     return cells if cells is not None and cells.height == height else None
 
 
-def _read_csv(names: list[str], view: bytes, delimiter: str, quote: str | None) -> pl.DataFrame | None:
+def strict_cells(names: list[str], signs: Signs, view: bytes) -> pl.DataFrame | None:
+    """All cells of a text without quotes, or None where a line has too many fields or polars sees no text."""
+    return _read_csv(names, view, signs.delimiter, None, ragged=False)
+
+
+def _read_csv(
+    names: list[str], view: bytes, delimiter: str, quote: str | None, *, ragged: bool = True
+) -> pl.DataFrame | None:
     if view.startswith(BOM.encode()):  # polars cuts one off; here it is text
         view = BOM.encode() + view
     try:
@@ -302,7 +309,7 @@ def _read_csv(names: list[str], view: bytes, delimiter: str, quote: str | None) 
             schema=dict.fromkeys(names, pl.String),
             separator=delimiter,
             quote_char=quote,
-            truncate_ragged_lines=True,
+            truncate_ragged_lines=ragged,
             empty_string_is_null=False,
             glob=False,
         )

@@ -3,12 +3,23 @@
 import re
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 import polars as pl
 
 from importer.errors import SourceError
 from importer.lines import HOLD, Block, cut_end_bytes, last_line_end
-from importer.records import BOM, UNNAMED, Grammar, Layout, cells_of, column_names, named_cells, polars_cells
+from importer.records import (
+    BOM,
+    UNNAMED,
+    Grammar,
+    Layout,
+    cells_of,
+    column_names,
+    named_cells,
+    polars_cells,
+    strict_cells,
+)
 from importer.recovery import (
     BLANK,
     BROKEN,
@@ -41,7 +52,7 @@ class Batch:
     cells      healthy rows, the source's columns under their own names; String for CSV ("" when empty)
     row        Int64, 1-based data row in the file, for each row of `cells`; set-aside rows count too
     line       Int64, physical line on which the row starts, from 1; null for Parquet
-    raw        String, the record as it stands without its line end; None for Parquet
+    raw        String, the record as it stands without its line end, or what makes it; None for Parquet
     set_aside  row, line, raw (Binary, as in the file without the last line end), reason, message
     text       what the cells were read from: what is not in it is in none of them; None for Parquet
     """
@@ -49,20 +60,33 @@ class Batch:
     cells: pl.DataFrame
     row: pl.Series
     line: pl.Series
-    raw: pl.Series | None
+    raw: pl.Series | Callable[[], pl.Series] | None
     set_aside: pl.DataFrame
     text: bytes | None = None
+
+    @property
+    def records(self) -> pl.Series | None:
+        """`raw`, made where it is not yet; a check needs it of few batches."""
+        return self.raw() if callable(self.raw) else self.raw
 
 
 @dataclass(frozen=True, slots=True)
 class _Found:
-    """What a block holds up to line `cut`: records with the line they start on, and what is set aside."""
+    """What a block holds up to line `cut`: records with the line they start on, and what is set aside.
+
+    `raw` is None where every line before `cut` is a record, and `held` then how many lines follow.
+    """
 
     cut: int
-    raw: pl.Series
+    raw: pl.Series | None
     cells: pl.DataFrame
     at: pl.Series
     units: list[Unit]
+    held: int | None = None
+
+    def records(self, block: Block) -> pl.Series:
+        """`raw`, looked up where it is not yet."""
+        return block.lines[: self.cut] if self.raw is None else self.raw
 
 
 class Splitter:
@@ -107,8 +131,8 @@ class Splitter:
         whole = b"".join((self._carry, memoryview(data)[:stop]))
         rest = data[stop:]
         block = Block(self._layout, whole)
-        found = _rejoin(block, self._find(block, final))
-        size = block.size_of_last(block.height - found.cut)
+        found = self._healthy(block, final) or _rejoin(block, self._find(block, final))
+        size = block.size_of_last(block.height - found.cut if found.held is None else found.held)
         self._keep(whole[len(whole) - size :] + rest)
         offset = end - len(self._restore(whole + rest)) if block.damaged else 0
         return self._batch(block, found, offset)
@@ -121,7 +145,28 @@ class Splitter:
             )
         self._carry = data
 
+    # -- a healthy block without quotes, seen from its size: no line is looked at
+
+    def _healthy(self, block: Block, final: bool) -> _Found | None:
+        """Polars refuses a line with a field too many; one with a field too few leaves bytes unexplained."""
+        signs, names = block.grammar.signs, column_names(self._layout)
+        if len(names) == 1 or block.has(signs.quote) or block.has(signs.escape) or b"\0" in block.view:
+            return None
+        cells = strict_cells(names, signs, block.view)
+        if cells is None or block.joined is not None:
+            return None
+        height = cells.height
+        ends = height - (not block.view.endswith(b"\n"))
+        text = cells.select(pl.sum_horizontal(pl.all().str.len_bytes().sum().cast(pl.Int64))).item()
+        if text + height * (len(names) - 1) + ends != len(block.view):
+            return None
+        at = pl.int_range(height, eager=True, dtype=pl.Int64)
+        width = _width(cells.tail(HOLD)) + (len(names) - 1)
+        cut = height if final else self._hold(at, width)
+        return _Found(cut, None, cells[:cut], at[:cut], [], height - cut)
+
     def _find(self, block: Block, final: bool) -> _Found:
+        block.settle()
         signs = block.grammar.signs
         if not block.has(signs.quote) and not block.has(signs.escape):
             found = self._plain(block, final)
@@ -263,7 +308,7 @@ class Splitter:
             units = units + [Unit(i, self._end(block, found, i), EXTRA) for i in at.filter(extra & ~again)]
             units += [Unit(i, self._end(block, found, i), AGAIN) for i in repeated]
             good = ~(extra | again)
-            cells, raw = cells.filter(good), raw.filter(good)
+            cells, raw = cells.filter(good), found.records(block).filter(good)
             at_good = at.filter(good)
         else:
             at_good = at
@@ -273,7 +318,7 @@ class Splitter:
             cells=named_cells(self._layout, cells),
             row=rows[0].alias("row"),
             line=(at_good + self._line).alias("line"),
-            raw=block.grammar.signs.restore(raw).alias("raw"),
+            raw=partial(_restored, block, found, raw),
             set_aside=self._set_aside(block, units, rows[1], offset),
             text=block.view,
         )
@@ -283,7 +328,7 @@ class Splitter:
 
     def _end(self, block: Block, found: _Found, start: int) -> int:
         """The line behind the record that starts on line `start`."""
-        text = found.raw[int(found.at.search_sorted(start))]
+        text = found.records(block)[int(found.at.search_sorted(start))]
         return start + 1 + len(re.findall("\r\n|\r|\n", text))
 
     def _suspect_cells(self, cells: pl.DataFrame) -> tuple[pl.Series, pl.Series] | None:
@@ -409,7 +454,13 @@ def _rejoin(block: Block, found: _Found) -> _Found:
         units.append(unit if whole else Unit(start, end, STRAY_RETURN))
         gone += range(start, end)
     kept = (found.at < cut) & ~found.at.is_in(gone)
-    return _Found(cut, found.raw.filter(kept), found.cells.filter(kept), found.at.filter(kept), units)
+    return _Found(
+        cut, found.records(block).filter(kept), found.cells.filter(kept), found.at.filter(kept), units
+    )
+
+
+def _restored(block: Block, found: _Found, raw: pl.Series | None) -> pl.Series:
+    return block.grammar.signs.restore(found.records(block) if raw is None else raw).alias("raw")
 
 
 def _width(cells: pl.DataFrame) -> pl.Series:

@@ -31,8 +31,8 @@ def split(
         end = min(start + pieces, len(data))
         batch = splitter.feed(data[start:end], final=start == starts[-1], end=end)
         if batch is not None:
-            assert batch.raw is not None
-            rows += list(zip(batch.row, batch.line, batch.raw, batch.cells.rows(), strict=True))
+            assert batch.records is not None
+            rows += list(zip(batch.row, batch.line, batch.records, batch.cells.rows(), strict=True))
             aside += batch.set_aside.rows()
     return rows, aside
 

@@ -64,9 +64,9 @@ def check(data: bytes, options: SourceOptions, block: int, folder: Path) -> None
     rows: list[int] = []
     raws: dict[int, bytes] = {}
     for batch in batches:
-        assert batch.raw is not None
+        assert batch.records is not None
         rows += [*batch.row, *batch.set_aside["row"]]
-        encoded = (raw.encode(options.encoding, "surrogatepass") for raw in batch.raw)
+        encoded = (raw.encode(options.encoding, "surrogatepass") for raw in batch.records)
         raws |= dict(zip(batch.row, encoded, strict=True))
         raws |= dict(zip(batch.set_aside["row"], batch.set_aside["raw"], strict=True))
         assert not batch.cells.null_count().sum_horizontal().sum()
