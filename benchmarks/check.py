@@ -1,13 +1,13 @@
 """`importer check` (typing, checks and books) beside readers that type and check nothing, on the same lists.
 
     python -m benchmarks.check [ROWS]            default 5,000,000; the table of ratios
-    python -m benchmarks.check [ROWS] --memory   the peak of all processes at a tenth, half and all of the rows
+    python -m benchmarks.check [ROWS] --memory   the peak of all processes at a tenth, half, all
     python -m benchmarks.check [ROWS] --growth   microseconds a row from a thousandth of the rows on
 
 The list has 11 columns: text, choices, numbers, a date, a moment, a boolean; the Parquet one is typed. Each
-contender is a process of its own and takes its turn in every round; the table shows the best of its rounds, in
-wall-clock and in processor seconds (which a busy machine moves less). Of the readers only the reading is timed,
-of the importer the whole command.
+contender is a process of its own and takes its turn in every round. The table shows the best of its rounds,
+in wall-clock and in processor seconds (which a busy machine moves less). Of the readers only the reading is
+timed, of the importer the whole command, its start included.
 """
 
 import argparse
@@ -22,6 +22,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
+
+from benchmarks.machine import describe
 
 PIECE = 500_000
 
@@ -235,7 +237,7 @@ def main() -> None:
     rows = given.rows or (10_000_000 if given.memory or given.growth else 5_000_000)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        print(f"{rows:,} rows x 11 columns, {os.cpu_count()} processors\n")
+        print(f"{rows:,} rows x 11 columns; {describe()}\n")
         if given.memory:
             memory(folder, rows)
         elif given.growth:
