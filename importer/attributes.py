@@ -61,6 +61,8 @@ class Attribute(BaseModel):
     thousands: str = Field(default="", max_length=1)
     true_values: tuple[str, ...] = ("true", "1", "yes")
     false_values: tuple[str, ...] = ("false", "0", "no")
+    join: str | None = Field(default=None, min_length=1)
+    send_as: Literal["text", "number"] | None = None
     blank: Literal["skip", "clear", "reject"] = "skip"
     operation: Literal["set", "increase", "add", "remove", "delete"] = "set"
 
@@ -96,6 +98,8 @@ _BELONGS_TO: Mapping[str, tuple[str, ...]] = {
     "decimal": ("number",),
     "thousands": ("number",),
     "separator": ("multi_choice",),
+    "join": ("multi_choice",),
+    "send_as": ("free_text", "number"),
     "format": ("date", "datetime"),
     "true_values": ("boolean",),
     "false_values": ("boolean",),
@@ -153,7 +157,7 @@ def type_column(attribute: Attribute, column: pl.Series) -> TypedColumn:
 
     SourceError where a Parquet column has a type that cannot become the declared one.
     """
-    typed = _TYPES[attribute.type](attribute, column)
+    typed = _TYPES[_sent_type(attribute)](attribute, column)
     if attribute.blank == "skip":
         return typed
     present = pl.repeat(True, len(column), eager=True)
@@ -165,15 +169,20 @@ def type_column(attribute: Attribute, column: pl.Series) -> TypedColumn:
     return TypedColumn(typed.values, present, reasons.set(column.is_null(), BLANK), typed.dropped, typed.utc)
 
 
+def _sent_type(attribute: Attribute) -> str:
+    """`number` also for a text that is to go out as a number: then it must be one."""
+    return "number" if attribute.send_as == "number" else attribute.type
+
+
 def encode(typed: TypedColumn, attribute: Attribute, encoding: Encoding) -> pl.Series:
     """The typed values as JSON text, String; null stays null."""
     value = typed.value
-    if attribute.type == "number":
-        return value
+    if _sent_type(attribute) == "number":
+        return quote_json(value) if attribute.send_as == "text" else value
     if attribute.type == "boolean":
         return _chosen(value, pl.lit(encoding.true), pl.lit(encoding.false))
     if attribute.type == "multi_choice":
-        return encode_lists(value)
+        return encode_lists(value) if attribute.join is None else quote_json(value.list.join(attribute.join))
     if attribute.type == "date":
         return quote_json(value.dt.strftime(encoding.date))
     if attribute.type == "datetime":

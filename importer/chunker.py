@@ -16,7 +16,7 @@ from typing import Any
 
 import polars as pl
 
-from importer import attributes, folding
+from importer import attributes, folding, identities, kinds
 from importer.attributes import TypedColumn
 from importer.config import Config
 from importer.intake import typed_columns
@@ -120,7 +120,8 @@ class Chunk:
     `people` has a line a person with something to send: `id`, `rows` (how many of theirs hold a winner),
     `trims` (of their winners), `order` (of the first of them), their winners, and per operation the pattern
     of attributes in it. `tally` counts what is settled already: rows and values that will not be sent, people
-    with nothing to send.
+    with nothing to send. `problems` are the people with something to send whom the destination could not tell
+    (`identities.PROBLEM`, with `person`), `named` the original rows that show it.
     """
 
     plan: ChunkPlan
@@ -129,6 +130,8 @@ class Chunk:
     operations: Sequence[str]
     fields: Sequence[Field]
     tally: Tally
+    problems: pl.DataFrame
+    named: pl.DataFrame
 
     def updates(self) -> Iterator[Update]:
         """One update per person, in the order in which they first stand in the source."""
@@ -139,6 +142,7 @@ class Chunk:
             zip(self.people[f"keys_{op}"].to_list(), members[op].to_list(), strict=True)
             for op in self.operations
         ]
+        users = self._users()
         for person, (distinct_id, *parts) in enumerate(zip(ids, *columns, strict=True)):
             yield Update(
                 person,
@@ -148,7 +152,28 @@ class Chunk:
                     for operation, (pattern, members) in zip(self.operations, parts, strict=True)
                     if pattern
                 ),
+                users[person] if users else (),
             )
+
+    def general(self, keys: Iterable[str]) -> Iterator[tuple[str, Update]]:
+        """For each of these attributes that has one, an update of one person with one general text of it."""
+        bad, ids, users = set(self.problems["person"]), self.people["id"], self._users()
+        for field_ in self.fields:
+            if field_.key not in keys:
+                continue
+            text = pl.col(field_.value)
+            general = kinds.kind_of(text.str.strip_chars('"')) == kinds.GENERAL
+            found = self.people.with_row_index("at").filter((text != CLEAR) & general)
+            at = next((at for at in found["at"] if at not in bad), None)
+            if at is not None:
+                member = f"{json.dumps(field_.key, ensure_ascii=False)}:{self.people[field_.value][at]}"
+                part = Part(field_.operation, (field_.key,), member)
+                yield field_.key, Update(at, ids[at], (part,), users[at] if users else ())
+
+    def _users(self) -> Sequence[tuple[str, ...]]:
+        """The texts of the identity fields of each person; empty where the destination has none."""
+        names = [name for name in self.people.columns if identities.IS_USER.fullmatch(name)]
+        return self.people.select(pl.col(names).fill_null("")).rows() if names else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -196,15 +221,28 @@ class Chunker:
         self.fields = fields(config)
         self._clears = any(a.blank == "clear" for a in config.attributes.values())
 
-    def build(self, plan: ChunkPlan, pieces: Iterator[tuple[int, pl.DataFrame]]) -> Chunk:
-        """Folds the chunk's rows, piece by piece, into one update per person."""
-        folded = self.fold(self._derive(layout, piece) for layout, piece in pieces)
+    def build(
+        self,
+        plan: ChunkPlan,
+        pieces: Iterator[tuple[int, pl.DataFrame]],
+        problems: pl.DataFrame | None = None,
+    ) -> Chunk:
+        """Folds the chunk's rows, piece by piece, into one update per person.
+
+        `problems` are those of its people whom the destination could not tell (`identities.PROBLEM`).
+        """
+        problems = pl.DataFrame(schema=identities.PROBLEM) if problems is None else problems
+        users = _Users(problems["order"].to_list())
+        folded = self.fold(self._derive(layout, users.seen(piece)) for layout, piece in pieces)
         kept = folded.rows
         if self._withhold and any(f.takes_all for f in self.fields):
             kept = self._withhold(kept, self.fields)
         rows, people = self._people(kept)
         folded.tally.people["nothing_to_send"] += folded.people - people.height
-        return Chunk(plan, rows, people, self._operations(), self.fields, folded.tally)
+        people = users.join(people)
+        problems = problems.join(people.select("id", "person"), on="id")
+        named = users.originals().join(problems, on="id", how="semi")
+        return Chunk(plan, rows, people, self._operations(), self.fields, folded.tally, problems, named)
 
     def fold(self, pieces: Iterable[pl.DataFrame]) -> Folded:
         """All rows of some people, in pieces in source order, each with the columns of its fields."""
@@ -311,6 +349,33 @@ class Chunker:
                 merged = merged.join(folded, on="id", how="left", maintain_order="left")
                 merged = merged.with_columns(pl.coalesce("folded", f.value).alias(f.value)).drop("folded")
         return merged
+
+
+class _Users:
+    """The identity texts of a chunk's people, and the original rows that show a problem with them."""
+
+    def __init__(self, orders: Sequence[int]) -> None:
+        self._orders = orders
+        self._users: pl.DataFrame | None = None
+        self._named: list[pl.DataFrame] = []
+
+    def seen(self, piece: pl.DataFrame) -> pl.DataFrame:
+        """The piece again, once looked at."""
+        self._users = identities.fold_users(self._users, piece)
+        original = "raw" if "raw" in piece.columns else "cells"
+        named = piece.filter(pl.col("order").is_in(self._orders))
+        self._named.append(named.select("order", "id", pl.col(original).alias("original")))
+        return piece
+
+    def join(self, people: pl.DataFrame) -> pl.DataFrame:
+        """The people with their identity texts, where the destination has identity fields."""
+        if self._users is None:
+            return people
+        return people.join(self._users, on="id", how="left", maintain_order="left")
+
+    def originals(self) -> pl.DataFrame:
+        """The rows that show a problem, as `rejected_rows/` keeps rows."""
+        return pl.concat(self._named, how="diagonal")
 
 
 def _pattern(fields: Sequence[Field], operation: str, operations: Sequence[str]) -> pl.Expr:

@@ -20,6 +20,7 @@ from tqdm import tqdm
 
 from importer import config as configuration
 from importer import destinations, guards, pipeline, runs, screen
+from importer.destinations.base import seconds_of
 from importer.errors import ConfigError, ImporterError
 from importer.models import RunSummary
 from importer.options import Event, Options, RejectLimit
@@ -261,7 +262,7 @@ def _rate(text: str) -> float:
 
 
 def _duration(text: str) -> float:
-    found = configuration.seconds_of(text)
+    found = seconds_of(text)
     if found is None:
         raise argparse.ArgumentTypeError("expected a time like 90s, 30m or 2h")
     return found
@@ -373,8 +374,10 @@ def _demo(args: argparse.Namespace) -> int:
         update={"destination": config.destination.model_copy(update={"api_key": "env:IMPORTER_DEMO_KEY"})}
     )
     os.environ["IMPORTER_DEMO_KEY"] = key
-    faults = sandbox.SandboxOptions(tuple(sandbox.demo_faults(config)), undefined=frozenset({"legacy_score"}))
-    with sandbox.running(config, faults, key) as server, _Progress(quiet=False, tell=False) as progress:
+    with (
+        sandbox.running(config, sandbox.demo_options(config), key) as server,
+        _Progress(quiet=False, tell=False) as progress,
+    ):
         options = Options(state_dir=state_dir, base_url=server.url, rate=0)
         summary = pipeline.run(config, [str(source)], options, progress)
     folder = RunFolder(state_dir / "runs" / summary.run_id)

@@ -70,12 +70,12 @@ async def connect(endpoint: Endpoint) -> AsyncIterator[Client]:
 
 @asynccontextmanager
 async def _fast(endpoint: Endpoint) -> AsyncIterator[Client]:
-    if _proxy(endpoint.base_url):
+    if proxy_for(endpoint.base_url):
         async with _plain(endpoint) as client:
             yield client
         return
     times = Times(endpoint.connect_timeout, endpoint.read_timeout, endpoint.request_timeout)
-    wire = Wire(endpoint.base_url, _headers(endpoint), times, _context())
+    wire = Wire(endpoint.base_url, _headers(endpoint), times, context())
     try:
         yield wire
     finally:
@@ -95,8 +95,8 @@ async def _plain(endpoint: Endpoint) -> AsyncIterator[Client]:
         timeout=timeout,
         limits=httpx2.Limits(max_connections=None, max_keepalive_connections=None),
         trust_env=False,
-        proxy=_proxy(endpoint.base_url),
-        verify=_context(),
+        proxy=proxy_for(endpoint.base_url),
+        verify=context(),
     ) as client:
         yield _Plain(client, endpoint)
 
@@ -154,14 +154,15 @@ def _headers(endpoint: Endpoint) -> dict[str, str]:
     return {"User-Agent": USER_AGENT, "Accept-Encoding": "identity", **endpoint.headers}
 
 
-def _context() -> ssl.SSLContext:
+def context() -> ssl.SSLContext:
+    """What certificates are accepted: the system's, and those of SSL_CERT_FILE."""
     context = ssl.create_default_context()
     for certificates in _extra_certificates():
         context.load_verify_locations(cadata=certificates.decode())
     return context
 
 
-def _proxy(base_url: str) -> str | None:
+def proxy_for(base_url: str) -> str | None:
     """The proxy the environment names for this host (HTTPS_PROXY, NO_PROXY, ...)."""
     parts = urlsplit(base_url)
     if urllib.request.proxy_bypass(parts.hostname or ""):

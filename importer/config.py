@@ -24,29 +24,11 @@ from pydantic_core import ErrorDetails
 
 from importer import destinations
 from importer.attributes import Attribute
-from importer.destinations.base import Definition, Destination, Settings
+from importer.destinations.base import Definition, Destination, Duration, IdentityField, Settings
 from importer.errors import ConfigError
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)")
-
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def seconds_of(text: str) -> float | None:
-    """Seconds of a text like "15m", "26h" or "30d"; None where it is none."""
-    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)", text)
-    return float(found[1]) * _UNITS[found[2]] if found else None
-
-
-def _duration(value: Any) -> Any:
-    """Seconds from a text like "15m"; anything else is left to the type to judge."""
-    found = seconds_of(value) if isinstance(value, str) else None
-    return value if found is None else found
-
-
-Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
 
 
 def _percent(value: Any) -> Any:
@@ -193,7 +175,13 @@ class Config(_Section):
     @property
     def declared_columns(self) -> list[str]:
         """Every column the configuration reads, once each, the id's first."""
-        return list(dict.fromkeys([self.identity.column, *self.columns.values()]))
+        naming = (field.column for field in self.identity_fields)
+        return list(dict.fromkeys([self.identity.column, *naming, *self.columns.values()]))
+
+    @property
+    def identity_fields(self) -> Sequence[IdentityField]:
+        """The columns that name a person to the destination beside the distinct id."""
+        return self.build_destination().identity_fields()
 
     @property
     def definitions(self) -> list[Definition]:
@@ -209,6 +197,8 @@ class Config(_Section):
                 a.max,
                 a.blank,
                 a.operation,
+                join=a.join,
+                send_as=a.send_as,
             )
             for key, a in self.attributes.items()
         ]
@@ -315,7 +305,8 @@ def _vendor_mistakes(settings: type[Settings], vendor: Mapping[str, Any]) -> lis
 def _with_vendor_defaults(config: Config, kind: type[Destination]) -> Config:
     section = config.destination
     if section.requests_per_second is None:
-        section = section.model_copy(update={"requests_per_second": kind.requests_per_second})
+        ceiling = config.build_destination().requests_per_second
+        section = section.model_copy(update={"requests_per_second": ceiling})
     if not section.base_url:
         section = section.model_copy(update={"base_url": config.build_destination().base_url()})
     return config.model_copy(update={"destination": section})

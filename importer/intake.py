@@ -11,11 +11,12 @@ from dataclasses import dataclass, field
 
 import polars as pl
 
-from importer import attributes
+from importer import attributes, identities
 from importer.attributes import Attribute, TypedColumn
 from importer.config import Config
 from importer.damage import Watch
 from importer.errors import ConfigError, SourceError
+from importer.kinds import Kinds
 from importer.reader import Batch
 
 ORDER_SHIFT = 40
@@ -73,6 +74,7 @@ class Intake:
     set_aside_free: int = 0
     values_read: int = 0
     values_rejected: int = 0
+    people_rejected: int = 0
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     blanks: Counter[str] = field(default_factory=Counter)
     undeclared: Counter[str] = field(default_factory=Counter)
@@ -84,8 +86,8 @@ class Intake:
 
     @property
     def rejected(self) -> int:
-        """What the reject limit counts: values refused by the check and rows set aside."""
-        return self.values_rejected + self.set_aside - self.set_aside_free
+        """What the reject limit counts: values refused by the check, people, and rows set aside."""
+        return self.values_rejected + self.people_rejected + self.set_aside - self.set_aside_free
 
 
 class Gate:
@@ -99,6 +101,8 @@ class Gate:
         self.config = config
         self._keeps_rows = keeps_rows
         self._id_max = distinct_id_max
+        self._identity_fields = config.identity_fields
+        self.kinds = Kinds(config) if config.build_destination().fixes_types else None
         self._where = compile_where(config.source.where)
         self.intake = Intake()
         self.watch = Watch(config)
@@ -111,10 +115,14 @@ class Gate:
         rows, cells = self._filtered(rows, batch.cells, source)
         malformed = _set_aside(batch, source)
         rows, cells, without_id = self._with_id(rows, cells)
+        if self._identity_fields:
+            rows = rows.with_columns(identities.read(self.config, self._identity_fields, cells))
         numbers = rows.select(ROW_OF).to_series()
         self.watch.look(cells, numbers, rows["id"], batch.text)
         typed = list(typed_columns(self.config, cells))
         self.watch.look_at_zones(((column, t) for _, column, t in typed), numbers)
+        if self.kinds:
+            self.kinds.look(typed, numbers)
         bad = self._check(rows, typed)
         self._count_rows(malformed.rejects, without_id.rejects)
         parts = (bad, without_id, malformed)

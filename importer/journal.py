@@ -23,7 +23,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
@@ -341,6 +341,19 @@ class Journal:
 
 
 _MARKS = ",".join("?" * 12)
+
+
+def count_pending(path: Path) -> int:
+    """How many kept calls of a run still carry on what the destination has taken."""
+    with _state_errors(path), closing(sqlite3.connect(path)) as db:
+        known = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'pending'").fetchone()
+        if not known or not db.execute("SELECT 1 FROM pending LIMIT 1").fetchone():
+            return 0
+    journal = Journal(path)
+    try:
+        return sum(map(len, journal.pending().values()))
+    finally:
+        journal.close()
 
 
 def _dump_call(call: Call) -> dict[str, Any]:

@@ -71,10 +71,11 @@ class Target:
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """One request to the destination. `path` begins with `/` and follows the base URL.
+    """One request to the destination.
 
-    `repeatable` is false where sending it twice is not the same as sending it once. `after` is how many
-    seconds to wait before it goes out: a poll, which is asked again for as long as no usable answer comes.
+    `path` begins with `/` and follows the base URL; a whole URL is a file at another address, fetched without
+    our headers. `repeatable` is false where sending it twice is not the same as sending it once. `after` is
+    how many seconds to wait before it goes out: a poll, asked again for as long as no usable answer comes.
     `context` is what the destination wants to know again when the answer comes; nobody else looks at it.
     """
 

@@ -22,7 +22,7 @@ import polars as pl
 import uvloop
 
 from importer import config as configuration
-from importer import guards, memory, runs
+from importer import guards, identities, memory, runs
 from importer.addresses import Addresses
 from importer.checking import Marks
 from importer.chunker import Tally
@@ -30,9 +30,9 @@ from importer.clock import Deadline, deadline
 from importer.config import Config
 from importer.damage import DAMAGE
 from importer.destinations.base import Destination
-from importer.errors import ConfigError, GuardError, ImporterError, OutOfTimeError
+from importer.errors import ConfigError, GuardError, ImporterError, OutOfTimeError, StateError
 from importer.intake import SOURCE_OF, Gate, Taken
-from importer.journal import Journal
+from importer.journal import Journal, count_pending
 from importer.memory import Memory
 from importer.models import RunSummary
 from importer.options import DEFAULTS, Event, Observer, Options, Silent
@@ -221,11 +221,28 @@ class _Life:
         if self.deadline:
             wait = max(0.0, min(wait, self.deadline.left()))
         with runs.lock(self.state_dir, self.config, self.folder, wait, self._waiting):
+            self._require_no_open_job()
             if counts(self.config) and not self.options.again:
                 self._counted.refuse_unfinished(self.folder)
             self._begin()
             runs.supersede(self.state_dir, self.config, self.folder)
             return self._live()
+
+    def _require_no_open_job(self) -> None:
+        """Nothing new for an account where a job is still open, which would write its older values later.
+
+        StateError names the run to poll on.
+        """
+        if self.folder.meta.exists():
+            return  # a later life of a run goes on, and polls its own jobs
+        account = runs.account(self.config.as_mapping()["destination"])
+        for folder in filter(runs.is_resumable, runs.all_runs(self.state_dir)):
+            same = runs.account(folder.read_meta()["config"]["destination"]) == account
+            if same and folder.journal.exists() and (jobs := count_pending(folder.journal)):
+                raise StateError(
+                    f"Run {folder.run_id} has {jobs:,} jobs open at the destination, which would write their "
+                    f"older values over newer ones. First: importer resume {folder.run_id}"
+                )
 
     @property
     def _counted(self) -> Counted:
@@ -275,11 +292,13 @@ class _Life:
             spool,
             journal,
             reports,
-            Marks(self.config) if self.mode == "check" else None,
+            self._marks,
             withheld.prepare if withheld else _nothing,
             sums.withhold if sums else None,
             self._addresses(),
             dead if isinstance(dead, dict) else {},
+            identities.open_problems(self._identity_folder) if self.config.identity_fields else None,
+            sends=self.mode != "check",
         )
         shared.take_up()
         try:
@@ -318,7 +337,7 @@ class _Life:
         writer = SpoolWriter(self.folder.spool)
         seen: list[pl.DataFrame] = []
         look: Callable[[Taken], None] = seen_by(seen) if self.corrected else self._in_time
-        spooled = Marks(self.config).of if self.mode == "check" else rows_of
+        spooled = self._marks.of if self._marks else rows_of
         source_reader = SourceReader(gate, reports, writer, self.observer, self.options.limit, look, spooled)
         reading = source_reader.read(open_sources(self.config, self.arguments))
         reading.warnings = [*reading.warnings, *self.destination.warnings()]
@@ -326,7 +345,8 @@ class _Life:
             self._counted.refuse_again(reading.contents, self.folder.run_id)
         places = self._places(seen)
         reading.guards = self._judged(reading)
-        spool = writer.finish()  # first: who finds the reading remembered relies on the whole spool
+        # First: who finds the reading remembered relies on the whole spool.
+        spool = self._finish_spool(writer, reading)
         journal.remember("reading", {**reading.dump(), "places": places})
         self.seconds["reading"] += time.monotonic() - began
         return reading, spool, places
@@ -342,6 +362,23 @@ class _Life:
             return {}
         good = Memory.load(self.state_dir, self.config).good
         return guards.judge(self.config, reading, good, time.time(), whole=self.options.limit is None)
+
+    def _finish_spool(self, writer: SpoolWriter, reading: Reading) -> Spool:
+        spool = writer.finish()
+        fields = self.config.identity_fields
+        if fields:
+            reading.intake.people_rejected = identities.examine(spool, self._identity_folder, fields)
+        return spool
+
+    @property
+    def _marks(self) -> Marks | None:
+        """What a check spools in place of rows. Where people can be mixed up, it takes rows to show them."""
+        checks = self.mode == "check" and not self.config.identity_fields
+        return Marks(self.config) if checks else None
+
+    @property
+    def _identity_folder(self) -> Path:
+        return self.folder.spool / "identity"
 
     def _places(self, seen: Sequence[pl.DataFrame]) -> dict[int, int]:
         """Where the rows of corrected files stood in the run they correct."""
@@ -426,7 +463,8 @@ class _Life:
         borne = memory.pace(self.state_dir, self.config)
         pacer = Pacer(self.config.destination.requests_per_second or 0, borne=borne)
         key_check = self.destination.check_key()
-        sender = Sender(limits, self.destination, pacer, self.stop, self.counts, key_check=key_check)
+        sender = Sender(limits, self.destination, pacer, self.stop, self.counts)
+        sender.key_check, sender.first_calls = key_check, shared.first_values()
         with _signals(self.stop), _until(self.deadline, self.stop):
             await self._try_canary(shared, sender)
             stream = ChunkStream(shared, self.stop, self.observer, self.options.max_rejects)
@@ -443,7 +481,7 @@ class _Life:
         if told is None:
             stream = ChunkStream(shared, self.stop, self.observer, self.options.max_rejects)
             await stream.send_first(sender, size)
-            sender.key_check = None  # it has been
+            sender.key_check, sender.first_calls = None, ()  # they have been
             shared.take_up()
             if self.stop.is_set:
                 return

@@ -43,7 +43,8 @@ class Reading:
     """What reading came to. `edges` is the last source order of each batch, in order.
 
     `contents` is each source's fingerprint by its path, where the import counts (see repeats). `guards` says
-    what the guards found in the list: guard → sentence.
+    what the guards found in the list: guard → sentence. `mixed` names the attributes whose texts are of
+    several kinds, where the destination goes by the first.
     """
 
     sources: list[Opened] = field(default_factory=list)
@@ -53,6 +54,7 @@ class Reading:
     warnings: list[RunWarning] = field(default_factory=list)
     contents: dict[str, str] = field(default_factory=dict)
     guards: Mapping[str, str] = field(default_factory=dict)
+    mixed: list[str] = field(default_factory=list)
 
     def cells(self, layout: int, rows: pl.DataFrame) -> pl.DataFrame:
         """Spooled rows → their cells under the source's own column names."""
@@ -83,6 +85,7 @@ class Reading:
             "warnings": [asdict(w) for w in self.warnings],
             "contents": self.contents,
             "guards": dict(self.guards),
+            "mixed": self.mixed,
         }
 
     @classmethod
@@ -95,8 +98,8 @@ class Reading:
             sources = [_load_source(s) for s in data["sources"]]
             warnings = [RunWarning(**{**w, "rows": tuple(w["rows"])}) for w in data["warnings"]]
             edges, limited, contents = list(data["edges"]), bool(data["limited"]), dict(data["contents"])
-            guards = dict(data["guards"])
-            return cls(sources, edges, Intake(**intake), limited, warnings, contents, guards)
+            guards, mixed = dict(data["guards"]), list(data["mixed"])
+            return cls(sources, edges, Intake(**intake), limited, warnings, contents, guards, mixed)
         except (KeyError, TypeError, ValueError):
             raise StateError("What this run had read is damaged; start a new run.") from None
 
@@ -202,6 +205,9 @@ class SourceReader:
         ignored = self._gate.config.source.ignore
         columns = [c for c in dict.fromkeys(c for s in sources for c in s.columns) if c not in ignored]
         self.reading.warnings = [*self._dialect_warnings(sources), *self._gate.watch.warnings(columns)]
+        if self._gate.kinds:
+            self.reading.warnings += self._gate.kinds.warnings()
+            self.reading.mixed = self._gate.kinds.mixed()
         return self.reading
 
     def _dialect_warnings(self, sources: Sequence[reader.Source]) -> Iterator[RunWarning]:

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from importer import attributes
+from importer import attributes, identities
 from importer.chunker import CLEAR, Chunk, Field, Parse, Tally
 from importer.config import Config
 from importer.destinations.base import NORMALIZED
@@ -148,6 +148,10 @@ class OpenChunk:
         self._orders: list[int] = people["order"].to_list()
         self._trims: list[int] = people["trims"].to_list()
         self._origins = _origins(self.chunk)
+        for person in self.chunk.problems["person"]:
+            self._some_settled = True
+            for ends in self._ends.values():
+                ends[person] = _CODE[Outcome.REJECTED]
 
     def jobs(self) -> Iterator[Update]:
         """The updates still to be sent: without what is answered already or can never be taken."""
@@ -207,7 +211,7 @@ class OpenChunk:
 
     def _judged(self, settled: Settled, index: int, target: Target) -> None:
         decision = settled.judgement.decision
-        if index in settled.judgement.unsaid:
+        if settled.unconfirmed or index in settled.judgement.unsaid:
             self._whole(settled, target, Outcome.UNCONFIRMED)
         elif decision is Decision.DONE:
             self._done(settled, index, target)
@@ -215,8 +219,6 @@ class OpenChunk:
             self._whole(settled, target, Outcome.REJECTED)
         elif decision is Decision.STOP:
             self.journal.release(self._intent(target))
-        elif settled.unconfirmed:
-            self._whole(settled, target, Outcome.UNCONFIRMED)
 
     def _note_called(self, person: int) -> None:
         if not self._called[person]:
@@ -375,8 +377,8 @@ class OpenChunk:
             ending = Outcome.APPLIED if reason == NORMALIZED else Outcome.REJECTED
             self._verdict(key, _restored(person, ending, reason, message, entry))
 
-    def close(self, config: Config, parse: Parse) -> Closed:
-        """How every row and value of the chunk ended."""
+    def close(self, config: Config, parse: Parse, *, check: bool = False) -> Closed:
+        """How every row and value of the chunk ended. `check`: nothing was meant to be sent."""
         chunk, rows = self.chunk, self.chunk.rows
         self._end_carried()
         codes = rows.select("person").with_columns(
@@ -387,7 +389,7 @@ class OpenChunk:
         _count_values(codes, names, tally)
         _count_rows(rows, codes, names, tally)
         self._count_people(codes, names, tally)
-        rejects, kept = self._report(rows, codes, config, parse)
+        rejects, kept = self._report(rows, codes, config, parse, check=check)
         tally.trimmed += rejects.filter(pl.col("stage") == "trim").height
         for stage, reason, key, count in rejects.group_by("stage", "reason", "attribute").len().iter_rows():
             tally.reasons[stage, reason, key] += count
@@ -450,10 +452,10 @@ class OpenChunk:
         _add(tally.people, people.select(state.alias("s")))
 
     def _report(
-        self, rows: pl.DataFrame, codes: pl.DataFrame, config: Config, parse: Parse
+        self, rows: pl.DataFrame, codes: pl.DataFrame, config: Config, parse: Parse, *, check: bool
     ) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The lines for rejects.csv and the rows to keep of this chunk."""
-        sent = _CODE[Outcome.APPLIED]
+        sent = _CODE[Outcome.NOT_ATTEMPTED if check else Outcome.APPLIED]
         masks: list[tuple[Field, pl.Series, pl.Series, pl.Series]] = []
         nothing = pl.repeat(False, rows.height, eager=True)
         keep, show = nothing, nothing
@@ -482,7 +484,8 @@ class OpenChunk:
         ]
         original = "raw" if "raw" in rows.columns else "cells"
         kept = rows.filter(keep).select("order", "id", pl.col(original).alias("original"))
-        lines.append(self._person_lines(rows))
+        lines += [self._person_lines(rows), self._problem_lines(config)]
+        kept = pl.concat([kept, self.chunk.named], how="diagonal").unique("order", keep="first")
         return pl.concat(lines).sort("order", "position"), kept.sort("order")
 
     def _normalized(self, key: str) -> list[int]:
@@ -509,6 +512,22 @@ class OpenChunk:
         found = rows.select("order", "line", "person", distinct_id="id").join(verdicts, on="person")
         first = found.sort("order").unique("person", keep="first", maintain_order=True)
         return rejects_frame(first.with_columns(stage=pl.lit("send"), attribute=pl.lit("")))
+
+    def _problem_lines(self, config: Config) -> pl.DataFrame:
+        """One line for each person whom the destination could not tell, at the row that shows it."""
+        problems, fields = self.chunk.problems, config.identity_fields
+        texts = [
+            identities.message(fields[field] if field >= 0 else None, reason, shared=shared)
+            for field, reason, shared in problems.select("field", "reason", "shared").iter_rows()
+        ]
+        names = [fields[field].name if field >= 0 else "" for field in problems["field"]]
+        lines = problems.with_columns(
+            distinct_id="id",
+            stage=pl.lit("check"),
+            attribute=pl.Series(names, dtype=pl.String),
+            message=pl.Series(texts, dtype=pl.String),
+        )
+        return rejects_frame(lines)
 
 
 def _verdict_frame(verdicts: Iterable[Verdict], rows: pl.DataFrame) -> pl.DataFrame:

@@ -234,6 +234,11 @@ def identity(config: Config) -> str:
     return f"{config.name}-{hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]}"
 
 
+def account(destination: Mapping[str, Any]) -> tuple[str, ...]:
+    """What tells two accounts apart, from the `[destination]` of a run's configuration."""
+    return tuple(str(destination.get(key) or "") for key in ("type", "base_url", "account"))
+
+
 @contextmanager
 def lock(
     state_dir: Path,

@@ -431,6 +431,7 @@ class SandboxServer:
             raise ConfigError(f"sandbox: {problem}.")
         with self._lock:
             self._vendor.definitions = definitions
+            self._vendor.limit = options.rate_limit
             self._rules = _Rules(options)
             self._log = deque(self._log, maxlen=options.log)
 
@@ -766,10 +767,14 @@ def key_for(config: Config, environ: Mapping[str, str] = os.environ) -> str:
         return default_key(config)
 
 
-def demo_faults(config: Config) -> Iterator[Fault]:
-    """How the vendor's sandbox behaves in the demo."""
-    for kind in destinations.load_sandbox(config.destination.type).demo:
-        yield Fault(kind, every=1, times=0)
+def demo_options(config: Config) -> SandboxOptions:
+    """How the vendor's sandbox behaves in the demo: one attribute of the sample list is refused."""
+    vendor = destinations.load_sandbox(config.destination.type)
+    faults = tuple(Fault(kind, every=1, times=0) for kind in vendor.demo)
+    lacking = frozenset({"legacy_score"})
+    if vendor.demo_lacks == "archived":
+        return SandboxOptions(faults, archived=lacking)
+    return SandboxOptions(faults, undefined=lacking)
 
 
 def default_key(config: Config) -> str:

@@ -62,7 +62,7 @@ def _reject_lines(rejects: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield ""
         yield "  not written as it stood, by stage, reason and attribute:"
     for reject in rejects[:_MOST]:
-        what = reject["attribute"] or "whole row"
+        what = reject["attribute"] or ("whole row" if reject["stage"] == "read" else "whole person")
         yield f"    {reject['count']:>9,}  {reject['stage']:<6} {reject['reason']:<26} {what}"
     if len(rejects) > _MOST:
         yield f"    and more in summary.json: {len(rejects) - _MOST}"

@@ -21,6 +21,7 @@ import tenacity
 from importer.client import Client, Endpoint, WireError, connect
 from importer.destinations.base import PaceHint
 from importer.errors import ImporterError, OutOfTimeError, RefusedError, UnreachableError
+from importer.fetch import fetch
 from importer.models import ALL_APPLIED, Answer, Call, Decision, Judgement, Settled
 from importer.pacing import NAP, Pacer, Slot
 
@@ -222,6 +223,7 @@ class Sender:
     clock: Callable[[], float] = time.monotonic
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     key_check: Call | None = None
+    first_calls: Sequence[Call] = ()
     _refused_first: int = 0
     _people_refused: int = 0
     _refused_for: str = ""
@@ -232,14 +234,17 @@ class Sender:
     _overdue: int = 0
 
     async def run(self, jobs: Jobs) -> None:
-        """Sends all jobs, or what was begun until `stop` is set: first the key's check, then one job alone.
+        """Sends all jobs, or what was begun until `stop` is set; one job goes alone before the others.
 
+        Before it go, one after another, the key's check and `first_calls`, of whose answers only STOP counts.
         Never raises for the network or an answer: those end in `settle` or in `stop`.
         """
         self.stop.when_set(self.pacer.close)
         async with connect(self.limits) as self._client:
             if self.key_check:
                 await self._together([self._check_key(self.key_check)])
+            for call in self.first_calls:
+                await self._together([self._show(call)])
             await self._together([self._work(jobs, once=True)])
             await self._together([self._work(jobs) for _ in range(self.limits.max_in_flight)])
         if self._overdue:
@@ -254,6 +259,12 @@ class Sender:
             self.stop.because(UnreachableError(f"the key could not be checked: {judgement.message}."))
         elif judgement.decision is not Decision.DONE:
             self.stop.because(RefusedError(f"{judgement.reason}: {judgement.message}."))
+
+    async def _show(self, call: Call) -> None:
+        if not self.stop.is_set:
+            settled = await self._deliver(Job([call], _nothing, lambda: None), call)
+            if settled and settled.judgement.decision is Decision.STOP:
+                self._note(settled)
 
     async def _together(self, workers: Sequence[Coroutine[Any, Any, None]]) -> None:
         """Runs workers to their end; an error of one ends the others, and so does `stop.abandon`."""
@@ -373,7 +384,7 @@ class Sender:
             if not call.repeatable:
                 job.intend(call)
             self.counts.sent += 1
-            answer = await self._client.send(call)
+            answer = await self._ask(call)
         except WireError as error:
             return self._unanswered(call, slot, error)
         except asyncio.CancelledError:
@@ -382,6 +393,12 @@ class Sender:
         finally:
             self.pacer.back()
         return self._weigh(call, slot, answer)
+
+    async def _ask(self, call: Call) -> Answer:
+        """One request: to the destination, or for a file at another address."""
+        if call.path.startswith("/"):
+            return await self._client.send(call)
+        return await fetch(call.path, self.limits)
 
     def _weigh(self, call: Call, slot: Slot, answer: Answer) -> _Try:
         """What an answer means for its call, and what its coming says to the pacer."""
@@ -489,7 +506,7 @@ class Sender:
         elif not settled.unconfirmed and _tells(settled):
             if self._refused_first >= 0:
                 self._watch_first(judgement)
-            self._watch_people(judgement)
+            self._watch_people(settled)
 
     def _watch_first(self, judgement: Judgement) -> None:
         if judgement.decision is not Decision.REFUSED:
@@ -504,13 +521,15 @@ class Sender:
                 )
             )
 
-    def _watch_people(self, judgement: Judgement) -> None:
+    def _watch_people(self, settled: Settled) -> None:
         """Whether one person after another is refused as a whole: then it is not the people."""
-        reason = person_refused(judgement) if judgement.refused else ""
-        if not reason:
+        people = [refusal for refusal in settled.judgement.refused if not refusal.key]
+        reasons = {refusal.reason for refusal in people}
+        if not people or len(people) < len(settled.call.targets) or len(reasons) > 1:
             self._people_refused = 0
             return
-        self._people_refused = self._people_refused + 1 if reason == self._refused_for else 1
+        [reason] = reasons
+        self._people_refused = len(people) + (self._people_refused if reason == self._refused_for else 0)
         self._refused_for = reason
         if self._people_refused >= PEOPLE_REFUSED:
             self.stop.because(
@@ -519,11 +538,6 @@ class Sender:
                     "it is not the values; check the key's rights and how the configuration names people."
                 )
             )
-
-
-def person_refused(judgement: Judgement) -> str:
-    """The reason for which a whole person is refused, "" where the answer says anything else."""
-    return next((r.reason for r in judgement.refused if not r.key), "")
 
 
 def _tells(settled: Settled) -> bool:

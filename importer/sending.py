@@ -9,9 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 
+from importer import identities
 from importer.addresses import Addresses
 from importer.checking import Marks
-from importer.chunker import Chunker, Tally, Withhold
+from importer.chunker import Chunk, Chunker, Tally, Withhold
 from importer.config import Config
 from importer.destinations.base import Destination
 from importer.errors import GuardError
@@ -42,8 +43,9 @@ class Books:
     `prepare` may settle values of a chunk without a call before it is sent, `withhold` does so with single
     rows of a sum or union; `addresses` is there where ids are resolved; `earlier` holds what former lives of
     the run had answered of chunks that are still open, `pending` the calls by chunk that carry on what they
-    had handed in; `dead` maps an attribute to the destination's reason for never taking it. `marks` is there
-    where nothing is meant to be sent (`check`).
+    had handed in; `dead` maps an attribute to the destination's reason for never taking it; `problems` holds
+    the people whom the destination could not tell. `marks` is there where only marks of the rows were
+    spooled; `sends` is false where nothing is meant to be sent (`check`).
     """
 
     config: Config
@@ -57,6 +59,8 @@ class Books:
     withhold: Withhold | None = None
     addresses: Addresses | None = None
     dead: dict[str, str] = field(default_factory=dict)
+    problems: Spool | None = None
+    sends: bool = True
     earlier: dict[int, list[Entry]] = field(default_factory=dict)
     pending: dict[int, list[Call]] = field(default_factory=dict)
     doubts: Doubts | None = None
@@ -85,20 +89,40 @@ class Books:
 
     def open(self, plan: ChunkPlan) -> OpenChunk:
         """A chunk ready to send, without what is settled already."""
-        chunk = self._chunker.build(plan, self.spool.read(plan))
+        chunk = self._build(plan)
         dead_reasons = self.destination.dead_reasons
         opened = OpenChunk(chunk, self.journal, self.answers, self.dead, dead_reasons, self.doubts)
         opened.restore(self.earlier.get(plan.number, ()), self.pending.get(plan.number, ()))
         self.prepare(opened)
         return opened
 
+    def _build(self, plan: ChunkPlan) -> Chunk:
+        problems = identities.of_chunk(self.problems, plan) if self.problems else None
+        return self._chunker.build(plan, self.spool.read(plan), problems)
+
     def close(self, opened: OpenChunk) -> Closed:
         """How the chunk ended, its lines and rows set down as parts of the reports."""
-        closed = opened.close(self.config, self.reading.cells)
+        closed = opened.close(self.config, self.reading.cells, check=not self.sends)
         self.earlier.pop(opened.chunk.plan.number, None)
         self.pending.pop(opened.chunk.plan.number, None)
         self.reports.add_chunk(opened.chunk.plan.number, closed.rejects, closed.kept)
         return closed
+
+    def first_values(self) -> list[Call]:
+        """For each attribute of mixed kinds, the call that shows the destination a general text of it first.
+
+        Looks through the chunks until one is found for each; the first chunk nearly always has them all.
+        """
+        wanted, calls = set(self.reading.mixed), list[Call]()
+        for plan in self.plans if wanted else ():
+            chunk = self._build(plan)
+            for key, update in chunk.general(wanted):
+                wanted.discard(key)
+                call = self.destination.first_value(update)
+                calls += [call] if call else []
+            if not wanted:
+                break
+        return calls
 
     def count_without_sending(self, plans: Sequence[ChunkPlan]) -> None:
         """Closes chunks of which nothing more is sent: all of them for `check`, the rest after a stop."""

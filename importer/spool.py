@@ -188,8 +188,11 @@ class Spool:
             found += pl.concat(ids)["id"].n_unique()
         return found
 
-    def read(self, plan: ChunkPlan) -> Iterator[tuple[int, pl.DataFrame]]:
-        """The chunk's rows as (layout, frame) pieces in source order, each of about CHUNK_BYTES at most."""
+    def read(self, plan: ChunkPlan, columns: Sequence[str] = ()) -> Iterator[tuple[int, pl.DataFrame]]:
+        """The chunk's rows as (layout, frame) pieces in source order, each of about CHUNK_BYTES at most.
+
+        `columns` names those that are wanted; all by default.
+        """
         pieces: list[pl.DataFrame] = []
         weight, layout = 0, 0
         for segment in self._segments:
@@ -200,7 +203,7 @@ class Spool:
                 pieces, weight = [], 0
             if end > start:
                 layout = segment.layout
-                pieces.append(self._slice(segment.file, start, end))
+                pieces.append(self._slice(segment.file, start, end, columns))
                 weight += more
         if pieces:
             yield layout, pl.concat(pieces)

@@ -9,6 +9,7 @@ import pytest
 TIERS = (
     {"errors"},
     {"models", "clock"},
+    {"halving"},
     {"attributes", "records", "destinations"},
     {"folding", "lines", "repair", "sources", "texts"},
     {"recovery"},
@@ -16,7 +17,7 @@ TIERS = (
     {"config", "wire"},
     {"addresses", "client", "options", "journal", "pacing", "spool", "runs"},
     {"reader", "damage", "memory", "repeats"},
-    {"dialect"},
+    {"dialect", "fetch", "identities", "kinds"},
     {"intake"},
     {"chunker", "sender", "reports"},
     {"reading", "reconciler"},
@@ -29,9 +30,9 @@ TIERS = (
 )
 """From the ground up; a module imports from lower tiers only. `destinations` stands for its whole folder."""
 
-HTTP_ONLY_IN = {"client", "sandbox", "wire"}
+HTTP_ONLY_IN = {"client", "fetch", "sandbox", "wire"}
 HTTP = {"aiohttp", "httpx", "httpx2", "httptools", "requests", "urllib3", "urllib.request", "http.client"}
-NO_POLARS_IN = {"client", "wire", "sender", "destinations"}
+NO_POLARS_IN = {"client", "fetch", "wire", "sender", "destinations"}
 PRINTS_ONLY_IN = {"cli"}
 
 PACKAGE = Path(__file__).parent.parent / "importer"

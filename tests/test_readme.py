@@ -31,7 +31,20 @@ import pytest
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
 
-from importer import attributes, cli, config, damage, destinations, errors, models, reports, sandbox, summary
+from importer import (
+    attributes,
+    cli,
+    config,
+    damage,
+    destinations,
+    errors,
+    kinds,
+    models,
+    reports,
+    sandbox,
+    summary,
+)
+from importer.destinations import attentive
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -292,6 +305,7 @@ MODELS.update(
     (f'### `[destination]` with `type = "{name}"`', destinations.load(name).settings_type)
     for name in destinations.names()
 )
+MODELS['### `[destination.user]` with `type = "attentive"`'] = attentive.User
 
 
 @pytest.mark.parametrize("heading", MODELS)
@@ -347,6 +361,7 @@ def test_every_warning_is_described() -> None:
     vendors = Path(destinations.__file__).parent.glob("*.py")
     source = "".join(path.read_text("utf-8") for path in (Path(damage.__file__), *vendors))
     codes = set(re.findall(r'(?:_mark|RunWarning)\(\s*"([a-z_]+)"', source))
+    codes |= {kinds.MIXED, *kinds.LOOKS_LIKE.values()}
     assert set(first_column("### Warnings")) == codes | damage.DAMAGE
 
 

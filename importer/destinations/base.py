@@ -6,14 +6,33 @@ subclass, a `Sandbox` subclass, and `DESTINATION = <the subclass>`. The sender r
 
 import json
 import math
+import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
 
 from importer.models import Answer, Call, Decision, Encoding, Judgement, RunWarning, Update
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds_of(text: str) -> float | None:
+    """Seconds of a text like "15m", "26h" or "30d"; None where it is none."""
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)", text)
+    return float(found[1]) * _UNITS[found[2]] if found else None
+
+
+def _duration(value: Any) -> Any:
+    """Seconds from a text like "15m"; anything else is left to the type to judge."""
+    found = seconds_of(value) if isinstance(value, str) else None
+    return value if found is None else found
+
+
+Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
+"""Seconds, or a text like "90s", "15m", "2h"."""
 
 
 class Settings(BaseModel):
@@ -39,6 +58,8 @@ class Definition:
     blank: str = "skip"
     operation: str = "set"
     archived: bool = False
+    join: str | None = None
+    send_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +80,8 @@ class IdentityField:
     """One column by which the destination knows a person, beside the distinct id.
 
     `pattern` is a regular expression that a usable text fits from end to end, `max_length` in characters;
-    `expected` is what stands in the report where a text does not fit.
+    `expected` is what stands in the report where a text does not fit. The characters of `ignore` are left
+    out of a text before anything else; `fold_case` where upper and lower case name the same person.
     """
 
     name: str
@@ -67,19 +89,21 @@ class IdentityField:
     pattern: str
     max_length: int
     expected: str
+    ignore: str = ""
+    fold_case: bool = False
 
 
 class Destination(ABC):
     """One vendor. Instances are built once per run from validated settings and hold no state."""
 
     name: ClassVar[str]
-    confirms: ClassVar[str]
+    confirms: str
     """What an `applied` of this vendor stands for: `value`, `call` or `job`."""
     default_base_url: ClassVar[str]
     distinct_id_max: ClassVar[int]
     """Longest distinct id, in characters."""
-    people_per_call: ClassVar[int] = 1
-    requests_per_second: ClassVar[float] = 0
+    people_per_call: int = 1
+    requests_per_second: float = 0
     """The vendor's documented ceiling, used where the configuration names none; 0 = none documented."""
     operations: ClassVar[frozenset[str]] = frozenset({"set"})
     dead_reasons: ClassVar[frozenset[str]] = frozenset()
@@ -90,6 +114,8 @@ class Destination(ABC):
     resolves: bool = False
     """Whether distinct ids are resolved to addresses before people are written (`prepare`)."""
     settings_type: ClassVar[type[Settings]] = Settings
+    fixes_types: ClassVar[bool] = False
+    """Whether the first value seen of an attribute decides its type for good."""
     splits: ClassVar[bool] = False
     """Whether its refusals do not name the value at fault, so that a call is split to find it."""
 
@@ -153,6 +179,13 @@ class Destination(ABC):
         """How many calls so many people may take, with so many values to clear; told before the first one."""
         return -(-people // self.people_per_call) + clears
 
+    def first_value(self, update: Update) -> Call | None:
+        """The call that shows the vendor the one value of `update` before all others, where it `fixes_types`.
+
+        Its answer decides nothing but STOP: the value goes out again with its person's others.
+        """
+        return None
+
     @abstractmethod
     def judge(self, call: Call, answer: Answer) -> Judgement:
         """What `answer` means for `call`. Never raises: an answer that makes no sense is a CONTRADICTION."""
@@ -206,6 +239,8 @@ class Sandbox(ABC):
     not in it. `settings` are the vendor's own keys of the configuration, where they change the wire.
     """
 
+    demo_lacks: ClassVar[Literal["undefined", "archived"]] = "undefined"
+    """How the demo's server has one attribute of the sample list, so that it refuses its values."""
     lies: ClassVar[frozenset[str]] = frozenset()
     """The faults `lie` knows: answers that contradict what was sent."""
     demo: ClassVar[Sequence[str]] = ()
@@ -217,6 +252,8 @@ class Sandbox(ABC):
     key: str
     stored: dict[str, dict[str, Any]] = field(default_factory=dict)
     settings: Settings = field(default_factory=Settings)
+    limit: float = 0.0
+    """The limit in force, in requests per second, for a vendor that announces it; 0 = none."""
 
     @abstractmethod
     def answer(self, request: Request) -> Answer:

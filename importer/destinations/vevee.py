@@ -96,6 +96,10 @@ class Destination(base.Destination):
         for d in self.definitions:
             if d.operation != "set":
                 yield f'attributes.{d.key}.operation: vevee has "set" only'
+            if d.join is not None:
+                yield f"attributes.{d.key}.join: vevee takes a multi_choice as a list; take it out"
+            if d.send_as is not None:
+                yield f"attributes.{d.key}.send_as: vevee takes each type as it is; take it out"
 
     def key_problem(self, key: str) -> str | None:
         """A public key would be refused for every person, so it is refused before the first call."""
