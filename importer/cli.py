@@ -12,6 +12,7 @@ import sys
 import threading
 import traceback
 from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Any, NoReturn, Self
@@ -36,11 +37,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     os.umask(0o077)
     try:
         _end_on_sigterm()
+        _LOG.json = False
         options = _parse(arguments)
+        _LOG.json = getattr(options, "log_format", "text") == "json"
         command: Callable[[argparse.Namespace], int] = options.command
         return command(options)
     except ImporterError as error:
-        _say(f"importer: {error}")
+        _LOG.say(f"importer: {error}", "error", "error", exit_code=error.exit_code)
         return error.exit_code
     except (KeyboardInterrupt, _TerminatedError) as error:
         _say("importer: interrupted; nothing was being sent.")
@@ -88,8 +91,25 @@ def _place(error: Exception) -> str:
     return f"{type(error).__name__}{where}"
 
 
+class _Log:
+    """What goes to stderr besides the bar: text, or one JSON object a line (`--log-format json`)."""
+
+    json = False
+
+    def say(self, text: str, kind: str = "message", level: str = "info", **fields: object) -> None:
+        if self.json:
+            at = datetime.now(UTC).isoformat(timespec="milliseconds")
+            said = text.removeprefix("importer: ").strip()
+            line = {"at": at, "level": level, "event": kind, "text": said, **fields}
+            text = json.dumps(line, ensure_ascii=False, default=str)
+        print(text, file=sys.stderr, flush=True)
+
+
+_LOG = _Log()
+
+
 def _say(text: str) -> None:
-    print(text, file=sys.stderr)
+    _LOG.say(text)
 
 
 class _Parser(argparse.ArgumentParser):
@@ -131,6 +151,8 @@ def _parser() -> argparse.ArgumentParser:
         _add_state(parser_)
         _add_sending(parser_)
         _add_output(parser_)
+        _add_log(parser_)
+    _add_time(run)
     run.add_argument(
         "--again", action="store_true", help="send increases though this content was sent, or is half sent"
     )
@@ -145,6 +167,7 @@ def _parser() -> argparse.ArgumentParser:
         _add_sending(parser_)
         _add_time(parser_)
         _add_output(parser_)
+        _add_log(parser_)
     check_back = _command(commands, "verify", _verify, "read people back from the destination and compare")
     check_back.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
     check_back.add_argument(
@@ -153,7 +176,6 @@ def _parser() -> argparse.ArgumentParser:
     _add_state(check_back)
     _add_place(check_back)
     _add_output(check_back)
-    _add_time(run)
     listing = _command(commands, "runs", _runs, "the past runs")
     _add_state(listing)
     report = _command(commands, "report", _report, "one run's summary")
@@ -215,6 +237,16 @@ def _add_time(parser: argparse.ArgumentParser) -> None:
 def _add_output(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout, nothing else")
     parser.add_argument("--quiet", action="store_true", help="no progress and no summary, only errors")
+
+
+def _add_log(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--log-format",
+        metavar="FORMAT",
+        choices=("text", "json"),
+        default="text",
+        help="json: what goes to stderr as JSON, one object a line, and more of it",
+    )
 
 
 def _add_sandbox(commands: Any) -> None:
@@ -427,7 +459,7 @@ class _Progress:
 
     def __init__(self, *, quiet: bool, tell: bool = True) -> None:
         self._tells = tell and not quiet
-        self._off = quiet or not sys.stderr.isatty()
+        self._off = quiet or _LOG.json or not sys.stderr.isatty()
         self._bar: tqdm[NoReturn] | None = None
 
     def __enter__(self) -> Self:
@@ -441,9 +473,10 @@ class _Progress:
 
     def tell(self, event: Event) -> None:
         """What a person waits for: why nothing happens yet, and what is about to be sent."""
-        if event.kind in _TOLD and self._tells:
+        if _LOG.json or (event.kind in _TOLD and self._tells):
+            level = "warning" if event.kind == "not_notified" else "info"
             with tqdm.external_write_mode(file=sys.stderr):
-                _say(f"importer: {event.text}")
+                _LOG.say(f"importer: {event.text}", event.kind, level, **event.fields)
 
     def reading(self, rows: int) -> None:
         """So many rows are read so far."""

@@ -148,6 +148,43 @@ class GuardsConfig(_Section):
     canary: int | None = Field(default=None, ge=1)
 
 
+class NotifyConfig(_Section):
+    """`[notify]`: who is told when a night ends otherwise than the one before, and where metrics are left.
+
+    `webhook` and the values of `headers` are references, `env:NAME` or `file:PATH`: the URL of an incoming
+    hook is a secret. `command` is an argument list. `metrics` is a folder.
+    """
+
+    webhook: str | None = None
+    headers: dict[str, str] = Field(default_factory=dict)
+    command: tuple[str, ...] = ()
+    timeout: Duration = 10.0
+    metrics: str | None = None
+
+    @field_validator("webhook")
+    @classmethod
+    def _webhook_by_reference(cls, value: str | None) -> str | None:
+        if value is not None and not _KEY_REFERENCE.fullmatch(value):
+            raise ValueError('the URL of a hook is a secret; write "env:NAME" or "file:PATH"')
+        return value
+
+    @field_validator("headers")
+    @classmethod
+    def _headers_by_reference(cls, value: dict[str, str]) -> dict[str, str]:
+        for name, reference in value.items():
+            if not re.fullmatch(r"[A-Za-z0-9-]+", name):
+                raise ValueError("expected names of letters, digits and dashes")
+            if not _KEY_REFERENCE.fullmatch(reference):
+                raise ValueError(f'{name} may be a secret; write "env:NAME" or "file:PATH"')
+        return value
+
+    @model_validator(mode="after")
+    def _headers_go_to_the_webhook(self) -> Self:
+        if self.headers and self.webhook is None:
+            raise ValueError("headers: only with a webhook")
+        return self
+
+
 class Config(_Section):
     """The whole file. `path` is where it was read from, None for a mapping given by a Python caller."""
 
@@ -157,6 +194,7 @@ class Config(_Section):
     destination: DestinationConfig
     attributes: dict[str, Attribute] = Field(min_length=1)
     guards: GuardsConfig = GuardsConfig()
+    notify: NotifyConfig = NotifyConfig()
     vendor: dict[str, Any] = Field(default_factory=dict)
     path: Path | None = None
 
@@ -351,23 +389,37 @@ def read_key(config: Config, environ: Mapping[str, str] = os.environ) -> str:
     ConfigError where the variable is not set, the file is missing or readable by others, or the key is empty
     or not of one line of printable ASCII. The message names the variable or file, never the key.
     """
-    kind, _, place = config.destination.api_key.partition(":")
-    key = _key_of_environment(place, environ) if kind == "env" else _key_of_file(place)
-    if not key or not key.isascii() or not key.isprintable():
-        raise ConfigError(f"{kind}:{place}: expected a key of one line of printable ASCII characters.")
+    key = read_reference(config.destination.api_key, "the API key", environ)
     problem = config.build_destination().key_problem(key)
     if problem:
-        raise ConfigError(f"{kind}:{place}: {problem}")
+        raise ConfigError(f"{config.destination.api_key}: {problem}")
     return key
 
 
-def _key_of_environment(name: str, environ: Mapping[str, str]) -> str:
+def read_reference(reference: str, what: str, environ: Mapping[str, str] = os.environ) -> str:
+    """The secret that `env:NAME` or `file:PATH` refers to; `what` says in a ConfigError what it should be."""
+    kind, _, place = reference.partition(":")
+    secret = _of_environment(place, what, environ) if kind == "env" else _of_file(place)
+    if not secret or not secret.isascii() or not secret.isprintable():
+        key = what.rpartition(" ")[2]
+        raise ConfigError(f"{reference}: expected a {key} of one line of printable ASCII characters.")
+    return secret
+
+
+def secret_variables(config: Config) -> frozenset[str]:
+    """The environment variables that hold secrets of this configuration."""
+    notify = config.notify
+    references = [config.destination.api_key, notify.webhook or "", *notify.headers.values()]
+    return frozenset(r.removeprefix("env:") for r in references if r.startswith("env:"))
+
+
+def _of_environment(name: str, what: str, environ: Mapping[str, str]) -> str:
     if name not in environ:
-        raise ConfigError(f"The environment variable {name} is not set; it should hold the API key.")
+        raise ConfigError(f"The environment variable {name} is not set; it should hold {what}.")
     return environ[name].strip()
 
 
-def _key_of_file(name: str) -> str:
+def _of_file(name: str) -> str:
     path = Path(name).expanduser()
     try:
         mode = path.stat().st_mode

@@ -22,7 +22,7 @@ import polars as pl
 import uvloop
 
 from importer import config as configuration
-from importer import guards, identities, memory, runs
+from importer import guards, identities, memory, morning, runs
 from importer.addresses import Addresses
 from importer.checking import Marks
 from importer.chunker import Tally
@@ -35,6 +35,7 @@ from importer.intake import SOURCE_OF, Gate, Taken
 from importer.journal import Journal, count_pending
 from importer.memory import Memory
 from importer.models import RunSummary
+from importer.notify import Ending
 from importer.options import DEFAULTS, Event, Observer, Options, Silent
 from importer.pacing import Pacer
 from importer.reading import Reading, SourceReader, open_sources, rows_of
@@ -170,12 +171,11 @@ class _Life:
                 "--limit: this import increases, so its first rows would be counted again by the whole list; "
                 "put them into a file of their own, or try them in the sandbox."
             )
-        key = "" if mode == "check" else configuration.read_key(config)
         state_dir = corrected.path.parent.parent if corrected else options.state_dir_of(config)
         runs.prepare_state_dir(state_dir)
         folder = runs.name(state_dir, options.run_id)
         return cls(
-            config, destination, folder, state_dir, options, observer, mode, tuple(sources), key, corrected
+            config, destination, folder, state_dir, options, observer, mode, tuple(sources), "", corrected
         )
 
     @classmethod
@@ -192,7 +192,6 @@ class _Life:
             observer,
             meta["mode"],
             tuple(meta["arguments"]),
-            "" if meta["mode"] == "check" else configuration.read_key(config),
             corrected=_run_beside(folder, meta.get("corrects")),
         )
         life.started = datetime.fromisoformat(meta["started_at"])
@@ -213,10 +212,25 @@ class _Life:
         }
 
     def go(self) -> RunSummary:
-        """Reads (or takes up what was read), guards, sends, reports."""
+        """Reads (or takes up what was read), guards, sends, reports; then the word in the morning."""
         if self.mode == "check":
             self._begin()
             return self._live()
+        try:
+            summary = self._held()
+        except ImporterError as error:
+            self._say_how_it_ended(error.exit_code, str(error), None)
+            raise
+        except Exception:
+            self._say_how_it_ended(ImporterError.exit_code, "An internal error.", None)
+            raise
+        self._say_how_it_ended(summary.exit_code, summary.message, as_json(summary))
+        return summary
+
+    def _held(self) -> RunSummary:
+        """A life of the run while it holds the import."""
+        self.key = configuration.read_key(self.config)
+        runs.prepare_state_dir(self.state_dir)
         wait = self.options.wait
         if self.deadline:
             wait = max(0.0, min(wait, self.deadline.left()))
@@ -247,6 +261,13 @@ class _Life:
     @property
     def _counted(self) -> Counted:
         return Counted(self.state_dir, self.config)
+
+    def _say_how_it_ended(self, code: int, message: str, summary: Mapping[str, Any] | None) -> None:
+        ending = Ending(self.config, self.folder, code, message, summary)
+        fields = {"run_id": self.folder.run_id, "exit_code": code, "message": message, "summary": summary}
+        self.observer.tell(Event("ended", f"run {self.folder.run_id} ended with {code}", fields))
+        for problem in morning.say(self.state_dir, ending, time.time()):
+            self.observer.tell(Event("not_notified", problem))
 
     def _waiting(self, holder: str) -> None:
         text = f"waiting for run {holder} of this import to end"

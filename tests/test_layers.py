@@ -22,9 +22,11 @@ TIERS = (
     {"chunker", "sender", "reports"},
     {"reading", "reconciler"},
     {"checking", "resolving"},
-    {"sending", "retrying", "summary", "guards"},
+    {"sending", "retrying", "summary", "guards", "screen"},
+    {"metrics", "notify"},
+    {"morning"},
     {"pipeline"},
-    {"sandbox", "screen", "verify"},
+    {"sandbox", "verify"},
     {"cli"},
     {"__init__", "__main__"},  # the doors: `importer.run` and `python -m importer`
 )

@@ -300,6 +300,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "### `[destination]`": config.DestinationConfig,
     "### `[attributes.KEY]`": attributes.Attribute,
     "### `[guards]`": config.GuardsConfig,
+    "### `[notify]`": config.NotifyConfig,
 }
 MODELS.update(
     (f'### `[destination]` with `type = "{name}"`', destinations.load(name).settings_type)
