@@ -354,7 +354,7 @@ class _Life:
 
     def _read_sources(self, journal: Journal, reports: Reports) -> tuple[Reading, Spool, dict[int, int]]:
         began = time.monotonic()
-        gate = Gate(self.config, self.destination.distinct_id_max, keeps_rows=self.mode != "check")
+        gate = Gate(self.config, self.destination.distinct_id_max, keeps_rows=self._marks is None)
         writer = SpoolWriter(self.folder.spool)
         seen: list[pl.DataFrame] = []
         look: Callable[[Taken], None] = seen_by(seen) if self.corrected else self._in_time
