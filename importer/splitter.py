@@ -434,11 +434,11 @@ STRAY_RETURN = "expected one row on the line, found a carriage return inside tha
 
 def _rejoin(block: Block, found: _Found) -> _Found:
     """Sets a line aside whole where a stray carriage return cut it and not every part is a row by itself."""
-    joined = block.joined
-    if joined is None:
+    if block.joined is None:
         return found
+    glued = _glued(block.joined, found)
     cut = found.cut
-    while 0 < cut < block.height and joined[cut - 1]:
+    while 0 < cut < block.height and glued[cut - 1]:
         cut -= 1
     units: list[Unit] = []
     gone: list[int] = []
@@ -446,9 +446,9 @@ def _rejoin(block: Block, found: _Found) -> _Found:
         if unit.start >= cut or (units and unit.start < units[-1].end):
             continue
         start, end = unit.start, unit.end
-        while start and joined[start - 1]:
+        while start and glued[start - 1]:
             start -= 1
-        while end < cut and joined[end - 1]:
+        while end < cut and glued[end - 1]:
             end += 1
         whole = (start, end) == (unit.start, unit.end)
         units.append(unit if whole else Unit(start, end, STRAY_RETURN))
@@ -461,6 +461,18 @@ def _rejoin(block: Block, found: _Found) -> _Found:
 
 def _restored(block: Block, found: _Found, raw: pl.Series | None) -> pl.Series:
     return block.grammar.signs.restore(found.records(block) if raw is None else raw).alias("raw")
+
+
+def _glued(joined: list[bool], found: _Found) -> list[bool]:
+    """Whether each line goes on in the next: behind a stray carriage return, or inside one record or unit."""
+    glued = list(joined)
+    heights = found.raw.str.count_matches(r"\r\n|\r|\n").cast(pl.Int64)
+    many = heights > 0
+    for start, more in zip(found.at.filter(many), heights.filter(many), strict=True):
+        glued[start : start + more] = [True] * more
+    for unit in found.units:
+        glued[unit.start : unit.end - 1] = [True] * (unit.end - 1 - unit.start)
+    return glued
 
 
 def _width(cells: pl.DataFrame) -> pl.Series:
