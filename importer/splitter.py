@@ -436,7 +436,7 @@ def _rejoin(block: Block, found: _Found) -> _Found:
     """Sets a line aside whole where a stray carriage return cut it and not every part is a row by itself."""
     if block.joined is None:
         return found
-    glued = _glued(block.joined, found)
+    glued = _glued(block, block.joined, found)
     cut = found.cut
     while 0 < cut < block.height and glued[cut - 1]:
         cut -= 1
@@ -463,10 +463,10 @@ def _restored(block: Block, found: _Found, raw: pl.Series | None) -> pl.Series:
     return block.grammar.signs.restore(found.records(block) if raw is None else raw).alias("raw")
 
 
-def _glued(joined: list[bool], found: _Found) -> list[bool]:
+def _glued(block: Block, joined: list[bool], found: _Found) -> list[bool]:
     """Whether each line goes on in the next: behind a stray carriage return, or inside one record or unit."""
     glued = list(joined)
-    heights = found.raw.str.count_matches(r"\r\n|\r|\n").cast(pl.Int64)
+    heights = found.records(block).str.count_matches(r"\r\n|\r|\n").cast(pl.Int64)
     many = heights > 0
     for start, more in zip(found.at.filter(many), heights.filter(many), strict=True):
         glued[start : start + more] = [True] * more
