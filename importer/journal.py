@@ -23,7 +23,7 @@ import sqlite3
 import threading
 import zlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing, contextmanager
+from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import chain
@@ -120,6 +120,7 @@ class Journal:
         self._new_sets: list[tuple[int, str]] = []
         self._intended: dict[tuple[str, str], dict[int, frozenset[str]]] = {}
         self._fulfilled: list[tuple[int]] = []
+        self._failed = False  # a commit did not succeed: what waited with it is lost, so nothing may follow
 
     def _check(self) -> None:
         """Reads every page and counts the answers: one that is missing was written, and is lost."""
@@ -251,14 +252,20 @@ class Journal:
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
+        """One commit. After one that failed (a full disk) none is tried again: it would leave a gap."""
         with self._lock:
-            self._db.execute("BEGIN IMMEDIATE")
+            if self._failed:
+                raise sqlite3.OperationalError("full")
             try:
+                self._db.execute("BEGIN IMMEDIATE")
                 yield
+                self._db.execute("COMMIT")
             except BaseException:
-                self._db.execute("ROLLBACK")
+                self._failed = True
+                if self._db.in_transaction:
+                    with suppress(sqlite3.Error):
+                        self._db.execute("ROLLBACK")
                 raise
-            self._db.execute("COMMIT")
 
     def remember(self, name: str, value: object) -> None:
         """Keeps one fact of the run (JSON), durable at once."""
@@ -335,9 +342,11 @@ class Journal:
 
     def close(self) -> None:
         """Commits what waits and folds the log into the file."""
-        self.flush()
-        with _state_errors(self._path):
-            self._db.close()
+        try:
+            self.flush()
+        finally:
+            with _state_errors(self._path):
+                self._db.close()
 
 
 _MARKS = ",".join("?" * 12)
@@ -438,7 +447,8 @@ def _state_errors(path: Path) -> Iterator[None]:
     try:
         yield
     except sqlite3.OperationalError as error:
-        full = "full" in str(error)
+        text = str(error)
+        full = "full" in text or "I/O" in text  # the latter where a quota or a limit ends the file
         step = "free some disk space" if full else "make the folder writable"
         what = "the disk is full" if full else "the journal cannot be written or read"
         raise StateError(f"{path}: {what}; {step}, then: importer resume {path.parent.name}") from None

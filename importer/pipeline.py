@@ -12,7 +12,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -299,7 +299,8 @@ class _Life:
         shutil.rmtree(self.folder.spool, ignore_errors=True)
         shutil.rmtree(self.folder.kept, ignore_errors=True)
         summary = self._summary(Reading(), Tally(), "stopped", error.exit_code, str(error))
-        self.folder.write_json(self.folder.summary, as_json(summary))
+        with suppress(StateError):  # the disk is full, say, which is what `error` tells already
+            self.folder.write_json(self.folder.summary, as_json(summary))
 
     def _go(self, journal: Journal) -> RunSummary:
         self._take_over_counts(journal)
@@ -367,7 +368,8 @@ class _Life:
         places = self._places(seen)
         reading.guards = self._judged(reading)
         # First: who finds the reading remembered relies on the whole spool.
-        spool = self._finish_spool(writer, reading)
+        with runs.state_errors(self.folder.spool):
+            spool = self._finish_spool(writer, reading)
         journal.remember("reading", {**reading.dump(), "places": places})
         self.seconds["reading"] += time.monotonic() - began
         return reading, spool, places

@@ -18,6 +18,7 @@ from importer.models import RunWarning
 from importer.options import Observer
 from importer.repeats import Fingerprint, counts
 from importer.reports import Original, Reports
+from importer.runs import state_errors
 from importer.sources import URL, Mark, mark
 from importer.spool import SpoolWriter
 
@@ -236,7 +237,8 @@ class SourceReader:
             self._reports.add_batch(len(edges), taken.rejects, taken.kept)
             edges.append(_last_order(limited, index, edges[-1] if edges else 0))
             if taken.rows.height:
-                self._writer.add(self._spooled(taken), layout)
+                with state_errors(self._writer.folder):
+                    self._writer.add(self._spooled(taken), layout)
             self._observer.reading(self._gate.intake.rows_read)
             if self.reading.limited:
                 return

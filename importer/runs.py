@@ -20,6 +20,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import IO, Any
 
+import polars as pl
+
 from importer.config import NAME, Config
 from importer.errors import ConfigError, StateError
 
@@ -310,7 +312,7 @@ def holder_of(state_dir: Path, meta: Mapping[str, Any]) -> str:
 
 @contextmanager
 def state_errors(path: Path) -> Iterator[None]:
-    """The operating system's errors on the state folder as ours."""
+    """The operating system's errors on the state folder as ours, also where polars hands them on."""
     try:
         yield
     except FileExistsError:
@@ -318,8 +320,28 @@ def state_errors(path: Path) -> Iterator[None]:
             raise StateError(f"{path}: is a file, expected a folder; choose another --state-dir.") from None
         raise
     except OSError as error:
+        if _is_full(error):
+            raise disk_full(path) from None
         reason = (error.strerror or "cannot be used").lower()
         raise StateError(f"{path}: {reason}; choose another --state-dir or mend this one.") from None
+    except pl.exceptions.PolarsError as error:
+        if _is_full(error):
+            raise disk_full(path) from None
+        raise
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether there is no room left; polars keeps the system's number in its text alone."""
+    number = error.errno if isinstance(error, OSError) else None
+    full = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+    return number in full or any(f"(os error {n})" in str(error) for n in full)
+
+
+def disk_full(path: Path) -> StateError:
+    """What to say where a file of the state folder finds no room; what was answered is on disk already."""
+    folder = next((p for p in (path, *path.parents) if p.parent.name == "runs"), None)
+    way_on = f"importer resume {folder.name}" if folder else "the same command again"
+    return StateError(f"{path}: the disk is full; free some disk space, then: {way_on}")
 
 
 def _read_json(path: Path) -> dict[str, Any]:

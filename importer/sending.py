@@ -6,6 +6,7 @@ import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -15,7 +16,7 @@ from importer.checking import Marks
 from importer.chunker import Chunk, Chunker, Tally, Withhold
 from importer.config import Config
 from importer.destinations.base import Destination
-from importer.errors import GuardError
+from importer.errors import GuardError, StateError
 from importer.journal import COMMIT_SECONDS, Entry, Journal
 from importer.models import Call, Settled, Update
 from importer.options import Observer, RejectLimit
@@ -178,6 +179,7 @@ class ChunkStream:
         self.unfinished: dict[int, _Progress] = {}
         self._again: deque[_Progress] = deque()
         self._change = asyncio.Event()
+        self._failed: StateError | None = None
         stop.when_set(self._change.set)
 
     async def send(self, sender: Sender) -> None:
@@ -199,7 +201,10 @@ class ChunkStream:
             ticking.cancel()
             if self._coming:
                 await asyncio.gather(self._coming, return_exceptions=True)
-            self._books.journal.flush()
+            with self._stopping():
+                self._books.journal.flush()
+        if self._failed:
+            raise self._failed
 
     def _count_unfinished(self) -> None:
         for progress in self.unfinished.values():
@@ -207,11 +212,24 @@ class ChunkStream:
         self._books.count_without_sending(self._left)
 
     async def _tick(self) -> None:
-        """Commits the journal at its interval, and shows how far the run is."""
-        while True:
+        """Commits the journal at its interval, and shows how far the run is.
+
+        Where that fails, the disk being full, nothing more is sent: it would be sent again.
+        """
+        while not self._failed:
             await asyncio.sleep(COMMIT_SECONDS)
-            self._books.journal.flush()
+            with self._stopping():
+                self._books.journal.flush()
             self._show()
+
+    @contextmanager
+    def _stopping(self) -> Iterator[None]:
+        """An error of the state folder stops the run; it is raised when the calls in flight are back."""
+        try:
+            yield
+        except StateError as error:
+            self._failed = self._failed or error
+            self._stop.because(error)
 
     def _show(self) -> None:
         intake = self._books.reading.intake
@@ -363,9 +381,10 @@ class ChunkStream:
         self._closing.add(asyncio.create_task(self._close(progress.opened)))
 
     async def _close(self, opened: OpenChunk) -> None:
-        closed = await asyncio.to_thread(self._books.close, opened)
-        self._books.journal.close_chunk(opened.chunk.plan.number, closed.tally.dump())
-        self._books.tally.add(closed.tally)
+        with self._stopping():
+            closed = await asyncio.to_thread(self._books.close, opened)
+            self._books.journal.close_chunk(opened.chunk.plan.number, closed.tally.dump())
+            self._books.tally.add(closed.tally)
 
 
 def limits_of(config: Config, headers: Mapping[str, str], patience: float = math.inf) -> Limits:

@@ -67,7 +67,7 @@ class SpoolWriter:
     """Takes the rows of a run in source order; `finish` makes them readable and durable under a name."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder = folder
+        self.folder = folder
         self._segments: list[Segment] = []
         self._waiting: list[pl.DataFrame] = []
         self._weight = 0
@@ -93,20 +93,20 @@ class SpoolWriter:
         """Writes what is waiting and the manifest; the spool can be opened again from here on."""
         self._flush()
         manifest = {"hash": HASH, "segments": [asdict(s) for s in self._segments]}
-        part = self._folder / "manifest.part"
+        part = self.folder / "manifest.part"
         part.write_text(json.dumps(manifest))
-        part.rename(self._folder / "manifest.json")
-        return Spool(self._folder, self._segments)
+        part.rename(self.folder / "manifest.json")
+        return Spool(self.folder, self._segments)
 
     def _flush(self) -> None:
         if not self._waiting:
             return
         frame = pl.concat(self._waiting, how="diagonal").sort("bucket", maintain_order=True)
         self._waiting, weight, self._weight = [], self._weight, 0
-        _require_space(self._folder, weight)
+        _require_space(self.folder, weight)
         file = f"segment-{len(self._segments):05d}.arrow"
         frame.drop("bucket", "weight").write_ipc(
-            self._folder / file,
+            self.folder / file,
             compression="lz4" if _has_text(frame) else "uncompressed",
             record_batch_size=_BATCH_ROWS,
         )
