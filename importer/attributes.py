@@ -364,11 +364,30 @@ def _quoted(text: pl.Expr) -> pl.Expr:
 def _type_number(attribute: Attribute, column: pl.Series) -> TypedColumn:
     if column.dtype == pl.Boolean or column.dtype.is_temporal():
         raise _unusable(column)
+    if column.dtype in _EXACT and attribute.decimal == "." and not attribute.thousands:
+        return _type_exact_number(attribute, column)
     text = as_text(column)
     number = _number_text(attribute, text)
     return _checked(
         text, number if attribute.min is None and attribute.max is None else _within(attribute, number)
     )
+
+
+_EXACT = (pl.Float64, pl.Int64, pl.Int32, pl.Int16, pl.Int8, pl.UInt64, pl.UInt32, pl.UInt16, pl.UInt8)
+"""Types of Parquet that compare as numbers just as their text would."""
+
+
+def _type_exact_number(attribute: Attribute, column: pl.Series) -> TypedColumn:
+    """Finite and within its range; the text is made only where it is sent."""
+    size = column.cast(pl.Float64)
+    known = size.set(~size.is_finite(), None) if column.dtype.is_float() else size
+    typed = _checked(column, _in_range(attribute, known, known))
+
+    def value() -> pl.Series:
+        number = _number_text(attribute, as_text(column))
+        return number if typed.reason is None else number.set(typed.reason.is_not_null(), None)
+
+    return TypedColumn(value, typed.present, typed.reason)
 
 
 _CANONICAL = r"^(?:0|-?[1-9][0-9]{0,17}|-?(?:0|[1-9][0-9]{0,17})\.[0-9]*[1-9])$"
@@ -453,13 +472,17 @@ def shortest(text: pl.Expr) -> pl.Expr:
 
 
 def _within(attribute: Attribute, number: pl.Series) -> pl.Series:
-    size = number.cast(pl.Float64)
+    return _in_range(attribute, number, number.cast(pl.Float64))
+
+
+def _in_range(attribute: Attribute, number: pl.Series, size: pl.Series) -> pl.Series:
+    """The numbers with null where their size is out of the declared range."""
     outside = pl.repeat(False, len(number), eager=True)
     if attribute.min is not None:
         outside |= (size < attribute.min).fill_null(value=False)
     if attribute.max is not None:
         outside |= (size > attribute.max).fill_null(value=False)
-    return number.set(outside, None)
+    return number.set(outside, None) if outside.any() else number
 
 
 def _type_boolean(attribute: Attribute, column: pl.Series) -> TypedColumn:

@@ -24,7 +24,7 @@ BUCKETS = 1024
 HASH = "xxh64/1024"
 """Names the spread of people over buckets; stored, and checked when a spool is opened again."""
 
-SEGMENT_BYTES = 32 << 20
+SEGMENT_BYTES = 16 << 20
 CHUNK_BYTES = 8 << 20
 ROW_OVERHEAD = 128
 """What a row costs beyond its text: its id, its numbers and the objects that will carry its update."""
