@@ -31,6 +31,12 @@ OPERATIONS = ("set", "increase", "add", "remove", "delete", "clear")
 Parse = Callable[[int, pl.DataFrame], pl.DataFrame]
 """(layout, spooled rows) → their cells under the source's own column names."""
 
+Print = Callable[[int, pl.DataFrame, pl.DataFrame], pl.Series]
+"""(layout, spooled rows, their cells) → the rows' fingerprints."""
+
+Compare = Callable[[ChunkPlan, pl.DataFrame, "Sequence[Field]"], pl.DataFrame]
+"""(plan, rows, fields) → the rows with what the snapshot holds, and which values are unchanged."""
+
 
 @dataclass(slots=True)
 class Tally:
@@ -41,6 +47,7 @@ class Tally:
     people: Counter[str] = field(default_factory=Counter)
     trimmed: int = 0
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    diff: Counter[str] = field(default_factory=Counter)
 
     def add(self, other: "Tally") -> None:
         """Adds another chunk's counts to these."""
@@ -49,6 +56,7 @@ class Tally:
         self.people += other.people
         self.trimmed += other.trimmed
         self.reasons += other.reasons
+        self.diff += other.diff
 
     def dump(self) -> dict[str, object]:
         """As JSON, for the journal."""
@@ -59,15 +67,15 @@ class Tally:
             "people": self.people,
             "trimmed": self.trimmed,
             "reasons": reasons,
+            "diff": self.diff,
         }
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> "Tally":
         """What `dump` wrote."""
         reasons = Counter({(stage, reason, key): n for stage, reason, key, n in data["reasons"]})
-        return cls(
-            Counter(data["rows"]), Counter(data["values"]), Counter(data["people"]), data["trimmed"], reasons
-        )
+        rows, values, people = (Counter(data[name]) for name in ("rows", "values", "people"))
+        return cls(rows, values, people, data["trimmed"], reasons, Counter(data["diff"]))
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,6 +111,16 @@ class Field:
         """The Outcome of a value that an earlier run has sent and this one withholds; null elsewhere."""
         return f"w{self.index}"
 
+    @property
+    def held(self) -> str:
+        """What the snapshot holds of this attribute of the person."""
+        return f"h{self.index}"
+
+    @property
+    def unchanged(self) -> str:
+        """True where the snapshot knows that the destination has this value."""
+        return f"u{self.index}"
+
 
 def fields(config: Config) -> list[Field]:
     """The attributes in declared order."""
@@ -118,10 +136,12 @@ class Chunk:
     """A chunk ready to send. `rows` hold at least one winner each, with `person` an index into `people`.
 
     `people` has a line a person with something to send: `id`, `rows` (how many of theirs hold a winner),
-    `trims` (of their winners), `order` (of the first of them), their winners, and per operation the pattern
-    of attributes in it. `tally` counts what is settled already: rows and values that will not be sent, people
-    with nothing to send. `problems` are the people with something to send whom the destination could not tell
-    (`identities.PROBLEM`, with `person`), `named` the original rows that show it.
+    `trims` (of their winners), `order` (of the first of them), their winners that are due, and per operation
+    the pattern of attributes in it; with a snapshot also what it holds, and the `print` of the only row of a
+    person, null where any value of it is bad or trimmed. `tally` counts what is settled already: rows and
+    values that will not be sent, people with nothing to send. `problems` are the people with something to
+    send whom the destination could not tell (`identities.PROBLEM`, with `person`), `named` the original rows
+    that show it.
     """
 
     plan: ChunkPlan
@@ -136,14 +156,15 @@ class Chunk:
     def updates(self) -> Iterator[Update]:
         """One update per person, in the order in which they first stand in the source."""
         keys = _Patterns(self.fields)
-        ids = self.people["id"].to_list()
-        members = self.people.select(_members(self.fields, op, self.operations) for op in self.operations)
+        some = pl.any_horizontal(pl.col(f"keys_{op}").str.len_bytes() > 0 for op in self.operations)
+        people = self.people.filter(some)
+        members = people.select(_members(self.fields, op, self.operations) for op in self.operations)
         columns = [
-            zip(self.people[f"keys_{op}"].to_list(), members[op].to_list(), strict=True)
-            for op in self.operations
+            zip(people[f"keys_{op}"].to_list(), members[op].to_list(), strict=True) for op in self.operations
         ]
         users = self._users()
-        for person, (distinct_id, *parts) in enumerate(zip(ids, *columns, strict=True)):
+        names = zip(people["person"].to_list(), people["id"].to_list(), strict=True)
+        for (person, distinct_id), *parts in zip(names, *columns, strict=True):
             yield Update(
                 person,
                 distinct_id,
@@ -180,13 +201,14 @@ class Chunk:
 class Folded:
     """Rows that hold at least one winner; how many people stood in all rows; what is settled already.
 
-    `alone`: no person has two of these rows.
+    `alone`: no person has two of these rows. `several` are the ids that stood in more than one row.
     """
 
     rows: pl.DataFrame
     people: int
     tally: Tally
     alone: bool
+    several: pl.Series
 
 
 class _Patterns(dict[str, tuple[str, ...]]):
@@ -209,12 +231,21 @@ class Chunker:
     """Builds chunks by one configuration and one destination's encoding.
 
     `withhold` may take values out of rows that hold a sum or union, before it is made (see Field.withheld).
+    `prints` and `compare` are there where the chunk is held against a snapshot.
     """
 
     def __init__(
-        self, config: Config, encoding: Encoding, parse: Parse, withhold: Withhold | None = None
+        self,
+        config: Config,
+        encoding: Encoding,
+        parse: Parse,
+        withhold: Withhold | None = None,
+        prints: Print | None = None,
+        compare: Compare | None = None,
     ) -> None:
         self._withhold = withhold
+        self._prints = prints
+        self._compare = compare
         self._config = config
         self._encoding = encoding
         self._parse = parse
@@ -237,6 +268,9 @@ class Chunker:
         kept = folded.rows
         if self._withhold and any(f.takes_all for f in self.fields):
             kept = self._withhold(kept, self.fields)
+        if self._compare:
+            alone = pl.when(~pl.col("id").is_in(folded.several.implode())).then("print")
+            kept = self._compare(plan, kept.with_columns(alone), self.fields)
         rows, people = self._people(kept)
         folded.tally.people["nothing_to_send"] += folded.people - people.height
         people = users.join(people)
@@ -247,14 +281,17 @@ class Chunker:
     def fold(self, pieces: Iterable[pl.DataFrame]) -> Folded:
         """All rows of some people, in pieces in source order, each with the columns of its fields."""
         tally, pending, ids, alone = Tally(), None, None, True
+        several = pl.Series("id", [], dtype=pl.String)
         for rows in pieces:
+            if self._prints:
+                several = _with_repeated(several, ids, rows["id"])
             ids = rows["id"] if ids is None else pl.concat([ids, rows["id"]]).unique()
             pending = rows if pending is None else pl.concat([pending, rows], how="diagonal")
             alone = _all_different(pending["id"])
             pending = self._settle(pending if alone else self._fold(pending, tally), tally)
         assert pending is not None, "a plan without rows"
         assert ids is not None
-        return Folded(pending, len(ids) if alone else ids.n_unique(), tally, alone)
+        return Folded(pending, len(ids) if alone else ids.n_unique(), tally, alone, several)
 
     def _operations(self) -> list[str]:
         """In the order in which a person's calls go out: what is set first, what is cleared last."""
@@ -278,7 +315,17 @@ class Chunker:
             if typed.dropped is not None:
                 columns[field_.dropped] = typed.dropped
         columns |= counts([typed for _, _, typed in typed_all])
+        if self._prints:
+            columns["print"] = self._whole(self._prints(layout, piece, cells), columns)
         return piece.with_columns(pl.lit(layout, pl.Int32).alias("layout"), **columns)
+
+    def _whole(self, prints: pl.Series, columns: Mapping[str, pl.Series]) -> pl.Series:
+        """The fingerprints of the rows in which every value is good and goes out as it stands."""
+        prints = prints.set(columns["bads"] > 0, None)
+        for f in self.fields:
+            if f.dropped in columns:
+                prints = prints.set(columns[f.dropped].is_not_null(), None)
+        return prints
 
     def _fold(self, rows: pl.DataFrame, tally: Tally) -> pl.DataFrame:
         """Takes from each row the values that a later row of the same person overrides."""
@@ -320,21 +367,23 @@ class Chunker:
 
     def _people(self, rows: pl.DataFrame) -> tuple[pl.DataFrame, pl.DataFrame]:
         """The rows with their person's index, and one line a person: id, row count, members by operation."""
-        if rows["id"].is_duplicated().any():
-            merged = rows.group_by("id", maintain_order=True).agg(
+        due, held = _due(rows, self.fields), _held_columns(rows, self.fields)
+        if due["id"].is_duplicated().any():
+            merged = due.group_by("id", maintain_order=True).agg(
                 pl.col("order").min(),
                 pl.len().alias("rows"),
-                _trims(rows, self.fields).sum().alias("trims"),
+                _trims(due, self.fields).sum().alias("trims"),
+                *(pl.col(name).first() for name in held),
                 *(_winner(f) for f in self.fields),
             )
-            merged = self._with_folded(merged, rows)
+            merged = self._with_folded(merged, due)
         else:
-            merged = rows.with_columns(rows=pl.lit(1), trims=_trims(rows, self.fields))
+            merged = due.with_columns(rows=pl.lit(1), trims=_trims(due, self.fields))
         merged = merged.sort("order").with_row_index("person")
         operations = self._operations()
         patterns = [_pattern(self.fields, op, operations) for op in operations]
         values = [f.value for f in self.fields]
-        people = merged.select("person", "id", "rows", "trims", "order", *values, *patterns)
+        people = merged.select("person", "id", "rows", "trims", "order", *held, *values, *patterns)
         return rows.join(people.select("id", "person"), on="id", how="left", maintain_order="left"), people
 
     def _with_folded(self, merged: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
@@ -376,6 +425,26 @@ class _Users:
     def originals(self) -> pl.DataFrame:
         """The rows that show a problem, as `rejected_rows/` keeps rows."""
         return pl.concat(self._named, how="diagonal")
+
+
+def _with_repeated(several: pl.Series, before: pl.Series | None, ids: pl.Series) -> pl.Series:
+    """The ids that have stood twice, those of `several` included."""
+    every = ids if before is None else pl.concat([before, ids])
+    if _all_different(every):
+        return several
+    return pl.concat([several, every.filter(every.is_duplicated())]).unique()
+
+
+def _due(rows: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
+    """The rows without the values that the destination is known to hold."""
+    same = [f for f in fields if f.unchanged in rows.columns]
+    return rows.with_columns(pl.when(~pl.col(f.unchanged)).then(f.value).alias(f.value) for f in same)
+
+
+def _held_columns(rows: pl.DataFrame, fields: Sequence[Field]) -> list[str]:
+    """What stands on each row of a person alike, where the chunk is held against a snapshot."""
+    wanted = ["print", "values", "print_held", "is_known", *(f.held for f in fields)]
+    return [name for name in wanted if name in rows.columns] if "print_held" in rows.columns else []
 
 
 def _pattern(fields: Sequence[Field], operation: str, operations: Sequence[str]) -> pl.Expr:

@@ -148,6 +148,9 @@ def _parser() -> argparse.ArgumentParser:
         parser_.add_argument(
             "--strict", action="store_true", help="stop with 6 where the list shows signs of damage"
         )
+        parser_.add_argument(
+            "--changed-only", action="store_true", help="only what differs from what was acknowledged before"
+        )
         _add_state(parser_)
         _add_sending(parser_)
         _add_output(parser_)
@@ -156,6 +159,7 @@ def _parser() -> argparse.ArgumentParser:
     run.add_argument(
         "--again", action="store_true", help="send increases though this content was sent, or is half sent"
     )
+    run.add_argument("--full", action="store_true", help="everything, also where changed_only is configured")
     resume = _command(commands, "resume", _resume, "continue a run that was stopped or killed")
     resume.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
     retry = _command(commands, "retry", _retry, "send what a run rejected or could not confirm again")
@@ -322,6 +326,8 @@ def _options(args: argparse.Namespace) -> Options:
         wait=getattr(args, "wait", 0.0),
         stop_by=getattr(args, "stop_by", None),
         longest=getattr(args, "longest", None),
+        changed_only=getattr(args, "changed_only", False),
+        full=getattr(args, "full", False),
     )
 
 

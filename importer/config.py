@@ -185,6 +185,17 @@ class NotifyConfig(_Section):
         return self
 
 
+class RunConfig(_Section):
+    """`[run]`: what a run sends of what the list says.
+
+    `changed_only` sends what differs from the snapshot; `full_every` (seconds) sends everything once the last
+    full run is that old.
+    """
+
+    changed_only: bool = False
+    full_every: Duration | None = None
+
+
 class Config(_Section):
     """The whole file. `path` is where it was read from, None for a mapping given by a Python caller."""
 
@@ -195,6 +206,7 @@ class Config(_Section):
     attributes: dict[str, Attribute] = Field(min_length=1)
     guards: GuardsConfig = GuardsConfig()
     notify: NotifyConfig = NotifyConfig()
+    run: RunConfig = RunConfig()
     vendor: dict[str, Any] = Field(default_factory=dict)
     path: Path | None = None
 
@@ -307,6 +319,7 @@ def parse(data: Mapping[str, Any], path: Path | None = None) -> Config:
         config = _with_vendor_defaults(config, kind)
         mistakes += config.build_destination().problems()
         mistakes += _column_mistakes(config)
+        mistakes += diff_mistakes(config)
     if mistakes or config is None:
         raise ConfigError(_listing(path, mistakes))
     return config
@@ -354,6 +367,24 @@ def _column_mistakes(config: Config) -> Iterable[str]:
     for column in config.source.ignore:
         if column in config.declared_columns:
             yield f'source.ignore: "{column}" is ignored and declared at once; take it out of one of them'
+
+
+def diff_mistakes(config: Config) -> Iterable[str]:
+    """Why this configuration cannot send only what changed; nothing where it is not asked to."""
+    if not config.run.changed_only:
+        return
+    if not config.destination.account:
+        yield (
+            "destination.account: missing; changed_only needs it, so that the snapshots of two workspaces "
+            'stay apart, e.g. account = "production"'
+        )
+    for key, attribute in config.attributes.items():
+        if attribute.operation not in ("set", "delete"):
+            yield (
+                f'attributes.{key}.operation: "{attribute.operation}" cannot be compared with what was sent '
+                "before, so it does not go with changed_only; import this attribute by a configuration of "
+                "its own, without changed_only"
+            )
 
 
 def _tuples(value: Any) -> Any:

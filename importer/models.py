@@ -239,5 +239,6 @@ class RunSummary:
     seconds: Mapping[str, float]
     requests_per_second: float
     peak_rss_bytes: int
+    diff: Mapping[str, object] | None = None
     message: str = field(default="")
     guards: Sequence[str] = ()

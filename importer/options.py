@@ -49,7 +49,7 @@ class Options:
     refuses to send a list that shows signs of spreadsheet damage; `again` sends increases a second time;
     `allow` names the guards that may not stop the run; `wait` is how long to queue behind another run of the
     import, in seconds; `stop_by` ("HH:MM", local time) and `longest` (seconds) say when to stop sending, the
-    earlier one counts.
+    earlier one counts; `changed_only` sends what differs from the snapshot, `full` everything all the same.
     """
 
     state_dir: Path | None = None
@@ -64,6 +64,8 @@ class Options:
     wait: float = 0.0
     stop_by: str | None = None
     longest: float | None = None
+    changed_only: bool = False
+    full: bool = False
 
     def as_mapping(self) -> dict[str, Any]:
         """What a later life of the run has to keep to, as JSON."""
@@ -73,6 +75,8 @@ class Options:
             "max_rejects": limit,
             "strict": self.strict,
             "allow": list(self.allow),
+            "changed_only": self.changed_only,
+            "full": self.full,
         }
 
     def after(self, former: Mapping[str, Any]) -> "Options":
@@ -84,6 +88,8 @@ class Options:
             max_rejects=self.max_rejects or (RejectLimit.parse(limit) if limit else None),
             strict=self.strict or former["strict"],
             allow=(*former["allow"], *self.allow),
+            changed_only=self.changed_only or former["changed_only"],
+            full=self.full or former["full"],
         )
 
     def state_dir_of(self, config: Config) -> Path:
@@ -102,7 +108,21 @@ class Options:
             changes["base_url"] = self.base_url.rstrip("/")
         if self.rate is not None:
             changes["requests_per_second"] = self.rate
-        return config.model_copy(update={"destination": config.destination.model_copy(update=changes)})
+        section = config.destination.model_copy(update=changes)
+        return self._diffing(config.model_copy(update={"destination": section}))
+
+    def _diffing(self, config: Config) -> Config:
+        """`--changed-only` as if it stood in the file; ConfigError for what does not go with it."""
+        if self.changed_only and not config.run.changed_only:
+            config = config.model_copy(update={"run": config.run.model_copy(update={"changed_only": True})})
+            mistakes = list(configuration.diff_mistakes(config))
+            if mistakes:
+                raise ConfigError(f"--changed-only: {mistakes[0]}.")
+        if config.run.changed_only and self.limit is not None:
+            raise ConfigError(
+                "--limit: not with changed_only, which compares whole lists; leave one of the two out."
+            )
+        return config
 
 
 DEFAULTS = Options()

@@ -13,7 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -24,6 +24,7 @@ import uvloop
 from importer import config as configuration
 from importer import guards, identities, memory, morning, runs
 from importer.addresses import Addresses
+from importer.changes import Changes
 from importer.checking import Marks
 from importer.chunker import Tally
 from importer.clock import Deadline, deadline
@@ -32,7 +33,7 @@ from importer.damage import DAMAGE
 from importer.destinations.base import Destination
 from importer.errors import ConfigError, GuardError, ImporterError, OutOfTimeError, StateError
 from importer.intake import SOURCE_OF, Gate, Taken
-from importer.journal import Journal, count_pending
+from importer.journal import Entry, Journal, count_pending
 from importer.memory import Memory
 from importer.models import RunSummary
 from importer.notify import Ending
@@ -46,8 +47,9 @@ from importer.retrying import Withheld, WithheldSums, align, relatives
 from importer.runs import RunFolder
 from importer.sender import Counts, Sender, Stop
 from importer.sending import Books, ChunkStream, limits_of, over_limit
+from importer.snapshot import Snapshot, refuse_rivals
 from importer.spool import Spool, SpoolWriter
-from importer.summary import as_json, books, has_rejects, peak_rss_bytes, reject_counts
+from importer.summary import as_json, books, diff, has_rejects, peak_rss_bytes, reject_counts
 
 DRAIN_SECONDS = 20.0
 """How long a signal waits for the calls in flight before they are given up as unanswered."""
@@ -173,6 +175,8 @@ class _Life:
             )
         state_dir = corrected.path.parent.parent if corrected else options.state_dir_of(config)
         runs.prepare_state_dir(state_dir)
+        if mode != "check" or config.run.changed_only:
+            refuse_rivals(state_dir, config)
         folder = runs.name(state_dir, options.run_id)
         return cls(
             config, destination, folder, state_dir, options, observer, mode, tuple(sources), "", corrected
@@ -305,6 +309,7 @@ class _Life:
     def _go(self, journal: Journal) -> RunSummary:
         self._take_over_counts(journal)
         reports = Reports(self.folder)
+        changes = self._changes(journal)
         reading, spool, withheld, sums = self._read(journal, reports)
         dead = journal.fact("dead")
         shared = Books(
@@ -321,6 +326,7 @@ class _Life:
             dead if isinstance(dead, dict) else {},
             identities.open_problems(self._identity_folder) if self.config.identity_fields else None,
             sends=self.mode != "check",
+            changes=changes,
         )
         shared.take_up()
         try:
@@ -335,6 +341,41 @@ class _Life:
         if self.mode == "check" or not self.destination.resolves:
             return None
         return Addresses(self.state_dir, self.config, self.destination.address_scope(self.key))
+
+    def _changes(self, journal: Journal) -> Changes | None:
+        """The snapshot, which every run keeps true; a check looks into it where it is asked for the diff."""
+        wanted = self.config.run.changed_only
+        if self.mode == "check" and not wanted:
+            return None
+        snapshot = Snapshot(self.state_dir, self.config, self._answers_of)
+        if self.mode != "check":
+            snapshot.begin(self.folder.run_id)
+        compares = journal.fact("compares")
+        if compares is None:
+            compares = wanted and not self.options.full and not self._full_is_due(snapshot)
+            journal.remember("compares", compares)
+        return Changes(snapshot, self.folder.before, bool(compares))
+
+    def _full_is_due(self, snapshot: Snapshot) -> bool:
+        """Whether the last run that sent everything is `full_every` ago, or was never."""
+        every, last = self.config.run.full_every, snapshot.full_at
+        if every is None or self.mode != "run":
+            return False
+        return last is None or not 0 <= time.time() - last < every
+
+    def _answers_of(self, run_id: str) -> Sequence[Entry]:
+        """What a killed run knows of its open chunks; nothing where its journal is gone or damaged."""
+        folder = RunFolder(self.folder.path.parent / run_id)
+        if not folder.journal.exists():
+            return []
+        try:
+            journal = Journal(folder.journal)
+            try:
+                return list(journal.open_answers())
+            finally:
+                journal.close()
+        except StateError:
+            return []
 
     # ---------------------------------------------------------------- read
 
@@ -395,8 +436,12 @@ class _Life:
 
     @property
     def _marks(self) -> Marks | None:
-        """What a check spools in place of rows. Where people can be mixed up, it takes rows to show them."""
-        checks = self.mode == "check" and not self.config.identity_fields
+        """What a check spools in place of rows. Where people can be mixed up, it takes rows to show them.
+
+        So it does for values that are compared with the snapshot.
+        """
+        config = self.config
+        checks = self.mode == "check" and not config.identity_fields and not config.run.changed_only
         return Marks(self.config) if checks else None
 
     @property
@@ -519,7 +564,12 @@ class _Life:
         reading = shared.reading
         shared.reports.write(reading.edges, [source.original() for source in reading.sources])
         self._leave_counts(journal)
-        summary = self._summary(reading, shared.tally, *self._ending(shared))
+        ending = self._ending(shared)
+        if shared.changes and self.mode != "check" and ending[0] == "finished":
+            shared.changes.snapshot.finish(full_at=self._full_at(shared))
+        summary = self._summary(reading, shared.tally, *ending)
+        if shared.changes and shared.changes.compares:
+            summary = replace(summary, diff=diff(shared.tally))
         self.folder.write_json(self.folder.summary, as_json(summary))
         if summary.state == "finished":
             self.folder.drop_temporary()
@@ -531,6 +581,12 @@ class _Life:
         if self.mode == "run" and not reading.limited:
             shape = guards.shape(reading, self.folder.run_id)
             memory.change(self.state_dir, self.config, lambda known: known.after_good(shape))
+
+    def _full_at(self, shared: Books) -> float | None:
+        """Now, where this run sent the whole configured source whatever the snapshot said."""
+        assert shared.changes is not None
+        whole = self.mode == "run" and not self.arguments and not shared.reading.limited
+        return time.time() if whole and not shared.changes.compares else None
 
     def _summary(self, reading: Reading, tally: Tally, state: str, code: int, message: str) -> RunSummary:
         line = books(reading, tally)

@@ -38,6 +38,8 @@ WITHHELD = (
 )
 """Of a value whose call is not repeatable, in any later life or run."""
 
+_WORDS = {code: str(outcome) for outcome, code in _CODE.items()}
+
 
 class Verdict(NamedTuple):
     """How one value ended that did not simply share its call's success."""
@@ -53,11 +55,15 @@ class Verdict(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Closed:
-    """What a finished chunk leaves: its counts, its lines for rejects.csv, its rows to keep."""
+    """What a finished chunk leaves: its counts, its lines for rejects.csv, its rows to keep.
+
+    `codes` says of each row how its winners ended (`id`, and `c0`, `c1`, ... as words of Outcome).
+    """
 
     tally: Tally
     rejects: pl.DataFrame
     kept: pl.DataFrame
+    codes: pl.DataFrame | None = None
 
 
 @dataclass(slots=True)
@@ -196,6 +202,11 @@ class OpenChunk:
         self._verdict(key, Verdict(update.person, _CODE[outcome], "", "", 0, 0, ""))
         target = Target(update.person, update.distinct_id, operation, (key,))
         self._write(target, outcome, "", 0, 0, 0.0, ())
+
+    def left_out(self, key: str) -> list[int]:
+        """The people whose value of this attribute is settled without a call."""
+        codes = (_CODE[Outcome.UNCHANGED], _CODE[Outcome.SUPERSEDED])
+        return [v.person for v in self._verdicts[key].values() if v.code in codes]
 
     def settle(self, settled: Settled) -> None:
         """Takes the end of one call: marks its values and appends it to the journal."""
@@ -393,7 +404,8 @@ class OpenChunk:
         tally.trimmed += rejects.filter(pl.col("stage") == "trim").height
         for stage, reason, key, count in rejects.group_by("stage", "reason", "attribute").len().iter_rows():
             tally.reasons[stage, reason, key] += count
-        return Closed(tally, rejects, kept)
+        ends = [pl.col(n).replace_strict(_WORDS, default=None, return_dtype=pl.String) for n in names]
+        return Closed(tally, rejects, kept, codes.select(rows["id"], *ends))
 
     def _end_carried(self) -> None:
         """What the destination has taken, and has said no more of, is unconfirmed."""
@@ -424,6 +436,9 @@ class OpenChunk:
             frame = frame.join(special, on="person", how="left", maintain_order="left")
             code = pl.coalesce("special", code)
         code = pl.when("held").then(code).otherwise(0)
+        if field_.unchanged in rows.columns:
+            frame = frame.with_columns(same=rows[field_.unchanged])
+            code = pl.when("same").then(_CODE[Outcome.UNCHANGED]).otherwise(code)
         if field_.withheld in rows.columns:
             frame = frame.with_columns(
                 withheld=rows[field_.withheld].replace_strict(_CODE, return_dtype=pl.Int32)

@@ -66,6 +66,11 @@ class RunFolder:
         return self.path / "work"
 
     @property
+    def before(self) -> Path:
+        """What the snapshot held of what the run sent, for `undo`."""
+        return self.path / "before"
+
+    @property
     def kept(self) -> Path:
         """The rows with something rejected or unconfirmed, for `retry`."""
         return self.path / "kept"
@@ -118,6 +123,20 @@ class RunFolder:
         """Deletes the spool and the parts: only what the report needs stays."""
         shutil.rmtree(self.spool, ignore_errors=True)
         shutil.rmtree(self.work, ignore_errors=True)
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder inside the state folder, where it is not there yet."""
+    with state_errors(path):
+        path.mkdir(parents=True, exist_ok=True)
+
+
+def write_frame(path: Path, frame: pl.DataFrame) -> None:
+    """A table as a file that is there whole or not at all; StateError where the disk does not take it."""
+    part = path.with_suffix(".part")
+    with state_errors(path):
+        frame.write_ipc(part, compression="lz4")
+        part.replace(path)
 
 
 def prepare_state_dir(state_dir: Path) -> None:

@@ -39,6 +39,7 @@ def summary_lines(summary: Mapping[str, Any], mode: str) -> Iterator[str]:
     yield ""
     for counted in ("rows", "values", "people"):
         yield f"  {counted:<8}{_counts(summary[counted])}"
+    yield from _diff_lines(summary["diff"])
     calls = summary["calls"]
     if calls["sent"]:
         pace = f"{summary['requests_per_second']:,.0f} a second"
@@ -48,6 +49,15 @@ def summary_lines(summary: Mapping[str, Any], mode: str) -> Iterator[str]:
         yield f"  applied means: {_CONFIRMS[summary['confirms']]}"
     yield from _reject_lines(summary["rejects"])
     yield from _warning_lines(summary["warnings"])
+
+
+def _diff_lines(diff: Mapping[str, Any] | None) -> Iterator[str]:
+    """What a run with `changed_only` found changed."""
+    if diff:
+        people = (f"{diff[name]:,} {name}" for name in ("new", "changed", "unchanged"))
+        yield f"  {'diff':<8}{', '.join(people)} people"
+        for key, count in diff["attributes"].items():
+            yield f"  {count:>14,}  {key}"
 
 
 def _counts(counts: Mapping[str, int]) -> str:

@@ -10,13 +10,17 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+import polars as pl
+
 from importer import identities
 from importer.addresses import Addresses
+from importer.changes import Changes
 from importer.checking import Marks
 from importer.chunker import Chunk, Chunker, Tally, Withhold
 from importer.config import Config
 from importer.destinations.base import Destination
 from importer.errors import GuardError, StateError
+from importer.fingerprint import Fingerprints
 from importer.journal import COMMIT_SECONDS, Entry, Journal
 from importer.models import Call, Settled, Update
 from importer.options import Observer, RejectLimit
@@ -46,7 +50,8 @@ class Books:
     the run had answered of chunks that are still open, `pending` the calls by chunk that carry on what they
     had handed in; `dead` maps an attribute to the destination's reason for never taking it; `problems` holds
     the people whom the destination could not tell. `marks` is there where only marks of the rows were
-    spooled; `sends` is false where nothing is meant to be sent (`check`).
+    spooled; `sends` is false where nothing is meant to be sent (`check`); `changes` is there where the
+    snapshot is looked at.
     """
 
     config: Config
@@ -62,6 +67,7 @@ class Books:
     dead: dict[str, str] = field(default_factory=dict)
     problems: Spool | None = None
     sends: bool = True
+    changes: Changes | None = None
     earlier: dict[int, list[Entry]] = field(default_factory=dict)
     pending: dict[int, list[Call]] = field(default_factory=dict)
     doubts: Doubts | None = None
@@ -70,8 +76,10 @@ class Books:
     plans: list[ChunkPlan] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        encoding = self.destination.encoding
-        self._chunker = Chunker(self.config, encoding, self.reading.cells, self.withhold)
+        encoding, compare = self.destination.encoding, self.changes.compare if self.changes else None
+        self._fingerprints = Fingerprints(self.config, encoding)
+        prints = self._prints if compare else None
+        self._chunker = Chunker(self.config, encoding, self.reading.cells, self.withhold, prints, compare)
         self.doubts = Doubts() if self.destination.splits else None
         closed = self.journal.closed_chunks()
         for tally in closed.values():
@@ -88,13 +96,25 @@ class Books:
             self.earlier.setdefault(entry.chunk, []).append(entry)
         self.pending = self.journal.pending()
 
+    def _prints(self, layout: int, rows: pl.DataFrame, cells: pl.DataFrame) -> pl.Series:
+        return self._fingerprints.of(self.reading.sources[layout].layout, rows, cells)
+
     def open(self, plan: ChunkPlan) -> OpenChunk:
-        """A chunk ready to send, without what is settled already."""
+        """A chunk ready to send, marked in the snapshot."""
+        opened = self._open(plan)
+        if self.changes:
+            self.changes.mark(opened)
+        return opened
+
+    def _open(self, plan: ChunkPlan) -> OpenChunk:
+        """A chunk without what is settled already."""
         chunk = self._build(plan)
         dead_reasons = self.destination.dead_reasons
         opened = OpenChunk(chunk, self.journal, self.answers, self.dead, dead_reasons, self.doubts)
         opened.restore(self.earlier.get(plan.number, ()), self.pending.get(plan.number, ()))
         self.prepare(opened)
+        if self.changes:
+            self.changes.count(chunk)
         return opened
 
     def _build(self, plan: ChunkPlan) -> Chunk:
@@ -121,15 +141,24 @@ class Books:
                 wanted.discard(key)
                 call = self.destination.first_value(update)
                 calls += [call] if call else []
+            if calls and self.changes:
+                self.changes.mark(self._open(plan))
             if not wanted:
                 break
         return calls
+
+    def settle(self, opened: OpenChunk) -> Closed:
+        """Closes a chunk of which every call has come to its end."""
+        closed = self.close(opened)
+        if self.changes and closed.codes is not None:
+            self.changes.settle(opened, closed.codes)
+        return closed
 
     def count_without_sending(self, plans: Sequence[ChunkPlan]) -> None:
         """Closes chunks of which nothing more is sent: all of them for `check`, the rest after a stop."""
         if not self.marks:
             for plan in plans:
-                self.tally.add(self.close(self.open(plan)).tally)
+                self.tally.add(self.close(self._open(plan)).tally)
             return
         with ThreadPoolExecutor(COUNTING_THREADS, "counting") as threads:
             for closed in threads.map(partial(self._count, self.marks), plans):
@@ -382,7 +411,7 @@ class ChunkStream:
 
     async def _close(self, opened: OpenChunk) -> None:
         with self._stopping():
-            closed = await asyncio.to_thread(self._books.close, opened)
+            closed = await asyncio.to_thread(self._books.settle, opened)
             self._books.journal.close_chunk(opened.chunk.plan.number, closed.tally.dump())
             self._books.tally.add(closed.tally)
 

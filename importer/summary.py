@@ -61,6 +61,13 @@ def reject_counts(reading: Reading, tally: Tally) -> list[RejectCount]:
     return [RejectCount(*key, count) for key, count in ordered]
 
 
+def diff(tally: Tally) -> dict[str, object]:
+    """What changed since the snapshot: people, and changed values of known people by attribute."""
+    people = {name: tally.diff[name] for name in ("new", "changed", "unchanged")}
+    changed = {k.removeprefix("attribute:"): n for k, n in tally.diff.items() if k.startswith("attribute:")}
+    return {**people, "attributes": dict(sorted(changed.items(), key=lambda item: -item[1]))}
+
+
 def has_rejects(reading: Reading, tally: Tally) -> bool:
     """Whether anything was rejected, trimmed or unconfirmed; a repeated header alone does not count."""
     free = Counter({key: n for key, n in reading.intake.reasons.items() if key[1] == SET_ASIDE_FREE})

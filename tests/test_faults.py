@@ -390,4 +390,5 @@ def test_a_run_killed_while_it_is_made_blocks_no_name(tmp_path: Path) -> None:
             "imports",
             "locks",
             "runs",
+            "snapshots",
         ]

@@ -301,6 +301,7 @@ MODELS: dict[str, type[BaseModel]] = {
     "### `[attributes.KEY]`": attributes.Attribute,
     "### `[guards]`": config.GuardsConfig,
     "### `[notify]`": config.NotifyConfig,
+    "### `[run]`": config.RunConfig,
 }
 MODELS.update(
     (f'### `[destination]` with `type = "{name}"`', destinations.load(name).settings_type)

@@ -1,0 +1,14 @@
+"""The property of tests/test_nights.py over hundreds of sequences: `IMPORTER_NIGHTS` of them."""
+
+import os
+
+import pytest
+
+from tests import test_nights
+
+
+def test_many_sequences_of_nights(
+    tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMPORTER_NIGHTS", os.environ.get("IMPORTER_NIGHTS", "300"))
+    test_nights.test_any_sequence_of_nights(tmp_path_factory)
