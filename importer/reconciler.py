@@ -327,8 +327,8 @@ class OpenChunk:
         self.journal.intend([self._intent(target) for target in call.targets])
 
     def release(self, call: Call) -> None:
-        """Takes back what `intend` has written: the call did not go out, or was turned away unread."""
-        for target in call.targets:
+        """Takes back what `intend` has written: the call did not go out, or was turned away."""
+        for target in () if call.repeatable else call.targets:
             self.journal.release(self._intent(target))
 
     def _intent(self, target: Target) -> Entry:

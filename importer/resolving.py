@@ -89,6 +89,7 @@ class Addressing:
         if judgement.decision is not Decision.UNADDRESSED:
             self.opened.settle(settled)
         elif self._round < ROUNDS:
+            self.opened.release(settled.call)
             self._stale.update(t.distinct_id for t in settled.call.targets)
         else:
             final = Judgement(Decision.REFUSED, reason=judgement.reason, message=judgement.message)

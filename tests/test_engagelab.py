@@ -4,6 +4,7 @@ import csv
 import json
 import os
 import random
+import re
 import signal
 import time
 from collections import Counter, defaultdict
@@ -240,6 +241,44 @@ def test_one_id_at_fault_does_not_sink_the_other_ninety_nine(tmp_path: Path) -> 
         assert (summary.values["applied"], summary.values["rejected"]) == (99, 1)
         [line] = here.lines("r")
         assert (line["distinct_id"], line["reason"]) == ("p70", "code_55105")
+
+
+def test_an_euid_of_the_list_needs_no_call_to_resolve_it(tmp_path: Path) -> None:
+    attributes: Mapping[str, Any] = {"age": {"type": "number"}, "points": ATTRIBUTES["points"]}
+    with stage(tmp_path, attributes=attributes, destination={"euid": "number"}) as (here, server):
+        (tmp_path / "list.csv").write_text(
+            "id,number,age,points\n"
+            "a,1,1,1\n"
+            "a,,2,1\n"
+            f"b,{2**63 - 1},3,1\n"
+            f"c,{2**63},4,\n"
+            "d,007,5,\n"
+            "e,8,6,\n"
+            "f,8,7,\n"
+            "g,9,8,\n"
+            "g,10,9,\n"
+            "h,,10,\n",
+            "utf-8",
+        )
+        summary = here.run(run_id="r")
+        assert server.stored == {"1": {"age": 2, "points": 2}, str(2**63 - 1): {"age": 3, "points": 1}}
+        assert paths(server) == {PROPERTY: 4}
+        assert {(r["distinct_id"], r["reason"]) for r in here.lines("r")} == {
+            ("c", "identity_invalid"),
+            ("d", "identity_invalid"),
+            ("e", "identity_ambiguous"),
+            ("f", "identity_ambiguous"),
+            ("g", "identity_ambiguous"),
+            ("h", "identity_missing"),
+        }
+        assert summary.people["called"] == 2
+
+
+@given(st.integers(0, 2**64 + 9) | st.integers(2**63 - 9, 2**63 + 9))
+def test_a_number_of_64_bits_is_told_by_its_text(number: int) -> None:
+    [field] = Destination(Settings(euid="number"), ()).identity_fields()
+    assert bool(re.search(field.pattern, str(number))) == (0 < number < 2**63)
+    assert not re.search(field.pattern, f"0{number}")
 
 
 # --- codes
@@ -686,6 +725,11 @@ def parsed(**destination: Any) -> configuration.Config:
             "attributes": {"a": {"type": "number"}},
         }
     )
+
+
+def test_an_id_is_named_one_way() -> None:
+    with pytest.raises(ConfigError, match="identity_name: not with euid"):
+        parsed(euid="number", identity_name="user_id")
 
 
 def test_a_project_lives_in_one_of_two_data_centres() -> None:

@@ -18,7 +18,7 @@ from decimal import Context, Decimal
 from typing import Any, ClassVar, Literal
 
 from importer.destinations import base
-from importer.destinations.base import Definition, Request, json_answer
+from importer.destinations.base import Definition, IdentityField, Request, json_answer
 from importer.models import (
     ALL_APPLIED,
     SEPARATOR,
@@ -56,11 +56,13 @@ _BETWEEN = ",\n"
 class Settings(base.Settings):
     """What names a person, where the project is, and what the documentation leaves open about the wire.
 
+    `euid` names the column of EngageLab's own number, where the list has it: nothing is resolved then.
     `properties_per_call` 0 = all of one operation together. `delete_value` is sent where a property is
     deleted, since an empty value is refused.
     """
 
     identity_name: Literal["user_id", "anonymous_id", "registration_id"] = "user_id"
+    euid: str = ""
     data_center: Literal["singapore", "virginia"] = "singapore"
     datetime_format: str = "%Y-%m-%d %H:%M:%S"
     date_format: str = "%Y-%m-%d 00:00:00"
@@ -112,20 +114,22 @@ class Destination(base.Destination):
     requests_per_second = 50  # no limit is documented; a sister product allows 100
     operations = frozenset({"set", "increase", "add", "remove", "delete"})
     dead_reasons = frozenset({"code_55102"})
-    resolves = True
     settings_type: ClassVar[type[base.Settings]] = Settings
 
     def __init__(self, settings: base.Settings, definitions: Sequence[Definition]) -> None:
         super().__init__(settings, definitions)
         assert isinstance(settings, Settings)
         self._own = settings
+        self.resolves = not settings.euid
         true, false = ("true", "false") if settings.booleans == "true_false" else ("1", "0")
         moment = settings.datetime_format
         self.encoding = Encoding(true, false, settings.date_format, moment, moment)
         self._delete_value = json.dumps(settings.delete_value, ensure_ascii=False)
 
     def problems(self) -> Iterable[str]:
-        """Settings that could never be sent."""
+        """Settings that could never be sent, or that contradict one another."""
+        if self._own.euid and "identity_name" in self._own.model_fields_set:
+            yield "destination.identity_name: not with euid, which names people by EngageLab's own number"
         if not self._own.delete_value:
             yield "destination.delete_value: an empty value is refused by EngageLab (55103)"
         if self._own.properties_per_call < 0:
@@ -156,6 +160,13 @@ class Destination(base.Destination):
             "Accept": "application/json",
         }
 
+    def identity_fields(self) -> Sequence[IdentityField]:
+        """The euid, where the list has it; a blank one leaves an earlier row's standing."""
+        if not self._own.euid:
+            return ()
+        expected = f"an integer from 1 to {EUID_MAX} without leading zeros"
+        return (IdentityField("euid", self._own.euid, f"^({_up_to(str(EUID_MAX))})$", 19, expected),)
+
     def address_scope(self, key: str) -> Sequence[str]:
         """An euid belongs to a project, which the public half of the key stands for, and to a kind of id."""
         return (self._own.identity_name, key.partition(":")[0])
@@ -181,7 +192,8 @@ class Destination(base.Destination):
         if kind == "delete":
             members = [f"{json.dumps(k, ensure_ascii=False)}:{self._delete_value}" for k in part.keys]
         size = self._own.properties_per_call or len(members)
-        head = f'{{"euid":{update.address},"type":"{kind}",{_MEMBERS}'
+        euid = update.user[0] if self._own.euid else update.address
+        head = f'{{"euid":{euid},"type":"{kind}",{_MEMBERS}'
         for n in range(0, len(members), size):
             target = Target(update.person, update.distinct_id, part.operation, part.keys[n : n + size])
             yield _property_call(head, members[n : n + size], target)
@@ -209,7 +221,8 @@ class Destination(base.Destination):
         if call.path == REGISTER:
             return self._judge_refused_ids(call, code)
         if code in _UNADDRESSED:
-            return Judgement(Decision.UNADDRESSED, reason=reason, message=_UNADDRESSED[code])
+            decision = Decision.UNADDRESSED if self.resolves else Decision.REFUSED
+            return Judgement(decision, reason=reason, message=_UNADDRESSED[code])
         if code in _SPLITS:
             return _split(call, Refusal(0, call.targets[0].keys[0], reason, _SPLITS[code]))
         message = _REFUSES.get(code, f"the destination answered code {code}")
@@ -224,6 +237,17 @@ class Destination(base.Destination):
         half = len(targets) // 2
         halves = (self._register(targets[:half]), self._register(targets[half:]))
         return Judgement(Decision.CONTINUE, reason=reason, message=message, follow_up=halves)
+
+
+def _up_to(largest: str) -> str:
+    """A regular expression of the numbers from 1 to `largest`, without leading zeros."""
+    shorter = f"[1-9][0-9]{{0,{len(largest) - 2}}}"
+    smaller = (
+        f"{largest[:n]}[{int(n == 0)}-{int(digit) - 1}][0-9]{{{len(largest) - n - 1}}}"
+        for n, digit in enumerate(largest)
+        if int(digit) > int(n == 0)
+    )
+    return "|".join([shorter, *smaller, largest])
 
 
 def _property_call(head: str, members: Sequence[str], target: Target) -> Call:
@@ -390,7 +414,7 @@ class Sandbox(base.Sandbox):
         euid, kind, properties = body.get("euid"), body.get("type"), body.get("properties")
         if euid is None:
             return _said(40007)
-        person = self.ids.get(euid) if isinstance(euid, int) and not isinstance(euid, bool) else None
+        person = self._person(euid)
         if person is None:
             return _said(55108)
         if kind not in _OPERATIONS or not isinstance(properties, dict) or not properties:
@@ -400,6 +424,14 @@ class Sandbox(base.Sandbox):
         for key, value in properties.items():
             self._write(person, str(kind), key, value)
         return _said(0) if self._undo else _said(55102)
+
+    def _person(self, euid: Any) -> str | None:
+        """Whose number it is. Where the list brings the numbers, each that could be one is somebody's."""
+        if isinstance(euid, bool) or not isinstance(euid, int):
+            return None
+        settings = self.settings
+        brings = isinstance(settings, Settings) and settings.euid and 0 < euid <= EUID_MAX
+        return self.ids.get(euid, str(euid) if brings else None)
 
     def _write(self, person: str, kind: str, key: str, value: Any) -> None:
         """Writes one property, or leaves it alone where its name or its value is invalid."""
