@@ -585,12 +585,12 @@ def test_a_new_run_waits_for_one_that_is_half_counted(tmp_path: Path) -> None:
         assert here.run([str(other)]).exit_code == 0
 
 
-def killed(here: Stage, seconds: float, *words: object) -> Result:
-    """A command, killed after so many seconds unless it ends before."""
+def killed(here: Stage, server: SandboxServer, requests: int, *words: object) -> Result:
+    """A command, killed when so many more requests have come, unless it ends before."""
+    last = server.stats.requests + requests
     with start(*words, cwd=here.folder, env={KEY_NAME: KEY}) as process:
-        end = time.monotonic() + seconds
-        while process.poll() is None and time.monotonic() < end:
-            time.sleep(0.002)
+        while process.poll() is None and server.stats.requests < last:
+            time.sleep(0.001)
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate(timeout=60)
@@ -609,7 +609,7 @@ def kill_again_and_again(here: Stage, server: SandboxServer, seed: int, kills: i
     for _ in range(kills):
         begun = (here.state / "runs/r/run.json").exists()
         words = ("resume", "r") if begun else ("run", here.config, "--run-id", "r")
-        result = killed(here, dice.uniform(0.4, 1.6), *words)
+        result = killed(here, server, dice.randint(1, 3 * people // kills), *words)
         hits += result.code == -signal.SIGKILL
         assert result.code in (-signal.SIGKILL, 0, 1, 2), result.err
         assert all(held.get("points", 0) in (0, sums[id_]) for id_, held in server.stored.items())
