@@ -13,7 +13,7 @@ import re
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import tenacity
@@ -483,7 +483,12 @@ class Sender:
         last: _Try = await retrying(again)
         if last.is_transient and self.stop.is_set and not any(t.acted_on for t in tries):
             return None
-        return Settled(call, last.judgement, last.status, len(tries), time.time())
+        judgement = last.judgement
+        if last.is_transient and not call.repeatable and not any(t.acted_on for t in tries):
+            judgement = replace(
+                judgement, decision=Decision.REFUSED
+            )  # nothing was done: it may be sent again
+        return Settled(call, judgement, last.status, len(tries), time.time())
 
     def _is_enough(self, tries: Sequence[_Try], waited: float) -> bool:
         spent = waited + sum(t.seconds for t in tries if t.counts)
@@ -541,8 +546,9 @@ class Sender:
 
 
 def _tells(settled: Settled) -> bool:
-    """That ids were resolved says nothing of whether writes are taken."""
-    return settled.call.writes or settled.judgement.decision is Decision.REFUSED
+    """That ids were resolved, or have to be once more, says nothing of whether writes are taken."""
+    decision = settled.judgement.decision
+    return decision is Decision.REFUSED or (settled.call.writes and decision is not Decision.UNADDRESSED)
 
 
 def retry_after(headers: Mapping[str, str], now: float) -> float:

@@ -636,6 +636,29 @@ def test_killed_at_random_no_increase_is_applied_twice(tmp_path: Path) -> None:
         assert kill_again_and_again(here, server, seed=1, kills=3, people=200) >= 1
 
 
+def test_an_increase_that_was_turned_away_is_not_a_doubt(tmp_path: Path) -> None:
+    """Split, throttled, refused: the destination has said that it did nothing."""
+    up = {"type": "number", "operation": "increase"}
+    attributes = {"points": up, "visits": up, "gone": up}
+    faults = ("refuses_whole@2:times=0", "429@3-4:times=0")
+    with stage(
+        tmp_path,
+        *faults,
+        attributes=attributes,
+        undefined=frozenset({"gone"}),
+        destination={"retry_attempts": 2},
+    ) as (here, server):
+        here.write([{"id": "a", "points": "1", "visits": "2", "gone": "3"}])
+        summary = here.run(run_id="r")
+        assert summary.values["unconfirmed"] == 0
+        lines = {line["attribute"]: line["reason"] for line in here.lines("r")}
+        assert lines == {"points": "http_429", "gone": "code_55102"}
+        assert server.stored == {"a": {"visits": 2}}
+        again = here.retry("r")
+        assert (again.values["applied"], again.values["rejected"], again.values["unchanged"]) == (1, 1, 1)
+        assert server.stored == {"a": {"visits": 2, "points": 1}}
+
+
 PLACES = st.lists(
     st.tuples(st.sampled_from(("p1", "p2", "p3")), st.booleans(), st.booleans()), min_size=1, max_size=8
 )
