@@ -119,7 +119,7 @@ class Field:
     @property
     def unchanged(self) -> str:
         """True where the snapshot knows that the destination has this value."""
-        return f"u{self.index}"
+        return f"same{self.index}"
 
 
 def fields(config: Config) -> list[Field]:
