@@ -69,11 +69,13 @@ class Reports:
         self._put(f"chunk-{number:06d}", rejects, kept)
 
     def _put(self, name: str, rejects: pl.DataFrame, kept: pl.DataFrame) -> None:
-        with state_errors(self._folder.path):
-            if rejects.height:
-                rejects.write_parquet(self._folder.work / f"{name}.parquet", compression="lz4")
-            if kept.height:
-                kept.write_parquet(self._folder.kept / f"{name}.parquet", compression="lz4")
+        for frame, folder in ((rejects, self._folder.work), (kept, self._folder.kept)):
+            part = folder / f"{name}.parquet"
+            with state_errors(self._folder.path):
+                if frame.height:
+                    frame.write_parquet(part, compression="lz4")
+                else:
+                    part.unlink(missing_ok=True)  # what an earlier life of the run had to say of it
 
     def _stretches(self, batches: int) -> Iterator[tuple[int, int]]:
         """Runs of neighbouring batches [first, end) that are small enough together."""

@@ -692,11 +692,16 @@ class Sandbox(base.Sandbox):
             return ()
         users = body.get("users")
         if not isinstance(users, list):
-            return tuple(self._known(_names_of(body.get("user"))))
-        return tuple(name for r in users for name in self._known(_names_of(r.get("identifiers"), bulk=True)))
+            return tuple(map(self._person, filter(None, [_names_of(body.get("user"))])))
+        named = (_names_of(r.get("identifiers"), bulk=True) for r in users if isinstance(r, dict))
+        return tuple(map(self._person, filter(None, named)))
 
-    def _known(self, names: Sequence[tuple[str, str]] | None) -> Iterator[str]:
-        yield from {self._names[name]: None for name in names or () if name in self._names}
+    def _person(self, names: Sequence[tuple[str, str]]) -> str:
+        """What somebody is stored under: as one of their names is known, else by the best of them."""
+        return next(self._known(names), dict(names).get("clientUserId") or names[0][1])
+
+    def _known(self, names: Sequence[tuple[str, str]]) -> Iterator[str]:
+        return (self._names[name] for name in names if name in self._names)
 
     def _me(self, _: Request) -> Answer:
         return json_answer(_OK, {"companyName": "Sandbox"})
@@ -719,7 +724,7 @@ class Sandbox(base.Sandbox):
             return False
         for name, kind in kinds.items():
             self._types.setdefault(name, str(kind))
-        person = next(self._known(names), dict(names).get("clientUserId") or names[0][1])
+        person = self._person(names)
         self._names |= dict.fromkeys(names, person)
         self.stored.setdefault(person, {}).update(properties)
         return True
