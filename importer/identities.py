@@ -39,10 +39,10 @@ whether it is the value that is shared by several people rather than the person 
 
 def user(index: int) -> str:
     """The column that holds the text of an identity field, null where blank."""
-    return f"u{index}"
+    return f"who{index}"
 
 
-IS_USER = re.compile("u[0-9]+")
+IS_USER = re.compile("who[0-9]+")
 """What `user` makes."""
 
 
