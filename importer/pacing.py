@@ -53,7 +53,7 @@ TRIP = 5
 FIRST_PROBE, LAST_PROBE = 0.5, 30.0
 """Seconds before the first probe of a destination that is down, and most between two."""
 
-_HASTE = 0.95  # of the gap between calls, while lost time is caught up
+_HASTE = 0.93  # of the gap between calls, while lost time is caught up
 _REVIEW = 0.1  # s between looks at the latency, and between doublings at the start
 _LATENCIES = 5  # that a doubling at the start is tried for: what is refused is known a latency later
 _SETTLE = 1.0  # s that a new rate is tried before the next step: limits are counted over a second
@@ -223,10 +223,10 @@ class Pacer:
     def _schedule(self, now: float) -> None:
         """When the next call is due, by the rate alone."""
         self._even = max(self._even, now - CATCH_UP) + self._gap
-        # What is lost by waking late is caught up call by call, each a little sooner after the one before.
-        self._last = max(
-            self._last + self._haste, now - (TICK + 2 * self._late if self._coarse else self._late)
-        )
+        # What is lost by waking late is caught up call by call, each a little sooner after the one before; by
+        # how much, is as late as the loop usually is.
+        slack = TICK + 2 * self._late if self._coarse else 4 * self._late
+        self._last = max(self._last + self._haste, now - slack)
         self._next = max(self._even, self._last + self._haste)
 
     def _left(self, number: int, now: float) -> None:
@@ -434,6 +434,7 @@ class _Search:
             return True
         if wait and self._share > _NOISE * self._noise:
             self.rate = max(SLOWEST, self.rate * _UNDER)
+            self._strays = self._taken = 0
         return False
 
     def _let_through(self, slot: Slot) -> float:

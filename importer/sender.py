@@ -163,7 +163,8 @@ _TOO_MANY = 429
 _UNAVAILABLE = 503
 _NOBODY_BEHIND = frozenset({502, 503, 504})  # what a gateway says while the destination is down
 _LONGEST_WAIT = 30.0
-_SECONDS = re.compile(r"\d{1,9}(\.\d{1,9})?", re.ASCII)  # a fraction is against the standard, and common
+_ENDLESS = 1e9  # s; a `Retry-After` of hundreds of digits is none the longer
+_SECONDS = re.compile(r"\d+(\.\d+)?", re.ASCII)  # a fraction is against the standard, and common
 
 
 @dataclass(frozen=True, slots=True)
@@ -560,7 +561,7 @@ def retry_after(headers: Mapping[str, str], now: float) -> float:
     if not text:
         return 0.0
     if _SECONDS.fullmatch(text.strip()):
-        return float(text)
+        return min(float(text), _ENDLESS)
     until = _moment(text)
     if until is None:
         return 0.0

@@ -190,6 +190,10 @@ def test_nobody_there_is_found_out_soon_and_nothing_counts_as_sent() -> None:
         ("Thu, 01 Jan 1970 00:02:00 GMT", 20),
         ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
         ("Thu, 99 Foo 1970", 0),
+        ("9" * 5000, 1e9),
+        ("Fri, 31 Dec 9999 23:59:59 GMT", 253402300799 - 100),
+        ("Fri, 31 Dec 99999 23:59:59 GMT", 0),
+        ("\x1b[2J", 0),
     ],
 )
 def test_retry_after_is_read_in_both_forms(text: str, seconds: float) -> None:
