@@ -23,6 +23,7 @@ from importer import config as configuration
 from importer import destinations, guards, pipeline, runs, screen
 from importer.destinations.base import seconds_of
 from importer.errors import ConfigError, ImporterError
+from importer.journal import count_pending
 from importer.models import RunSummary
 from importer.options import Event, Options, RejectLimit
 from importer.runs import RunFolder
@@ -181,7 +182,16 @@ def _parser() -> argparse.ArgumentParser:
     _add_place(check_back)
     _add_output(check_back)
     listing = _command(commands, "runs", _runs, "the past runs")
+    listing.add_argument(
+        "--prune", metavar="AGE", type=_duration, help="remove runs older than 30d, say, and all they hold"
+    )
     _add_state(listing)
+    way = _command(commands, "explain", _explain, "what happened to one person, from line to answer")
+    way.add_argument("person", metavar="ID", help="the distinct id; - reads it from stdin")
+    way.add_argument("--run", metavar="RUN", help="default: the newest that knows the person")
+    _add_state(way)
+    init = _command(commands, "init", _init, "draft a configuration from a file, to read and correct")
+    init.add_argument("source", metavar="SOURCE", help="the list")
     report = _command(commands, "report", _report, "one run's summary")
     report.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
     _add_state(report)
@@ -376,11 +386,37 @@ def _state_dir(args: argparse.Namespace) -> Path:
 
 def _runs(args: argparse.Namespace) -> int:
     state_dir = _state_dir(args)
+    if args.prune is not None:
+        return _prune(state_dir, args.prune)
     folders = runs.all_runs(state_dir)
     if not folders:
         _say(f"importer: no runs in {state_dir}; another folder: importer runs --state-dir DIR")
         return 0
     _print(screen.table(folders))
+    return 0
+
+
+def _prune(state_dir: Path, seconds: float) -> int:
+    def has_open_jobs(folder: RunFolder) -> bool:
+        return runs.is_resumable(folder) and folder.journal.exists() and count_pending(folder.journal) > 0
+
+    gone = list(runs.prune(state_dir, seconds, has_open_jobs))
+    _say(f"importer: {len(gone):,} runs removed from {state_dir}, {len(runs.all_runs(state_dir)):,} kept")
+    return 0
+
+
+def _explain(args: argparse.Namespace) -> int:
+    from importer.explain import explain
+
+    person = sys.stdin.readline().rstrip("\r\n") if args.person == "-" else args.person
+    _print(explain(_state_dir(args), person, args.run))
+    return 0
+
+
+def _init(args: argparse.Namespace) -> int:
+    from importer.draft import draft
+
+    _print(list(draft(args.source)))
     return 0
 
 

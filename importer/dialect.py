@@ -39,7 +39,7 @@ def suggest(path: str, options: SourceOptions, declared: Sequence[str]) -> Findi
     malformed, height, rows = _try(path, options, declared)
     if height and malformed < _MANY * height:
         return None
-    for line, changed in _changes(options):
+    for line, changed in changes(options):
         bad, found, _ = _try(path, changed, declared)
         if found and not bad:
             return Finding(line, malformed, rows)
@@ -61,7 +61,7 @@ def _try(path: str, options: SourceOptions, declared: Sequence[str]) -> tuple[in
     return aside.height, aside.height + batch.cells.height, tuple(aside["row"].head(5).to_list())
 
 
-def _changes(options: SourceOptions) -> Iterator[tuple[str, SourceOptions]]:
+def changes(options: SourceOptions) -> Iterator[tuple[str, SourceOptions]]:
     """One change at a time, then delimiter and encoding together, as a spreadsheet exports them."""
     for delimiter in _DELIMITERS:
         yield _line("delimiter", delimiter), replace(options, delimiter=delimiter)

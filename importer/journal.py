@@ -307,6 +307,14 @@ class Journal:
         with _state_errors(self._path):
             yield from (person for (person,) in self._db.execute(query))
 
+    def answers_of(self, person: str) -> list[Entry]:
+        """Everything that was answered of one person, in the order of the answers."""
+        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (person TEXT PRIMARY KEY)")
+        self._db.execute("DELETE FROM wanted")
+        self._db.execute("INSERT INTO wanted VALUES (?)", (person,))
+        where = "WHERE a.person IN (SELECT person FROM wanted) ORDER BY a.call"
+        return [*self._entries(where), *self._entries(where, "intents")]
+
     def held(self, people: Iterable[str]) -> dict[str, dict[str, Held]]:
         """What this run has written of each of these people, by attribute; the last answer counts.
 

@@ -22,7 +22,7 @@ import polars as pl
 import uvloop
 
 from importer import config as configuration
-from importer import guards, identities, memory, morning, runs
+from importer import guards, identities, memory, morning, page, runs
 from importer.addresses import Addresses
 from importer.changes import Changes
 from importer.checking import Marks
@@ -570,6 +570,7 @@ class _Life:
         summary = self._summary(reading, shared.tally, *ending)
         if shared.changes and shared.changes.compares:
             summary = replace(summary, diff=diff(shared.tally))
+        page.write(self.folder, as_json(summary))
         self.folder.write_json(self.folder.summary, as_json(summary))
         if summary.state == "finished":
             self.folder.drop_temporary()

@@ -16,7 +16,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO, Any
 
@@ -79,6 +79,11 @@ class RunFolder:
     def rejects(self) -> Path:
         """One line per value rejected, unconfirmed or trimmed, and per row set aside."""
         return self.path / "rejects.csv"
+
+    @property
+    def page(self) -> Path:
+        """The report for people who would rather look."""
+        return self.path / "report.html"
 
     @property
     def rejected_rows(self) -> Path:
@@ -223,6 +228,25 @@ def all_runs(state_dir: Path) -> list[RunFolder]:
     """Every run, oldest first."""
     folders = [RunFolder(p) for p in (state_dir / "runs").glob("*") if (p / "run.json").exists()]
     return sorted(folders, key=lambda f: (f.read_meta()["started_at"], f.run_id))
+
+
+def prune(state_dir: Path, seconds: float, needed: Callable[[RunFolder], bool]) -> Iterator[str]:
+    """Removes the runs that began longer ago, with all that they hold of people; yields their ids.
+
+    Kept is one that holds its import at this moment, and one that is `needed`. Each goes whole: a kill leaves
+    no half run.
+    """
+    before = datetime.now(UTC) - timedelta(seconds=seconds)
+    for folder in all_runs(state_dir):
+        meta = folder.read_meta()
+        if datetime.fromisoformat(meta["started_at"]) >= before or needed(folder):
+            continue
+        if holder_of(state_dir, meta) != folder.run_id:
+            with state_errors(folder.path):
+                folder.path.rename(state_dir / f".gone-{folder.run_id}")
+            yield folder.run_id
+    for gone in state_dir.glob(".gone-*"):
+        shutil.rmtree(gone, ignore_errors=True)
 
 
 def supersede(state_dir: Path, config: Config, by: RunFolder) -> None:

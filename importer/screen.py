@@ -5,6 +5,7 @@ Lines of text only; `cli` prints them. No line holds a value of a person.
 
 import shlex
 from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -134,9 +135,12 @@ def way_on(summary: Mapping[str, Any], state_dir: Path) -> str:
     return f"mend the list and run it again, or go on on purpose: {resume} --max-rejects N"
 
 
+_NUMBERS = ("rows", "called", "applied", "unchanged", "rejected", "unconfirmed")
+
+
 def table(folders: Sequence[RunFolder]) -> Iterator[str]:
     """The runs, oldest first, a line each."""
-    head = ("run", "command", "import", "destination", "state", "exit", "rows", "applied", "rejected")
+    head = ("run", "started", "command", "import", "destination", "state", "exit", *_NUMBERS)
     lines = [head, *(_run_line(folder) for folder in folders)]
     widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
     for line in lines:
@@ -145,10 +149,11 @@ def table(folders: Sequence[RunFolder]) -> Iterator[str]:
 
 def _run_line(folder: RunFolder) -> tuple[str, ...]:
     meta, summary = folder.read_meta(), folder.read_summary()
-    known = (folder.run_id, meta["mode"], meta["name"], meta["config"]["destination"]["type"])
+    started = datetime.fromisoformat(meta["started_at"]).isoformat(timespec="seconds")
+    known = (folder.run_id, started, meta["mode"], meta["name"], meta["config"]["destination"]["type"])
     state = runs.state_of(meta, summary)
     if summary is None:
-        return *known, state, "", "", "", ""
-    rows, values = summary["rows"], summary["values"]
-    numbers = (summary["exit_code"], rows["read"], values["applied"], values["rejected"])
-    return *known, state, *(f"{n:,}" for n in numbers)
+        return *known, state, "", *("" for _ in _NUMBERS)
+    values = summary["values"]
+    numbers = (summary["rows"]["read"], summary["people"]["called"], *(values[n] for n in _NUMBERS[2:]))
+    return *known, state, str(summary["exit_code"]), *(f"{n:,}" for n in numbers)

@@ -22,11 +22,11 @@ TIERS = (
     {"chunker", "sender", "reports"},
     {"reading", "reconciler"},
     {"checking", "resolving", "changes"},
-    {"sending", "retrying", "summary", "guards", "screen"},
+    {"sending", "retrying", "summary", "guards", "screen", "page"},
     {"metrics", "notify"},
     {"morning"},
     {"pipeline"},
-    {"sandbox", "verify"},
+    {"sandbox", "verify", "explain", "draft"},
     {"cli"},
     {"__init__", "__main__"},  # the doors: `importer.run` and `python -m importer`
 )
