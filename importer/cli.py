@@ -181,6 +181,13 @@ def _parser() -> argparse.ArgumentParser:
     _add_state(check_back)
     _add_place(check_back)
     _add_output(check_back)
+    _add_looking(commands)
+    _add_sandbox(commands)
+    return parser
+
+
+def _add_looking(commands: Any) -> None:
+    """The commands that send nothing and ask nobody."""
     listing = _command(commands, "runs", _runs, "the past runs")
     listing.add_argument(
         "--prune", metavar="AGE", type=_duration, help="remove runs older than 30d, say, and all they hold"
@@ -196,8 +203,6 @@ def _parser() -> argparse.ArgumentParser:
     report.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
     _add_state(report)
     _add_output(report)
-    _add_sandbox(commands)
-    return parser
 
 
 def _command(

@@ -129,6 +129,8 @@ def judge_canary(answers: Answers, limit: RejectLimit | None) -> str:
 def cost(config: Config, destination: Destination, intake: Intake, people: int, borne: float | None) -> Event:
     """What a run is about to send at most; `borne` is the pace found in an earlier run, if any.
 
+    `compares`: what the snapshot holds is still to be left out.
+
     Every call may count against a quota: where a vendor documents one, it counts calls.
     """
     clears = sum(intake.blanks[key] for key, a in config.attributes.items() if a.blank == "clear")
@@ -140,7 +142,8 @@ def cost(config: Config, destination: Destination, intake: Intake, people: int, 
     else:
         why = "the pace it bore last" if pace < (ceiling or float("inf")) else "the ceiling"
         time = f"{spoken(calls / pace)} at {pace:g} a second, {why}"
-    text = f"at most {calls:,} calls for {people:,} people, each may count against your quota; {time}"
+    less = ", less those of whom nothing has changed" if compares else ""
+    text = f"at most {calls:,} calls for {people:,} people{less}, each may count against your quota; {time}"
     return Event(
         "cost", text, {"calls": calls, "people": people, "seconds": round(calls / pace, 1) if pace else None}
     )

@@ -524,7 +524,11 @@ class _Life:
     def _tell_cost(self, shared: Books, people: int) -> None:
         """What is about to be sent, before the first call; for `check`, what would be."""
         borne = memory.pace(self.state_dir, self.config)
-        self.observer.tell(guards.cost(self.config, self.destination, shared.reading.intake, people, borne))
+        compares = shared.changes is not None and shared.changes.compares and self.mode != "check"
+        intake = shared.reading.intake
+        self.observer.tell(
+            guards.cost(self.config, self.destination, intake, people, borne, compares=compares)
+        )
 
     async def _send_all(self, shared: Books) -> None:
         limits = limits_of(self.config, self.destination.headers(self.key), self.destination.patience)
