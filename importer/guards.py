@@ -126,7 +126,15 @@ def judge_canary(answers: Answers, limit: RejectLimit | None) -> str:
     return ""
 
 
-def cost(config: Config, destination: Destination, intake: Intake, people: int, borne: float | None) -> Event:
+def cost(
+    config: Config,
+    destination: Destination,
+    intake: Intake,
+    people: int,
+    borne: float | None,
+    *,
+    compares: bool = False,
+) -> Event:
     """What a run is about to send at most; `borne` is the pace found in an earlier run, if any.
 
     `compares`: what the snapshot holds is still to be left out.
