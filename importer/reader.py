@@ -8,6 +8,7 @@ import os
 import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,11 @@ __all__ = ["Batch", "Dialect", "Layout", "Source", "SourceOptions", "check_colum
 MAX_HEADER = 4 << 20
 PARQUET_ROWS = 50_000
 """Rows of a Parquet file delivered at a time."""
+MAX_DIGITS = 38
+"""Of a decimal in a Parquet file."""
+PARQUET_FIRST = 1_000
+PARQUET_BYTES = 32 << 20
+"""Rows read first, while their width is not known, and bytes of cells read at a time behind them."""
 
 _FORMATS = {
     ".csv": "csv",
@@ -377,6 +383,12 @@ def _open_parquet(path: str) -> Source:
     schema = _scan(path).collect_schema()
     if not schema:
         raise SourceError(f"{path}: the file has no columns.")
+    for name, kind in schema.items():
+        if isinstance(kind, pl.Decimal) and kind.precision > MAX_DIGITS:
+            raise SourceError(
+                f'{path}: column "{name}" is a decimal of {kind.precision} digits, and {MAX_DIGITS} can be '
+                "read exactly; convert it where the file is made."
+            )
     columns = tuple(schema.names())
     return Source(path, "parquet", columns, None, faults=tuple(_header_faults(columns)))
 
@@ -406,12 +418,36 @@ def _scan(path: str) -> pl.LazyFrame:
 def _parquet_batches(path: str, columns: tuple[str, ...]) -> Iterator[Batch]:
     first = 1
     with trouble(path):
-        for cells in (
-            _scan(path).select(columns).collect_batches(chunk_size=PARQUET_ROWS, maintain_order=True)
-        ):
-            if not cells.height:
-                continue
+        for cells in _parquet_frames(_scan(path).select(columns), sliced=not URL.match(path)):
             row = pl.int_range(first, first + cells.height, eager=True, dtype=pl.Int64).alias("row")
             line = pl.Series("line", [None], dtype=pl.Int64).new_from_index(0, cells.height)
-            yield Batch(cells, row, line, None, pl.DataFrame(schema=SET_ASIDE))
+            yield Batch(_with_text(cells), row, line, None, pl.DataFrame(schema=SET_ASIDE))
             first += cells.height
+
+
+def _parquet_frames(rows: pl.LazyFrame, *, sliced: bool) -> Iterator[pl.DataFrame]:
+    """The rows in pieces that are not empty.
+
+    A plain scan holds a row group as a whole, and several of them at once. A slice holds no more than itself,
+    but unpacks its row group anew: so it is as large as PARQUET_BYTES allow, and a store is not asked twice.
+    """
+    if not sliced:
+        frames = rows.collect_batches(chunk_size=PARQUET_ROWS, maintain_order=True)
+        yield from (frame for frame in frames if frame.height)
+        return
+    start, step = 0, PARQUET_FIRST
+    while (frame := rows.slice(start, step).collect()).height:
+        yield from frame.iter_slices(PARQUET_ROWS)
+        if frame.height < step:
+            return
+        start += step
+        step = max(1, min(PARQUET_BYTES * step // max(1, int(frame.estimated_size())), step * 64))
+
+
+def _with_text(cells: pl.DataFrame) -> pl.DataFrame:
+    """Bytes of no declared meaning (of a fixed length, or by older writers) as text, where they are UTF-8."""
+    for column in cells.get_columns():
+        if column.dtype == pl.Binary:
+            with suppress(pl.exceptions.ComputeError):
+                cells = cells.with_columns(column.cast(pl.String))
+    return cells

@@ -12,7 +12,7 @@ import obstore
 import polars as pl
 import pytest
 
-from importer import sources
+from importer import reader, sources
 from importer.errors import SourceError
 from importer.reader import SourceOptions, check_columns, expand, open_source
 
@@ -341,6 +341,25 @@ def test_parquet_in_bounded_batches(tmp_path: Path) -> None:
     assert pl.concat([b.row for b in batches]).to_list() == list(range(1, 200_001))
     assert pl.concat([b.cells for b in batches])["id"].to_list() == list(range(200_000))
     assert max(b.cells.height for b in batches) <= 100_000
+
+
+def test_a_row_group_is_read_in_slices(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "a.parquet"
+    frame = pl.DataFrame({"id": range(20_000), "text": [f"x{i}" * (i % 7) for i in range(20_000)]})
+    frame.write_parquet(path, row_group_size=20_000)
+    monkeypatch.setattr(reader, "PARQUET_BYTES", 100_000)
+    batches = list(open_source(str(path), SourceOptions()).batches())
+    assert pl.concat([b.cells for b in batches]).equals(frame)
+    assert max(b.cells.height for b in batches) < 10_000
+    assert pl.concat([b.row for b in batches]).to_list() == list(range(1, 20_001))
+
+
+def test_bytes_of_a_parquet_file_are_text_where_they_are_utf8(tmp_path: Path) -> None:
+    path = tmp_path / "a.parquet"
+    pl.DataFrame({"text": ["ä".encode(), None], "key": [b"\xff", b"a"]}).write_parquet(path)
+    [batch] = open_source(str(path), SourceOptions()).batches()
+    assert batch.cells["text"].to_list() == ["ä", None]
+    assert batch.cells["key"].dtype == pl.Binary
 
 
 def parquet(cut: slice) -> bytes:
