@@ -23,6 +23,7 @@ from hypothesis import strategies as st
 from importer import config as configuration
 from importer import folding, pipeline, sandbox
 from importer.addresses import Addresses
+from importer.destinations.base import Definition
 from importer.destinations.engagelab import PROPERTY, REGISTER, Destination, Settings
 from importer.errors import ConfigError
 from importer.models import Answer, Call, Decision, Judgement, RunSummary, Target
@@ -748,6 +749,14 @@ def parsed(**destination: Any) -> configuration.Config:
             "attributes": {"a": {"type": "number"}},
         }
     )
+
+
+def test_what_a_run_may_cost_is_told_before() -> None:
+    operations = ("set", "set", "set", "increase", "add")
+    types = {"increase": "number", "add": "multi_choice"}
+    known = [Definition(f"a{n}", types.get(o, "number"), operation=o) for n, o in enumerate(operations)]
+    assert Destination(Settings(), known).calls_at_most(250, 7) == 3 * 250 + 7 + 3
+    assert Destination(Settings(euid="e", properties_per_call=2), known).calls_at_most(250, 0) == 4 * 250
 
 
 def test_an_id_is_named_one_way() -> None:

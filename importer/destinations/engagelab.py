@@ -11,7 +11,9 @@ contribute       console/data-management/contribute    types
 import base64
 import binascii
 import json
+import math
 import re
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Context, Decimal
@@ -181,6 +183,13 @@ class Destination(base.Destination):
         ids = [t.distinct_id for t in targets]
         body = {"identity_name": self._own.identity_name, "identity_values": ids}
         return Call("POST", REGISTER, json.dumps(body, ensure_ascii=False).encode(), tuple(targets))
+
+    def calls_at_most(self, people: int, clears: int) -> int:
+        """A call for each operation of a person, or for each few properties of it, and those that resolve."""
+        size = self._own.properties_per_call or len(self.definitions)
+        operations = Counter(d.operation for d in self.definitions)
+        each = sum(math.ceil(count / size) for count in operations.values())
+        return people * each + clears + (math.ceil(people / IDS_PER_CALL) if self.resolves else 0)
 
     def calls(self, updates: Sequence[Update]) -> Sequence[Call]:
         """One call for each operation of a person, or several where few properties go into one."""
