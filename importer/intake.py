@@ -64,8 +64,9 @@ class Taken:
 class Intake:
     """Counts of everything read so far; the other half of the books that the chunks must match.
 
-    By attribute: `blanks`, the blank cells of well-formed rows with an id, and `undeclared`, the values of a
-    choice that name an option nobody declared.
+    `unchanged_rows` are those that a sieve kept back, each of a person of its own. By attribute: `blanks`,
+    the blank cells of well-formed rows with an id, and `undeclared`, the values of a choice that name an
+    option nobody declared.
     """
 
     rows_read: int = 0
@@ -75,6 +76,8 @@ class Intake:
     values_read: int = 0
     values_rejected: int = 0
     people_rejected: int = 0
+    unchanged_rows: int = 0
+    unchanged_values: int = 0
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     blanks: Counter[str] = field(default_factory=Counter)
     undeclared: Counter[str] = field(default_factory=Counter)
@@ -109,6 +112,14 @@ class Gate:
 
     def take(self, batch: Batch, source: int) -> Taken:
         """Filters, identifies and checks one batch; SourceError where `where` cannot be evaluated."""
+        admitted = self.admit(batch, source)
+        typed, bad = self._judge(admitted.rows, admitted.cells)
+        rejects = _in_order([part.rejects for part in (bad, *admitted.refused)], "order", "position")
+        kept = _in_order([_kept(part.rows, batch) for part in (bad, *admitted.refused)], "order")
+        return Taken(admitted.rows, rejects, kept, typed)
+
+    def admit(self, batch: Batch, source: int) -> "Admitted":
+        """Filters and identifies one batch, and checks none of its values."""
         rows = _numbered(batch, source)
         rows = _with_original(rows, batch) if self._keeps_rows else rows.with_row_index("at")
         self.intake.rows_read += rows.height + batch.set_aside.height
@@ -119,16 +130,36 @@ class Gate:
             rows = rows.with_columns(identities.read(self.config, self._identity_fields, cells))
         numbers = rows.select(ROW_OF).to_series()
         self.watch.look(cells, numbers, rows["id"], batch.text)
+        self._count_rows(malformed.rejects, without_id.rejects)
+        return Admitted(rows, cells, (without_id, malformed))
+
+    def reports_of(self, admitted: "Admitted", batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """What was refused of a batch without a look at its values: lines for the report, rows to keep."""
+        rejects = _in_order([part.rejects for part in admitted.refused], "order", "position")
+        return rejects, _in_order([_kept(part.rows, batch) for part in admitted.refused], "order")
+
+    def take_admitted(self, rows: pl.DataFrame, cells: pl.DataFrame) -> Taken:
+        """Checks rows that were admitted before; `rows` hold what stood in the source."""
+        typed, bad = self._judge(rows, cells)
+        original = pl.col("raw" if "raw" in rows.columns else "cells").alias("original")
+        return Taken(rows, bad.rejects, bad.rows.select("order", "id", original), typed)
+
+    def blanks(self, cells: pl.DataFrame) -> Counter[str]:
+        """Blank cells by attribute."""
+        nulls, columns = self.config.source.null_values, self.config.columns
+        return Counter(
+            {k: attributes.blank_to_null(cells[c], nulls).null_count() for k, c in columns.items()}
+        )
+
+    def _judge(
+        self, rows: pl.DataFrame, cells: pl.DataFrame
+    ) -> tuple[list[tuple[str, pl.Series, TypedColumn]], "_Refused"]:
+        numbers = rows.select(ROW_OF).to_series()
         typed = list(typed_columns(self.config, cells))
         self.watch.look_at_zones(((column, t) for _, column, t in typed), numbers)
         if self.kinds:
             self.kinds.look(typed, numbers)
-        bad = self._check(rows, typed)
-        self._count_rows(malformed.rejects, without_id.rejects)
-        parts = (bad, without_id, malformed)
-        rejects = _in_order([part.rejects for part in parts], "order", "position")
-        kept = _in_order([_kept(part.rows, batch) for part in parts], "order")
-        return Taken(rows, rejects, kept, typed)
+        return typed, self._check(rows, typed)
 
     def _filtered(
         self, rows: pl.DataFrame, cells: pl.DataFrame, source: int
@@ -312,6 +343,15 @@ class _Refused:
 
     rejects: pl.DataFrame
     rows: pl.DataFrame
+
+
+@dataclass(frozen=True, slots=True)
+class Admitted:
+    """The chosen rows of a batch that have an id, their cells, and what was refused."""
+
+    rows: pl.DataFrame
+    cells: pl.DataFrame
+    refused: tuple[_Refused, ...]
 
 
 def _none(rows: pl.DataFrame) -> _Refused:

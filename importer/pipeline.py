@@ -32,6 +32,7 @@ from importer.config import Config
 from importer.damage import DAMAGE
 from importer.destinations.base import Destination
 from importer.errors import ConfigError, GuardError, ImporterError, OutOfTimeError, StateError
+from importer.fingerprint import Fingerprints
 from importer.intake import SOURCE_OF, Gate, Taken
 from importer.journal import Entry, Journal, count_pending
 from importer.memory import Memory
@@ -39,7 +40,7 @@ from importer.models import RunSummary
 from importer.notify import Ending
 from importer.options import DEFAULTS, Event, Observer, Options, Silent
 from importer.pacing import Pacer
-from importer.reading import Reading, SourceReader, open_sources, rows_of
+from importer.reading import Reading, Sifting, SourceReader, open_sources, rows_of
 from importer.reconciler import OpenChunk
 from importer.repeats import Counted, counts
 from importer.reports import Reports
@@ -47,6 +48,7 @@ from importer.retrying import Withheld, WithheldSums, align, relatives
 from importer.runs import RunFolder
 from importer.sender import Counts, Sender, Stop
 from importer.sending import Books, ChunkStream, limits_of, over_limit
+from importer.sieve import Sieve
 from importer.snapshot import Snapshot, refuse_rivals
 from importer.spool import Spool, SpoolWriter
 from importer.summary import as_json, books, diff, has_rejects, peak_rss_bytes, reject_counts
@@ -310,7 +312,7 @@ class _Life:
         self._take_over_counts(journal)
         reports = Reports(self.folder)
         changes = self._changes(journal)
-        reading, spool, withheld, sums = self._read(journal, reports)
+        reading, spool, withheld, sums = self._read(journal, reports, changes)
         dead = journal.fact("dead")
         shared = Books(
             self.config,
@@ -380,7 +382,7 @@ class _Life:
     # ---------------------------------------------------------------- read
 
     def _read(
-        self, journal: Journal, reports: Reports
+        self, journal: Journal, reports: Reports, changes: Changes | None
     ) -> tuple[Reading, Spool, Withheld | None, WithheldSums | None]:
         known = journal.fact("reading")
         places: dict[int, int] = {}
@@ -388,20 +390,33 @@ class _Life:
             reading, spool = Reading.load(known), Spool.open(self.folder.spool)
             places = {int(k): int(str(v)) for k, v in dict(known.get("places", {})).items()}
         else:
-            reading, spool, places = self._read_sources(journal, reports)
+            reading, spool, places = self._read_sources(journal, reports, self._sifting(changes))
         if not self.corrected:
             return reading, spool, None, None
         later, family = self._later_runs(), relatives(self.corrected, places, self._other_runs())
         return reading, spool, Withheld(self.corrected, later, places), WithheldSums(family)
 
-    def _read_sources(self, journal: Journal, reports: Reports) -> tuple[Reading, Spool, dict[int, int]]:
+    def _sifting(self, changes: Changes | None) -> Sifting | None:
+        """Rows are kept back by their fingerprint where no word of the whole list is needed of them."""
+        if changes is None or not changes.compares or changes.snapshot.is_empty or self.mode == "retry":
+            return None
+        guarded = self.config.guards.max_unknown_options is not None
+        if self.config.identity_fields or self.destination.fixes_types or guarded:
+            return None
+        sieve = Sieve(changes.snapshot, self.folder.work / "sieve")
+        return Sifting(sieve, Fingerprints(self.config, self.destination.encoding))
+
+    def _read_sources(
+        self, journal: Journal, reports: Reports, sifting: Sifting | None
+    ) -> tuple[Reading, Spool, dict[int, int]]:
         began = time.monotonic()
         gate = Gate(self.config, self.destination.distinct_id_max, keeps_rows=self._marks is None)
         writer = SpoolWriter(self.folder.spool)
         seen: list[pl.DataFrame] = []
         look: Callable[[Taken], None] = seen_by(seen) if self.corrected else self._in_time
         spooled = self._marks.of if self._marks else rows_of
-        source_reader = SourceReader(gate, reports, writer, self.observer, self.options.limit, look, spooled)
+        limit = self.options.limit
+        source_reader = SourceReader(gate, reports, writer, self.observer, limit, look, spooled, sifting)
         reading = source_reader.read(open_sources(self.config, self.arguments))
         reading.warnings = [*reading.warnings, *self.destination.warnings()]
         if self.mode == "run" and not self.options.again:
@@ -573,7 +588,7 @@ class _Life:
             shared.changes.snapshot.finish(full_at=self._full_at(shared))
         summary = self._summary(reading, shared.tally, *ending)
         if shared.changes and shared.changes.compares:
-            summary = replace(summary, diff=diff(shared.tally))
+            summary = replace(summary, diff=diff(reading, shared.tally))
         page.write(self.folder, as_json(summary))
         self.folder.write_json(self.folder.summary, as_json(summary))
         if summary.state == "finished":

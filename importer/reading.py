@@ -13,12 +13,14 @@ import polars as pl
 from importer import dialect, reader, records
 from importer.config import Config
 from importer.errors import SourceError, StateError
+from importer.fingerprint import Fingerprints
 from importer.intake import ORDER_SHIFT, Gate, Intake, Taken
 from importer.models import RunWarning
 from importer.options import Observer
 from importer.repeats import Fingerprint, counts
 from importer.reports import Original, Reports
 from importer.runs import state_errors
+from importer.sieve import Sieve
 from importer.sources import URL, Mark, mark
 from importer.spool import SpoolWriter
 
@@ -169,6 +171,15 @@ def rows_of(taken: Taken) -> pl.DataFrame:
     return taken.rows
 
 
+@dataclass
+class Sifting:
+    """What it takes to let only those rows through that may be due."""
+
+    sieve: Sieve
+    prints: Fingerprints
+    blanks: Counter[str] = field(default_factory=Counter)
+
+
 class SourceReader:
     """Reads sources batch by batch through the gate into the spool and the first parts of the reports."""
 
@@ -181,6 +192,7 @@ class SourceReader:
         limit: int | None,
         look: Callable[[Taken], None] = lambda _: None,
         spooled: Callable[[Taken], pl.DataFrame] = rows_of,
+        sieve: "Sifting | None" = None,
     ) -> None:
         self._gate = gate
         self._reports = reports
@@ -189,11 +201,13 @@ class SourceReader:
         self._limit = limit
         self._look = look
         self._spooled = spooled
+        self._sieve = sieve
         self.reading = Reading(intake=gate.intake)
 
     def read(self, sources: Sequence[reader.Source]) -> Reading:
         """All rows of all sources, or the first `limit`."""
         layouts: dict[object, int] = {}
+        self._layouts = [source.layout for source in sources]
         for index, source in enumerate(sources):
             layout = layouts.setdefault(source.layout or source.path, index)
             before = self._gate.intake.rows_read
@@ -203,6 +217,8 @@ class SourceReader:
                 Opened(source.path, rows, source.layout, source.header_raw, source.newline, source.mark)
             )
         _refuse_changed(sources)
+        if self._sieve:
+            self._let_through(self._sieve)
         ignored = self._gate.config.source.ignore
         columns = [c for c in dict.fromkeys(c for s in sources for c in s.columns) if c not in ignored]
         self.reading.warnings = [*self._dialect_warnings(sources), *self._gate.watch.warnings(columns)]
@@ -231,17 +247,44 @@ class SourceReader:
             if content and limited.row.len():
                 content.add(limited.cells, limited.records)
                 self.reading.contents[source.path] = str(content)
-            taken = self._gate.take(limited, index)
-            self._look(taken)
             edges = self.reading.edges
-            self._reports.add_batch(len(edges), taken.rejects, taken.kept)
+            if self._sieve:
+                self._hold(self._sieve, limited, index, layout)
+            else:
+                taken = self._gate.take(limited, index)
+                self._look(taken)
+                self._reports.add_batch(len(edges), taken.rejects, taken.kept)
+                self._spool(taken, layout)
             edges.append(_last_order(limited, index, edges[-1] if edges else 0))
-            if taken.rows.height:
-                with state_errors(self._writer.folder):
-                    self._writer.add(self._spooled(taken), layout)
             self._observer.reading(self._gate.intake.rows_read)
             if self.reading.limited:
                 return
+
+    def _spool(self, taken: Taken, layout: int) -> None:
+        if taken.rows.height:
+            with state_errors(self._writer.folder):
+                self._writer.add(self._spooled(taken), layout)
+
+    def _hold(self, sifting: "Sifting", batch: reader.Batch, index: int, layout: int) -> None:
+        """Has the rows of a batch wait until it is known which of them may be due."""
+        admitted = self._gate.admit(batch, index)
+        self._reports.add_batch(len(self.reading.edges), *self._gate.reports_of(admitted, batch))
+        sifting.blanks.update(self._gate.blanks(admitted.cells))
+        if admitted.rows.height:
+            prints = sifting.prints.of(self._layouts[layout], admitted.rows, admitted.cells)
+            sifting.sieve.hold(admitted.rows, prints, layout)
+
+    def _let_through(self, sifting: "Sifting") -> None:
+        """The rows that may be due, checked and spooled; the others are counted."""
+        for number, (layout, rows) in enumerate(sifting.sieve.due()):
+            taken = self._gate.take_admitted(rows, self.reading.cells(layout, rows))
+            self._look(taken)
+            self._reports.add_late(number, taken.rejects, taken.kept)
+            self._spool(taken, layout)
+        intake = self._gate.intake
+        intake.unchanged_rows, intake.unchanged_values = sifting.sieve.rows, sifting.sieve.values
+        intake.values_read += intake.unchanged_values
+        intake.blanks = sifting.blanks
 
     def _cut(self, batch: reader.Batch) -> reader.Batch:
         """What `--limit` leaves of the batch; set-aside rows count too."""

@@ -68,6 +68,10 @@ class Reports:
         """What became of one chunk; both frames are in file order."""
         self._put(f"chunk-{number:06d}", rejects, kept)
 
+    def add_late(self, number: int, rejects: pl.DataFrame, kept: pl.DataFrame) -> None:
+        """What the check refused of rows that had to wait; both frames are in file order."""
+        self._put(f"chunk-late-{number:06d}", rejects, kept)
+
     def _put(self, name: str, rejects: pl.DataFrame, kept: pl.DataFrame) -> None:
         for frame, folder in ((rejects, self._folder.work), (kept, self._folder.kept)):
             part = folder / f"{name}.parquet"

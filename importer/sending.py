@@ -262,7 +262,7 @@ class ChunkStream:
 
     def _show(self) -> None:
         intake = self._books.reading.intake
-        done = intake.filtered + intake.set_aside + self._rows
+        done = intake.filtered + intake.set_aside + intake.unchanged_rows + self._rows
         self._observer.sending(done, intake.rows_read, intake.rejected + self._books.answers.bad)
 
     def __aiter__(self) -> "ChunkStream":

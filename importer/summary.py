@@ -35,10 +35,13 @@ def books(reading: Reading, tally: Tally) -> dict[str, dict[str, int]]:
     """
     intake = reading.intake
     rows = Counter(tally.rows) + Counter(filtered=intake.filtered, rejected=intake.set_aside)
+    rows += Counter(unchanged=intake.unchanged_rows)
+    values = tally.values + Counter(unchanged=intake.unchanged_values)
+    people = tally.people + Counter(unchanged=intake.unchanged_rows)
     found = {
         "rows": _line(ROWS, rows, intake.rows_read),
-        "values": _line(VALUES, tally.values, intake.values_read),
-        "people": _line(PEOPLE, tally.people, sum(tally.people.values())),
+        "values": _line(VALUES, values, intake.values_read),
+        "people": _line(PEOPLE, people, people.total()),
     }
     for name, line in found.items():
         parts = sum(count for state, count in line.items() if state != "read")
@@ -61,9 +64,10 @@ def reject_counts(reading: Reading, tally: Tally) -> list[RejectCount]:
     return [RejectCount(*key, count) for key, count in ordered]
 
 
-def diff(tally: Tally) -> dict[str, object]:
+def diff(reading: Reading, tally: Tally) -> dict[str, object]:
     """What changed since the snapshot: people, and changed values of known people by attribute."""
     people = {name: tally.diff[name] for name in ("new", "changed", "unchanged")}
+    people["unchanged"] += reading.intake.unchanged_rows
     changed = {k.removeprefix("attribute:"): n for k, n in tally.diff.items() if k.startswith("attribute:")}
     return {**people, "attributes": dict(sorted(changed.items(), key=lambda item: -item[1]))}
 

@@ -18,7 +18,7 @@ TIERS = (
     {"addresses", "client", "options", "journal", "pacing", "spool", "runs"},
     {"reader", "damage", "memory", "repeats", "fingerprint"},
     {"dialect", "fetch", "identities", "kinds", "snapshot"},
-    {"intake"},
+    {"intake", "sieve"},
     {"chunker", "sender", "reports"},
     {"reading", "reconciler"},
     {"checking", "resolving", "changes"},

@@ -1,0 +1,208 @@
+"""A night with few changes: everything but the calls, beside polars reading the same file as text.
+
+    python -m benchmarks.nightly [--people N] [--changed M] [--nights K]
+
+Makes a list of N people and 11 columns, has a snapshot know it (as a first run leaves it),
+changes one attribute of M of them, and runs `changed_only` in a process of its own against a sandbox. The
+calls alone are measured by a run of a list of just these M people, and left out of the night. Polars and the
+night take turns for K rounds; the median counts.
+"""
+
+import argparse
+import json
+import os
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from importer import config as configuration
+from importer import runs, sandbox
+from importer.chunker import Chunker, fields
+from importer.fingerprint import Fingerprints
+from importer.reading import open_sources
+from importer.snapshot import Snapshot, column
+from importer.spool import BUCKETS
+
+KEY = "sk_test_benchmark"
+PART = 200_000
+
+
+def config_of(source: Path, url: str) -> dict[str, Any]:
+    """The configuration of the list."""
+    text = {"type": "free_text"}
+    return {
+        "name": "nightly",
+        "source": {"path": str(source)},
+        "identity": {"column": "customer_id"},
+        "destination": {
+            "type": "vevee",
+            "api_key": "env:NIGHTLY_KEY",
+            "base_url": url,
+            "account": "benchmark",
+            "requests_per_second": 0,
+            "max_in_flight": 32,
+        },
+        "run": {"changed_only": True},
+        "attributes": {
+            "first_name": text,
+            "last_name": text,
+            "email": text,
+            "persona": {"type": "single_choice", "options": ["teacher", "student", "parent"]},
+            "age": {"type": "number", "min": 0, "max": 120},
+            "signup_date": {"type": "date"},
+            "newsletter": {"type": "boolean"},
+            "city": text,
+            "phone": text,
+            "topics": {"type": "multi_choice", "options": ["math", "art", "music"]},
+        },
+    }
+
+
+def rows(first: int, count: int) -> pl.DataFrame:
+    """Made-up customers, about 100 bytes each."""
+    n = pl.int_range(first, first + count, eager=True).alias("n")
+    digits = pl.col("n").cast(pl.String).str.zfill(9)
+    return n.to_frame().select(
+        customer_id=pl.lit("c") + digits,
+        first_name=pl.format("Anna{}", pl.col("n") % 977),
+        last_name=pl.format("Müller-{}", pl.col("n") % 31_337),
+        email=pl.format("a{}@example.com", "n"),
+        persona=pl.col("n").mod(3).replace_strict({0: "teacher", 1: "student", 2: "parent"}),
+        age=(pl.col("n") % 70 + 18).cast(pl.String),
+        signup_date=pl.format("2024-01-{}", (pl.col("n") % 28 + 1).cast(pl.String).str.zfill(2)),
+        newsletter=pl.col("n").mod(2).replace_strict({0: "true", 1: "false"}),
+        city=pl.format("Town {}", pl.col("n") % 4_999),
+        phone=pl.lit("+49") + digits,
+        topics=pl.col("n").mod(2).replace_strict({0: "math|art", 1: "music"}),
+    )
+
+
+def write_list(path: Path, people: int, changed: int) -> None:
+    """The list; of `changed` people, spread over all of it, the city is another one."""
+    every = max(1, people // max(1, changed))
+    with path.open("wb") as file:
+        for first in range(0, people, PART):
+            part = rows(first, min(PART, people - first))
+            number = pl.int_range(first, first + part.height, eager=True)
+            moved = (number % every == 0) & (number // every < changed)
+            part = part.with_columns(city=part["city"].set(moved, "Elsewhere"))
+            part.write_csv(file, include_header=first == 0)
+
+
+def make_known(source: Path, state: Path, url: str, people: int) -> None:
+    """The snapshot as a first run of the list leaves it, its calls left out."""
+    config = configuration.parse(config_of(source, url))
+    destination = config.build_destination()
+    runs.prepare_state_dir(state)
+    snapshot = Snapshot(state, config, lambda _: ())
+    snapshot.begin("first")
+    layout = open_sources(config, [])[0].layout
+    prints = Fingerprints(config, destination.encoding)
+    for chunk, first in enumerate(range(0, people, PART)):
+        cells = rows(first, min(PART, people - first))
+        raw = cells.select(pl.concat_str(pl.all(), separator=",").alias("raw"))
+        derived = Chunker(config, destination.encoding, lambda _, frame: frame)._derive(0, cells)  # noqa: SLF001
+        values = [derived[f.value].alias(column(f.key)) for f in fields(config)]
+        counts = derived["values"].cast(pl.UInt32)
+        frame = pl.DataFrame(
+            [cells["customer_id"].alias("id"), prints.of(layout, raw, cells), counts, *values]
+        )
+        snapshot.mark(chunk, 0, BUCKETS, frame)
+        snapshot.settle(chunk, pl.DataFrame(schema={"id": pl.String, "key": pl.String}))
+    snapshot.finish(full_at=time.time())
+
+
+def scan(path: Path, people: int) -> float:
+    """Seconds that polars takes to read the file as text, in a process of its own."""
+    code = (
+        "import sys, time, polars as pl\n"
+        "began = time.perf_counter()\n"
+        "assert pl.scan_csv(sys.argv[1], infer_schema=False).collect(engine='streaming').height "
+        "== int(sys.argv[2])\n"
+        "print(time.perf_counter() - began)"
+    )
+    command = [sys.executable, "-c", code, str(path), str(people)]
+    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
+
+
+def night(config: Path, state: Path) -> dict[str, Any]:
+    """One run in a process of its own: its summary."""
+    command = [sys.executable, "-m", "importer", "run", str(config), "--state-dir", str(state), "--json"]
+    done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def calls_alone(folder: Path, url: str, changed: int) -> float:
+    """Seconds of sending one attribute of so many people, without a snapshot to look at."""
+    source, config = folder / "few.csv", folder / "few.toml"
+    rows(0, changed).select("customer_id", "city").write_csv(source)
+    data = config_of(source, url)
+    data |= {"name": "few", "run": {}, "attributes": {"city": data["attributes"]["city"]}}
+    data["destination"]["account"] = "few"
+    config.write_text(toml(data), "utf-8")
+    return float(night(config, folder / "few")["seconds"]["sending"])
+
+
+def measure(people: int, changed: int, nights: int, folder: Path) -> None:
+    """Plays the nights and prints a line for each, and the medians."""
+    source, state, config = folder / "list.csv", folder / "state", folder / "import.toml"
+    write_list(source, people, 0)
+    known = configuration.parse(config_of(source, "http://127.0.0.1:1"))
+    with sandbox.running(known, sandbox.SandboxOptions(), KEY) as server:
+        make_known(source, state, server.url, people)
+        config.write_text(toml(config_of(source, server.url)), "utf-8")
+        calls = calls_alone(folder, server.url, changed)
+        scans, others, peaks = list[float](), list[float](), list[int]()
+        for number in range(nights):
+            write_list(source, people, 0 if number % 2 else changed)
+            scans.append(scan(source, people))
+            before = server.stats.requests
+            summary = night(config, state)
+            assert server.stats.requests - before == summary["calls"]["sent"] == changed, summary["calls"]
+            assert summary["values"]["applied"] == changed, summary["values"]
+            others.append(summary["seconds"]["total"] - calls)
+            peaks.append(summary["peak_rss_bytes"] >> 20)
+            print(
+                f"  {changed:,} calls; polars {scans[-1]:.2f} s, all but the calls {others[-1]:.2f} s, "
+                f"{peaks[-1]} MiB",
+                flush=True,
+            )
+    size = sum(path.stat().st_size for path in (state / "snapshots").rglob("*")) >> 20
+    polars, own = statistics.median(scans), statistics.median(others)
+    print(
+        f"{people:,} people, {source.stat().st_size >> 20} MiB: polars {polars:.2f} s, night {own:.2f} s, "
+        f"{own / polars:.1f} x, {max(peaks)} MiB at most, snapshot {size} MiB"
+    )
+
+
+def toml(data: dict[str, Any]) -> str:
+    """A configuration as TOML."""
+    lines = [f"name = {json.dumps(data['name'])}"]
+    for title in ("source", "identity", "destination", "run"):
+        lines += [f"[{title}]", *(f"{key} = {json.dumps(value)}" for key, value in data[title].items())]
+    for name, attribute in data["attributes"].items():
+        lines += [f"[attributes.{name}]", *(f"{k} = {json.dumps(v)}" for k, v in attribute.items())]
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Reads the arguments, measures, prints."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawTextHelpFormatter)
+    parser.add_argument("--people", type=int, default=1_000_000)
+    parser.add_argument("--changed", type=int, default=20_000)
+    parser.add_argument("--nights", type=int, default=3)
+    args = parser.parse_args()
+    os.environ["NIGHTLY_KEY"] = KEY
+    with tempfile.TemporaryDirectory() as folder:
+        measure(args.people, args.changed, args.nights, Path(folder))
+
+
+if __name__ == "__main__":
+    main()

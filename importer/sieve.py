@@ -1,0 +1,103 @@
+"""Who may be due: of a whole list only the rows are let through that the snapshot does not know as they are.
+
+Every row is set down as it is read, and of each the hash of its person and its fingerprint. When all are
+read, these are held against the snapshot, one group of people after another. A row whose fingerprint the
+snapshot has for its person, who stands on no other row, is unchanged: it is counted, and neither typed nor
+spooled. All others go the full way, in source order, where value by value decides.
+"""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from importer import runs
+from importer.snapshot import GROUP_PEOPLE, Snapshot, hashed
+from importer.spool import BUCKETS
+
+SEGMENT_ROWS = 1 << 20
+"""Hashes and fingerprints of so many rows are sorted and written together."""
+
+
+@dataclass
+class Sieve:
+    """Takes rows in source order (`hold`), then lets through those that may be due (`due`).
+
+    `rows` and `values` count what is unchanged, once all of `due` is taken.
+    """
+
+    snapshot: Snapshot
+    folder: Path
+    rows: int = 0
+    values: int = 0
+    _layouts: list[int] = field(default_factory=list)
+    _waiting: list[pl.DataFrame] = field(default_factory=list)
+    _waiting_rows: int = 0
+    _segments: list[Path] = field(default_factory=list)
+    _held: int = 0
+
+    def hold(self, rows: pl.DataFrame, prints: pl.Series, layout: int) -> None:
+        """Sets down rows of one batch with their fingerprints; StateError where the disk does not take it."""
+        runs.make_folder(self.folder)
+        number = len(self._layouts)
+        self._layouts.append(layout)
+        with runs.state_errors(self.folder):
+            rows.write_ipc(self._file(number))
+        keys = rows.select(
+            hashed(), print=prints, file=pl.lit(number, pl.UInt32), at=pl.int_range(pl.len(), dtype=pl.UInt32)
+        )
+        self._waiting.append(keys)
+        self._waiting_rows += keys.height
+        self._held += keys.height
+        if self._waiting_rows >= SEGMENT_ROWS:
+            self._flush()
+
+    def _file(self, number: int) -> Path:
+        return self.folder / f"rows-{number:06d}.arrow"
+
+    def _flush(self) -> None:
+        if self._waiting:
+            path = self.folder / f"keys-{len(self._segments):06d}.arrow"
+            keys = pl.concat(self._waiting).with_columns(bucket=(pl.col("hash") % BUCKETS).cast(pl.UInt16))
+            with runs.state_errors(self.folder):
+                keys.sort("bucket").write_ipc(path)
+            self._segments.append(path)
+            self._waiting, self._waiting_rows = [], 0
+
+    def due(self) -> Iterator[tuple[int, pl.DataFrame]]:
+        """(layout, rows) of all rows that may be due, in source order; nothing of the sieve stays on disk."""
+        self._flush()
+        width = self._width()
+        found = [self._sift(first, first + width) for first in range(0, BUCKETS, width) if self._segments]
+        by_file = pl.concat([pl.DataFrame(schema={"file": pl.UInt32, "at": pl.UInt32}), *found])
+        for (number,), part in by_file.sort("file", "at").group_by("file", maintain_order=True):
+            yield self._layouts[int(str(number))], pl.read_ipc(self._file(int(str(number))))[part["at"]]
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _width(self) -> int:
+        """How many buckets make a group of people."""
+        width = BUCKETS
+        while width > 1 and self._held * width / BUCKETS > GROUP_PEOPLE:
+            width //= 2
+        return width
+
+    def _sift(self, first: int, end: int) -> pl.DataFrame:
+        """Counts the unchanged rows of these buckets; the others as `file` and `at`."""
+        keys = pl.concat([_slice(path, first, end) for path in self._segments])
+        known = self.snapshot.prints(first, end).rename({"print": "known"})
+        keys = keys.join(known, on="hash", how="left")
+        same = (pl.col("print") == pl.col("known")) & pl.col("hash").is_unique()
+        keys = keys.with_columns(same=same.fill_null(value=False))
+        unchanged = keys.filter("same")
+        self.rows += unchanged.height
+        self.values += int(unchanged["values"].sum())
+        return keys.filter(~pl.col("same")).select("file", "at")
+
+
+def _slice(path: Path, first: int, end: int) -> pl.DataFrame:
+    keys = pl.scan_ipc(path)
+    buckets = keys.select("bucket").collect()["bucket"]
+    start, stop = (int(str(buckets.search_sorted(bound))) for bound in (first, end))
+    return keys.slice(start, stop - start).select("hash", "print", "file", "at").collect()
