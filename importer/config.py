@@ -57,6 +57,7 @@ class SourceConfig(_Section):
     quote: str = Field(default='"', max_length=1)
     escape: str = Field(default='"', max_length=1)
     bare_quotes: Literal["reject", "keep"] = "reject"
+    trailing_delimiter: bool = False
     encoding: str = "utf-8"
     skip_lines: int = Field(default=0, ge=0)
     header: bool = True

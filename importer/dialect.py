@@ -70,6 +70,7 @@ def changes(options: SourceOptions) -> Iterator[tuple[str, SourceOptions]]:
     for quote in _QUOTES:
         yield _line("quote", quote), replace(options, quote=quote, escape=quote)
     yield r'escape = "\\"', replace(options, escape="\\")
+    yield "trailing_delimiter = true", replace(options, trailing_delimiter=True)
     for skipped in _SKIPPED:
         yield f"skip_lines = {skipped}", replace(options, skip_lines=skipped)
     for delimiter in _DELIMITERS:

@@ -58,6 +58,7 @@ class SourceOptions:
     delimiter   one or several characters; None: "," for csv, tab for tsv
     skip_lines  physical lines before the header
     columns     names in file order, where `header` is false
+    trailing_delimiter   each row ends with a delimiter that the header (or `columns`) does not have
     """
 
     format: str | None = None
@@ -69,6 +70,7 @@ class SourceOptions:
     header: bool = True
     columns: tuple[str, ...] | None = None
     bare_quotes: str = "reject"
+    trailing_delimiter: bool = False
 
 
 # --------------------------------------------------------------------------------------- the opened source
@@ -216,6 +218,8 @@ class _Head:
         for _ in range(self._options.skip_lines):
             self._next()
         header, columns = self._header() if self._options.header else self._declared()
+        if self._options.trailing_delimiter and columns[-1]:
+            columns = (*columns, "")
         newline = re.search(rb"\r\n|\r|\n", self._data)
         return Source(
             path=self._path,

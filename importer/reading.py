@@ -142,6 +142,7 @@ def source_options(config: Config) -> reader.SourceOptions:
         header=source.header,
         columns=source.columns,
         bare_quotes=source.bare_quotes,
+        trailing_delimiter=source.trailing_delimiter,
     )
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pytest
 
-from importer import dialect
+from importer import dialect, reader
 from importer.reader import SourceOptions
 
 DECLARED = ["id", "name", "note"]
@@ -53,3 +53,26 @@ def test_a_few_damaged_rows_are_no_other_dialect(tmp_path: Path) -> None:
     path = Path(write(tmp_path / "list.csv", ","))
     path.write_text(path.read_text("utf-8") + "torn\r\n", "utf-8")
     assert dialect.suggest(str(path), SourceOptions(), DECLARED) is None
+
+
+TRAILED = "id,name,note\n1,Zoë,x,\n2,Ana,,\n3,Tom,y,z\n4,Ida,n\n5,Ben,,\n"
+
+
+def test_delimiters_behind_every_row_are_proposed_declared_and_read(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(
+        "".join(line for line in TRAILED.splitlines(keepends=True) if line[0] not in "34"), "utf-8"
+    )
+    found = dialect.suggest(str(path), SourceOptions(), DECLARED)
+    assert found is not None
+    assert found.line == "trailing_delimiter = true"
+
+
+def test_a_row_without_its_delimiter_or_with_something_behind_it_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(TRAILED, "utf-8")
+    source = reader.open_source(str(path), SourceOptions(trailing_delimiter=True))
+    assert source.columns == ("id", "name", "note")
+    [batch] = source.batches()
+    assert batch.cells["id"].to_list() == ["1", "2", "5"]
+    assert batch.set_aside["row"].to_list() == [3, 4]
