@@ -285,12 +285,18 @@ class Journal:
             rows = self._db.execute("SELECT chunk, tally, seal FROM chunks")
             return {int(chunk): json.loads(_opened(tally, seal)) for chunk, tally, seal in rows}
 
-    def attempts(self) -> tuple[int, int]:
-        """Requests that were answered in the end, and how many of them repeated another."""
+    def attempts(self, *, several: bool = False) -> tuple[int, int]:
+        """Requests that were answered in the end, and how many of them repeated another.
+
+        `several`: a call may be about several people, each of whom has an entry; those were answered at the
+        same moment. A call whose job is still open counts too.
+        """
+        one = "SELECT max(attempts) AS attempts FROM answers GROUP BY at"
+        calls = f"({one})" if several else "answers"
+        sent = self._scalar(f"SELECT coalesce(sum(attempts), 0) FROM {calls}")  # noqa: S608 - a constant
         repeats = "coalesce(sum(max(attempts - 1, 0)), 0)"
-        return self._scalar("SELECT coalesce(sum(attempts), 0) FROM answers"), self._scalar(
-            f"SELECT {repeats} FROM answers"  # noqa: S608 - a constant
-        )
+        repeated = self._scalar(f"SELECT {repeats} FROM {calls}")  # noqa: S608 - constants
+        return sent + self._scalar("SELECT count(*) FROM pending"), repeated
 
     def open_answers(self) -> Iterator[Entry]:
         """What was answered of chunks that are not finished, in the order of the answers.

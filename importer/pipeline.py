@@ -643,7 +643,7 @@ class _Life:
 
     def _take_over_counts(self, journal: Journal) -> None:
         """Adds what former lives of the run sent; a killed one left only its answers to tell."""
-        self.counts.sent, self.counts.retried = journal.attempts()
+        self.counts.sent, self.counts.retried = self._answered(journal)
         former = journal.fact("counts")
         if isinstance(former, dict):
             # Besides the answers that stand in the journal: the one that stopped the run, say.
@@ -652,8 +652,11 @@ class _Life:
             self.counts.throttled = int(former["throttled"])
             self.seconds = {name: float(former[name]) for name in self.seconds}
 
+    def _answered(self, journal: Journal) -> tuple[int, int]:
+        return journal.attempts(several=self.destination.people_per_call > 1)
+
     def _leave_counts(self, journal: Journal) -> None:
-        sent, retried = journal.attempts()
+        sent, retried = self._answered(journal)
         besides = {"sent_besides": self.counts.sent - sent, "retried_besides": self.counts.retried - retried}
         journal.remember("counts", {"throttled": self.counts.throttled, **besides, **self.seconds})
 

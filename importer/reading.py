@@ -226,7 +226,16 @@ class SourceReader:
         if self._gate.kinds:
             self.reading.warnings += self._gate.kinds.warnings()
             self.reading.mixed = self._gate.kinds.mixed()
+        self.reading.warnings += self._clears()
         return self.reading
+
+    def _clears(self) -> Iterator[RunWarning]:
+        """How many stored values blank cells may remove: it should be no surprise."""
+        config = self._gate.config
+        for key, attribute in config.attributes.items():
+            count = self._gate.intake.blanks[key]
+            if attribute.blank == "clear" and count:
+                yield RunWarning("blank_clears", config.columns[key], count)
 
     def _dialect_warnings(self, sources: Sequence[reader.Source]) -> Iterator[RunWarning]:
         """For each source of which much was set aside, the line of configuration it plainly wants."""

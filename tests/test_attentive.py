@@ -293,6 +293,7 @@ def test_ten_thousand_people_in_forty_calls_killed_while_polling(tmp_path: Path)
         assert here.server.stored == {f"p{n}": {"k0": n, "k1": f"name {n}"} for n in range(10_000)}
         assert summary.values["applied"] == summary.values["read"] == 20_000
         assert summary.confirms == "job"
+        assert 40 + 1 + 80 <= summary.calls["sent"] < 1000, "each job is one call, whoever sent it"
         bodies = {r.path for r in here.server.log}
         assert attentive.CUSTOM not in bodies
         assert here.run(limit=10).exit_code == 0, "no job is open any more"

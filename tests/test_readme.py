@@ -40,6 +40,7 @@ from importer import (
     errors,
     kinds,
     models,
+    reading,
     reports,
     sandbox,
     summary,
@@ -361,7 +362,9 @@ def test_every_state_is_described() -> None:
 
 def test_every_warning_is_described() -> None:
     vendors = Path(destinations.__file__).parent.glob("*.py")
-    source = "".join(path.read_text("utf-8") for path in (Path(damage.__file__), *vendors))
+    source = "".join(
+        path.read_text("utf-8") for path in (Path(damage.__file__), Path(reading.__file__), *vendors)
+    )
     codes = set(re.findall(r'(?:_mark|RunWarning)\(\s*"([a-z_]+)"', source))
     codes |= {kinds.MIXED, *kinds.LOOKS_LIKE.values()}
     assert set(first_column("### Warnings")) == codes | damage.DAMAGE
