@@ -29,6 +29,8 @@ from importer.options import Event, Options, RejectLimit
 from importer.runs import RunFolder
 from importer.summary import as_json
 
+WORKERS_MAX = 64
+
 PROJECT = Path(__file__).resolve().parent.parent
 """The checkout, where the demo finds its sample and its configuration."""
 
@@ -245,6 +247,9 @@ def _add_sending(parser: argparse.ArgumentParser) -> None:
 
 def _add_time(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
+        "--workers", metavar="N", type=_workers, default=1, help="processes that send (default: 1)"
+    )
+    parser.add_argument(
         "--wait", metavar="TIME", type=_duration, default=0.0, help="queue behind another run, like 30m or 2h"
     )
     parser.add_argument("--stop-by", metavar="HH:MM", help="stop sending then, local time, with 8")
@@ -302,6 +307,13 @@ def _count(text: str) -> int:
     return int(text)
 
 
+def _workers(text: str) -> int:
+    number = _count(text)
+    if not 1 <= number <= WORKERS_MAX:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to {WORKERS_MAX}")
+    return number
+
+
 def _rate(text: str) -> float:
     try:
         value = float(text)
@@ -336,6 +348,7 @@ def _options(args: argparse.Namespace) -> Options:
         max_rejects=args.max_rejects,
         rate=args.rate,
         strict=getattr(args, "strict", False),
+        workers=getattr(args, "workers", 1),
         again=getattr(args, "again", False),
         allow=tuple(args.allow),
         wait=getattr(args, "wait", 0.0),

@@ -1,8 +1,8 @@
 """The run's durable record of what was answered: call, person, attributes, operation, state.
 
-One SQLite file per run, write-ahead logged. Answers are appended in groups, a commit at most
-`COMMIT_SECONDS` apart, so a kill loses at most the answers of that interval: those calls go out again. A
-commit survives the end of the process at once and a power cut from the next checkpoint on
+One SQLite file per run, write-ahead logged, shared by all its workers. Answers are appended in groups, a
+commit at most `COMMIT_SECONDS` apart, so a kill loses at most the answers of that interval: those calls go
+out again. A commit survives the end of the process at once and a power cut from the next checkpoint on
 (`synchronous = NORMAL`); what a power cut takes is the newest commits, never one from the middle.
 
 A call that is not repeatable is written down before it goes out, and that commit waits for the disk. It
@@ -38,6 +38,8 @@ COMMIT_SECONDS = 0.05
 
 NOT_REPEATABLE = "not_repeatable"
 """The reason of an unconfirmed entry whose call must not be sent again."""
+
+_PATIENCE = 60.0  # s that a commit waits for those of the other workers
 
 _RECORD = """(
     call INTEGER PRIMARY KEY,
@@ -99,25 +101,19 @@ class Held:
 
 
 class Journal:
-    """Appends entries from any thread; `flush` commits what waits."""
+    """Appends entries from any thread; `flush` commits what waits. Several processes may have it open."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lock = threading.Lock()  # chunks are opened in another thread than calls are settled in
         with _state_errors(path):
-            self._db = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+            self._db = sqlite3.connect(path, _PATIENCE, isolation_level=None, check_same_thread=False)
             self._db.execute("PRAGMA journal_mode = WAL")
             self._db.execute("PRAGMA synchronous = NORMAL")
             self._db.executescript(_SCHEMA)
             self._check()
-            self._next = self._scalar("SELECT coalesce(max(call), 0) + 1 FROM answers")
-            self._sets = {
-                tuple(json.loads(keys)): number
-                for number, keys in self._db.execute("SELECT id, keys FROM attribute_sets")
-            }
-        self._answers: list[tuple[object, ...]] = []
-        self._refusals: list[tuple[object, ...]] = []
-        self._new_sets: list[tuple[int, str]] = []
+        self._sets: dict[tuple[str, ...], int] = {}
+        self._waiting: list[Entry] = []
         self._intended: dict[tuple[str, str], dict[int, frozenset[str]]] = {}
         self._fulfilled: list[tuple[int]] = []
         self._failed = False  # a commit did not succeed: what waited with it is lost, so nothing may follow
@@ -134,11 +130,7 @@ class Journal:
     def append(self, entry: Entry) -> None:
         """Takes one answer; durable after the next `flush`."""
         with self._lock:
-            call = self._next
-            self._next += 1
-            self._answers.append(self._row(call, entry))
-            if entry.refusals:
-                self._refusals += [(call, *refusal) for refusal in entry.refusals]
+            self._waiting.append(entry)
             if self._intended and entry.state != "unconfirmed":
                 self._fulfilled += [(number,) for number in self._answered(entry)]
 
@@ -170,7 +162,6 @@ class Journal:
                 for entry in entries:
                     number = self._scalar("SELECT coalesce(max(call), 0) + 1 FROM intents")
                     row = self._row(number, entry)
-                    self._write_sets()
                     replaced = [(n,) for n in self._answered(entry)]
                     self._db.executemany("DELETE FROM intents WHERE call = ?", replaced)
                     self._db.execute(f"INSERT INTO intents VALUES ({_MARKS})", row)  # noqa: S608
@@ -222,13 +213,15 @@ class Journal:
     def _attribute_set(self, keys: tuple[str, ...]) -> int:
         number = self._sets.get(keys)
         if number is None:
-            number = self._sets[keys] = len(self._sets) + 1
-            self._new_sets.append((number, json.dumps(keys)))
+            text = json.dumps(keys)
+            self._db.execute("INSERT OR IGNORE INTO attribute_sets (keys) VALUES (?)", (text,))
+            found = self._db.execute("SELECT id FROM attribute_sets WHERE keys = ?", (text,)).fetchone()
+            number = self._sets[keys] = int(found[0])
         return number
 
     def flush(self) -> None:
         """Commits everything appended so far; StateError where the disk does not take it."""
-        if self._answers or self._fulfilled:
+        if self._waiting or self._fulfilled:
             with _state_errors(self._path), self._transaction():
                 self._write_waiting()
 
@@ -240,15 +233,13 @@ class Journal:
             self._db.execute("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?)", (chunk, text, _seal(text)))
 
     def _write_waiting(self) -> None:
-        self._write_sets()
-        self._db.executemany(f"INSERT INTO answers VALUES ({_MARKS})", self._answers)  # noqa: S608
-        self._db.executemany("INSERT INTO refusals VALUES (?,?,?,?)", self._refusals)
+        first = self._scalar("SELECT coalesce(max(call), 0) + 1 FROM answers")
+        rows = [self._row(call, entry) for call, entry in enumerate(self._waiting, first)]
+        said = [(call, *r) for call, entry in enumerate(self._waiting, first) for r in entry.refusals]
+        self._db.executemany(f"INSERT INTO answers VALUES ({_MARKS})", rows)  # noqa: S608
+        self._db.executemany("INSERT INTO refusals VALUES (?,?,?,?)", said)
         self._db.executemany("DELETE FROM intents WHERE call = ?", self._fulfilled)
-        self._answers, self._refusals, self._fulfilled = [], [], []
-
-    def _write_sets(self) -> None:
-        self._db.executemany("INSERT INTO attribute_sets VALUES (?, ?)", self._new_sets)
-        self._new_sets = []
+        self._waiting, self._fulfilled = [], []
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
@@ -262,6 +253,7 @@ class Journal:
                 self._db.execute("COMMIT")
             except BaseException:
                 self._failed = True
+                self._sets.clear()
                 if self._db.in_transaction:
                     with suppress(sqlite3.Error):
                         self._db.execute("ROLLBACK")

@@ -9,6 +9,7 @@ finish  reports, books, summary
 import asyncio
 import shutil
 import signal
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -29,6 +30,7 @@ from importer.checking import Marks
 from importer.chunker import Tally
 from importer.clock import Deadline, deadline
 from importer.config import Config
+from importer.crew import Crew, Line, Member, Progress, SharedPacer, divided, striped, tell_stop
 from importer.damage import DAMAGE
 from importer.destinations.base import Destination
 from importer.errors import ConfigError, GuardError, ImporterError, OutOfTimeError, StateError
@@ -41,13 +43,13 @@ from importer.notify import Ending
 from importer.options import DEFAULTS, Event, Observer, Options, Silent
 from importer.pacing import Pacer
 from importer.reading import Reading, Sifting, SourceReader, open_sources, rows_of
-from importer.reconciler import OpenChunk
+from importer.reconciler import Answers, OpenChunk
 from importer.repeats import Counted, counts
 from importer.reports import Reports
 from importer.retrying import Withheld, WithheldSums, align, relatives
 from importer.runs import RunFolder
 from importer.sender import Counts, Sender, Stop
-from importer.sending import Books, ChunkStream, limits_of, over_limit
+from importer.sending import Books, ChunkStream, limit_passed, limits_of, over_limit
 from importer.sieve import Sieve
 from importer.snapshot import Snapshot, refuse_rivals
 from importer.spool import Spool, SpoolWriter
@@ -154,6 +156,9 @@ class _Life:
     stop: Stop = field(default_factory=Stop)
     counts: Counts = field(default_factory=Counts)
     seconds: dict[str, float] = field(default_factory=lambda: {"reading": 0.0, "sending": 0.0})
+    lock: int | None = None
+    is_worker: bool = False
+    workers_rss: int = 0
 
     def __post_init__(self) -> None:
         self.deadline = deadline(self.options.stop_by, self.options.longest)
@@ -240,7 +245,7 @@ class _Life:
         wait = self.options.wait
         if self.deadline:
             wait = max(0.0, min(wait, self.deadline.left()))
-        with runs.lock(self.state_dir, self.config, self.folder, wait, self._waiting):
+        with runs.lock(self.state_dir, self.config, self.folder, wait, self._waiting) as self.lock:
             self._require_no_open_job()
             if counts(self.config) and not self.options.again:
                 self._counted.refuse_unfinished(self.folder)
@@ -310,6 +315,16 @@ class _Life:
 
     def _go(self, journal: Journal) -> RunSummary:
         self._take_over_counts(journal)
+        shared = self._books(journal)
+        try:
+            self._send(shared)
+        finally:
+            if shared.addresses:
+                shared.addresses.close()
+        return self._finish(shared, journal)
+
+    def _books(self, journal: Journal) -> Books:
+        """What the chunks share: everything read, in this life or by an earlier one."""
         reports = Reports(self.folder)
         changes = self._changes(journal)
         reading, spool, withheld, sums = self._read(journal, reports, changes)
@@ -331,12 +346,7 @@ class _Life:
             changes=changes,
         )
         shared.take_up()
-        try:
-            self._send(shared)
-        finally:
-            if shared.addresses:
-                shared.addresses.close()
-        return self._finish(shared, journal)
+        return shared
 
     def _addresses(self) -> Addresses | None:
         """What ids resolve to, kept between runs; `check` needs none, for it resolves nobody."""
@@ -350,7 +360,9 @@ class _Life:
         if self.mode == "check" and not wanted:
             return None
         snapshot = Snapshot(self.state_dir, self.config, self._answers_of)
-        if self.mode != "check":
+        if self.is_worker:
+            snapshot.join(self.folder.run_id)
+        elif self.mode != "check":
             snapshot.begin(self.folder.run_id)
         compares = journal.fact("compares")
         if compares is None:
@@ -554,10 +566,83 @@ class _Life:
         sender.key_check, sender.first_calls = key_check, shared.first_values()
         with _signals(self.stop), _until(self.deadline, self.stop):
             await self._try_canary(shared, sender)
+            workers = min(self.options.workers, len(shared.plans))
+            if workers > 1 and not self.stop.is_set:
+                await self._send_together(shared, workers)
+                return
             stream = ChunkStream(shared, self.stop, self.observer, self.options.max_rejects)
             await stream.send(sender)
         if pacer.borne:
             memory.keep_pace(self.state_dir, self.config, pacer.borne)
+
+    async def _send_together(self, shared: Books, workers: int) -> None:
+        """The same by several processes; what they left is counted here."""
+        intake, limit = shared.reading.intake, self.options.max_rejects
+        before = intake.filtered + intake.set_aside + sum(shared.tally.rows.values())
+
+        def watch(now: Progress) -> None:
+            bad = intake.rejected + now.bad
+            self.observer.sending(before + now.rows, intake.rows_read, bad)
+            error = limit and limit_passed(limit, intake.rejected, Answers(now.values, now.bad))
+            if error:
+                self.stop.because(error)
+
+        crew = Crew(self.folder.path, workers, self.stop, watch)
+        await crew.send(self.lock)
+        done = crew.progress
+        sent, retried = shared.journal.attempts()  # a worker that was killed has told less than it sent
+        self.counts.sent = max(sent, self.counts.sent + done.sent)
+        self.counts.retried = max(retried, self.counts.retried + done.retried)
+        self.counts.throttled += done.throttled
+        self.workers_rss = done.peak_rss_bytes
+        if crew.dead:
+            shared.dead.update(crew.dead)
+            shared.journal.remember("dead", shared.dead)
+        if crew.borne:
+            memory.keep_pace(self.state_dir, self.config, crew.borne)
+        shared.end()
+
+    async def help_out(self, end: socket.socket, number: int, count: int) -> None:
+        """Sends the `number`-th of `count` parts of a run whose parent speaks at the other end."""
+        line = await Line.on(end)
+        stop, borne = self.stop, None
+        try:
+            journal = Journal(self.folder.journal)
+            try:
+                borne = await self._send_part(self._books(journal), line, number, count)
+            finally:
+                journal.close()
+        except ImporterError as error:
+            stop.because(error)
+        except Exception as error:  # noqa: BLE001 - whatever it is, the others have to stop
+            stop.because(error)
+        if stop.is_set:
+            line.tell(**tell_stop(stop))
+        line.tell(done=True, borne=borne)
+        await line.close()
+
+    async def _send_part(self, shared: Books, line: Line, number: int, count: int) -> float | None:
+        first_values = shared.first_values() if number == 0 else []
+        shared.plans = striped(shared.plans, number, count)
+        limits = limits_of(self.config, self.destination.headers(self.key), self.destination.patience)
+        limits = replace(limits, max_in_flight=divided(number, limits.max_in_flight, count))
+        borne = memory.pace(self.state_dir, self.config)
+        pacer = SharedPacer(self.config.destination.requests_per_second or 0, count, line.tell, borne)
+        member = Member(line, self.destination, self.stop, count, pacer, shared.dead)
+        sender = Sender(limits, member, pacer, self.stop, self.counts)
+        if number == 0:  # what comes before all other calls
+            sender.key_check, sender.first_calls = self.destination.check_key(), first_values
+        reporting = _Reporting(self.counts, shared.answers)
+        stream = ChunkStream(shared, self.stop, reporting, None)
+        reporting.tell_parent = lambda: member.report(reporting.progress(), first=stream.finished_jobs > 0)
+        stream.on_bad = reporting.tell_parent if self.options.max_rejects else None
+        listening = asyncio.create_task(member.listen())
+        with _passed_on(self.stop):
+            await member.released.wait()
+            await stream.send_part(sender)
+        listening.cancel()
+        reporting.tell_parent()
+        return pacer.borne
 
     async def _try_canary(self, shared: Books, sender: Sender) -> None:
         """`canary`: so many people first, judged, then the rest. Once per run, unless it is stopped first."""
@@ -636,7 +721,7 @@ class _Life:
             warnings=reading.warnings,
             seconds={name: round(value, 3) for name, value in seconds.items()},
             requests_per_second=round(self.counts.sent / max(self.seconds["sending"], 0.001), 1),
-            peak_rss_bytes=peak_rss_bytes(),
+            peak_rss_bytes=peak_rss_bytes() + self.workers_rss,
             message=message,
             guards=error.allow if isinstance(error := self.stop.error, GuardError) else (),
         )
@@ -676,6 +761,42 @@ class _Life:
 def _is_done(tally: Tally) -> bool:
     """Whether nothing is left for another life of the run."""
     return not tally.values["not_attempted"] and not tally.values["unconfirmed"]
+
+
+def help_out(end: socket.socket, folder: Path, number: int, count: int) -> None:
+    """One worker's part of a run; see `crew.py`."""
+    life = _Life.again(RunFolder(folder), DEFAULTS, Silent())
+    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(life.help_out(end, number, count))
+
+
+class _Reporting(Silent):
+    """A worker's observer: what it sees goes to the parent."""
+
+    def __init__(self, counts: Counts, answers: Answers) -> None:
+        self._counts, self._answers = counts, answers
+        self._first: int | None = None
+        self._rows = 0
+        self.tell_parent: Callable[[], None] = lambda: None
+
+    def sending(self, rows: int, total: int, rejects: int) -> None:
+        """So many rows are done."""
+        self._first = rows if self._first is None else self._first
+        self._rows = rows - self._first
+        self.tell_parent()
+
+    def progress(self) -> Progress:
+        """As the parent wants it."""
+        counts, answers = self._counts, self._answers
+        return Progress(
+            self._rows,
+            answers.values,
+            answers.bad,
+            counts.sent,
+            counts.retried,
+            counts.throttled,
+            peak_rss_bytes(),
+        )
 
 
 def seen_by(seen: list[pl.DataFrame]) -> Callable[[Taken], None]:
@@ -728,6 +849,20 @@ def _signals(stop: Stop) -> Iterator[None]:
         for number in numbers:
             loop.remove_signal_handler(number)
             signal.signal(number, before[number] or signal.SIG_DFL)
+
+
+@contextmanager
+def _passed_on(stop: Stop) -> Iterator[None]:
+    """A worker's signals: they stop the whole run, and how long is waited is the parent's to say."""
+    loop = asyncio.get_running_loop()
+
+    def drain(number: int) -> None:
+        if not stop.signal:
+            stop.by_signal(number)
+
+    for number in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(number, drain, number)
+    yield
 
 
 @contextmanager

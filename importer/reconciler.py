@@ -40,6 +40,8 @@ WITHHELD = (
 
 _WORDS = {code: str(outcome) for outcome, code in _CODE.items()}
 
+_NO_ANSWER = "sent, and no usable answer came"
+
 
 class Verdict(NamedTuple):
     """How one value ended that did not simply share its call's success."""
@@ -350,9 +352,10 @@ class OpenChunk:
                 keys = tuple(dict.fromkeys((*known, *target.keys))) if known else target.keys
                 self._carried[target.person, target.operation] = keys
 
-    def restore(self, entries: Iterable[Entry], carried: Iterable[Call] = ()) -> None:
+    def restore(self, entries: Iterable[Entry], carried: Iterable[Call] = (), *, final: bool = False) -> None:
         """Takes over what an earlier life had answered; what it left unconfirmed may be sent again.
 
+        `final`: it may not, for nothing more is sent; it stays as it is until something later is said of it.
         `carried` are calls that carry on what the destination has taken; they go out before anything else.
         """
         place = {id_: person for person, id_ in enumerate(self.chunk.people["id"].to_list())}
@@ -365,7 +368,7 @@ class OpenChunk:
             person = place.get(entry.person)
             if person is None:
                 continue
-            if entry.state != Outcome.UNCONFIRMED or entry.reason == NOT_REPEATABLE:
+            if final or entry.state != Outcome.UNCONFIRMED or entry.reason == NOT_REPEATABLE:
                 self._restore(person, entry)
 
     def _restore(self, person: int, entry: Entry) -> None:
@@ -379,9 +382,13 @@ class OpenChunk:
             return
         if outcome is Outcome.APPLIED and len(entry.attributes) == self._sizes[entry.operation][person]:
             self._ends[entry.operation][person] = _CODE[Outcome.APPLIED]
+            for key in entry.attributes:
+                self._verdicts[key].pop(person, None)
         else:
-            unconfirmed = outcome is Outcome.UNCONFIRMED
-            reason, message = ("unconfirmed", WITHHELD) if unconfirmed else (entry.reason, "")
+            reason, message = entry.reason, ""
+            if outcome is Outcome.UNCONFIRMED:
+                message = WITHHELD if reason == NOT_REPEATABLE else _NO_ANSWER
+                reason = "unconfirmed"
             for key in entry.attributes:
                 self._verdict(key, _restored(person, outcome, reason, message, entry))
         for key, reason, message in entry.refusals:

@@ -291,10 +291,11 @@ def lock(
     folder: RunFolder,
     wait: float = 0.0,
     waiting: Callable[[str], None] = lambda _: None,
-) -> Iterator[None]:
+) -> Iterator[int]:
     """Holds the import for one run. The kernel drops it with the process, so no stale lock is ever left.
 
-    Where another run holds it, it is tried again for `wait` seconds; `waiting` is told that run's name, once.
+    Yields the open file, which a worker inherits: the import is held until the last of them is gone. Where
+    another run holds it, it is tried again for `wait` seconds; `waiting` is told that run's name, once.
     Then StateError, with its name.
     """
     path = state_dir / "locks" / f"{identity(config)}.lock"
@@ -312,7 +313,7 @@ def lock(
                 waiting(holder)
                 told = True
             time.sleep(min(_TRY_AGAIN, max(0.0, until - time.monotonic())))
-        yield
+        yield handle.fileno()
 
 
 def _take(state_dir: Path, config: Config, handle: IO[str], run_id: str) -> str:

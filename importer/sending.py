@@ -51,7 +51,7 @@ class Books:
     had handed in; `dead` maps an attribute to the destination's reason for never taking it; `problems` holds
     the people whom the destination could not tell. `marks` is there where only marks of the rows were
     spooled; `sends` is false where nothing is meant to be sent (`check`); `changes` is there where the
-    snapshot is looked at.
+    snapshot is looked at; `final` where nothing more is sent.
     """
 
     config: Config
@@ -74,6 +74,7 @@ class Books:
     tally: Tally = field(default_factory=Tally)
     answers: Answers = field(default_factory=Answers)
     plans: list[ChunkPlan] = field(default_factory=list)
+    final: bool = False
 
     def __post_init__(self) -> None:
         encoding, compare = self.destination.encoding, self.changes.compare if self.changes else None
@@ -99,6 +100,15 @@ class Books:
     def _prints(self, layout: int, rows: pl.DataFrame, cells: pl.DataFrame) -> pl.Series:
         return self._fingerprints.of(self.reading.sources[layout].layout, rows, cells)
 
+    def end(self) -> None:
+        """Counts what other processes have sent, and what nobody sends any more."""
+        self.final = True
+        self.tally = Tally()
+        for tally in self.journal.closed_chunks().values():
+            self.tally.add(Tally.load(tally))
+        self.take_up()
+        self.count_without_sending(self.plans)
+
     def open(self, plan: ChunkPlan) -> OpenChunk:
         """A chunk ready to send, marked in the snapshot."""
         opened = self._open(plan)
@@ -111,7 +121,8 @@ class Books:
         chunk = self._build(plan)
         dead_reasons = self.destination.dead_reasons
         opened = OpenChunk(chunk, self.journal, self.answers, self.dead, dead_reasons, self.doubts)
-        opened.restore(self.earlier.get(plan.number, ()), self.pending.get(plan.number, ()))
+        earlier, pending = self.earlier.get(plan.number, ()), self.pending.get(plan.number, ())
+        opened.restore(earlier, pending, final=self.final)
         self.prepare(opened)
         if self.changes:
             self.changes.count(chunk)
@@ -206,6 +217,9 @@ class ChunkStream:
         self._rows = sum(books.tally.rows.values())
         self._people_left: int | None = None  # how many more people may be called, None = all
         self.unfinished: dict[int, _Progress] = {}
+        self.finished_jobs = 0
+        self.on_bad: Callable[[], None] | None = None
+        self._bad = 0
         self._again: deque[_Progress] = deque()
         self._change = asyncio.Event()
         self._failed: StateError | None = None
@@ -215,6 +229,11 @@ class ChunkStream:
         """Sends every chunk; what a stop left open is in `unfinished` and in the plans not begun."""
         await self._deliver(sender)
         self._count_unfinished()
+
+    async def send_part(self, sender: Sender) -> None:
+        """Sends every chunk, as one of several workers; what a stop left open is its parent's to count."""
+        await self._deliver(sender)
+        self._show()
 
     async def send_first(self, sender: Sender, people: int) -> None:
         """Sends the calls of the first `people` and nothing more; the open chunks are another's to count."""
@@ -379,19 +398,17 @@ class ChunkStream:
         self._watch_limit()
 
     def _watch_limit(self) -> None:
+        """The reject limit, judged with each answer; a worker's parent judges it."""
+        if self.on_bad and self._books.answers.bad != self._bad:
+            self._bad = self._books.answers.bad
+            self.on_bad()
         if self._limit:
-            self._judge_limit(self._limit)
-
-    def _judge_limit(self, limit: RejectLimit) -> None:
-        answers, before = self._books.answers, self._books.reading.intake.rejected
-        if limit.count is not None:
-            passed = limit.passed(before + answers.bad, 0)
-        else:
-            passed = answers.values >= SHARE_FROM and limit.passed(answers.bad, answers.values)
-        if passed:
-            self._stop.because(GuardError(over_limit(limit, before + answers.bad)))
+            error = limit_passed(self._limit, self._books.reading.intake.rejected, self._books.answers)
+            if error:
+                self._stop.because(error)
 
     def _finish(self, progress: _Progress, rows: int) -> None:
+        self.finished_jobs += 1
         self._rows += rows
         progress.waiting -= 1
         self._close_if_over(progress)
@@ -432,6 +449,15 @@ def limits_of(config: Config, headers: Mapping[str, str], patience: float = math
         client=section.http_client,
         patience=patience,
     )
+
+
+def limit_passed(limit: RejectLimit, before: int, answers: Answers) -> GuardError | None:
+    """The stop where the reject limit is passed; `before`: rejected before the first call."""
+    if limit.count is not None:
+        passed = limit.passed(before + answers.bad, 0)
+    else:
+        passed = answers.values >= SHARE_FROM and limit.passed(answers.bad, answers.values)
+    return GuardError(over_limit(limit, before + answers.bad)) if passed else None
 
 
 def over_limit(limit: RejectLimit, rejected: int, sent: str = "Look at rejects.csv before you go on.") -> str:
