@@ -607,9 +607,13 @@ class _Life:
         line = await Line.on(end)
         stop, borne = self.stop, None
         try:
+            self.key = configuration.read_key(self.config)
             journal = Journal(self.folder.journal)
             try:
-                borne = await self._send_part(self._books(journal), line, number, count)
+                shared = self._books(journal)
+                borne = await self._send_part(shared, line, number, count)
+                if shared.addresses:
+                    shared.addresses.close()
             finally:
                 journal.close()
         except ImporterError as error:
