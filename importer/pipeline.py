@@ -607,7 +607,7 @@ class _Life:
         line = await Line.on(end)
         stop, borne = self.stop, None
         try:
-            self.key = configuration.read_key(self.config)
+            self.is_worker, self.key = True, configuration.read_key(self.config)
             journal = Journal(self.folder.journal)
             try:
                 shared = self._books(journal)
