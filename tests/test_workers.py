@@ -32,7 +32,9 @@ def prepared(folder: Path, url: str, **destination: Any) -> Setting:
         person["name"] += PADDING
     lines = (f"{id_},pro,a|b,{p['age']},{p['name']}\n" for id_, p in expected.items())
     source.write_text("id,plan,tags,age,name\n" + "".join(lines), "utf-8")
-    config.write_text(config_text(DECLARED, source, url, destination=QUICK | destination), "utf-8")
+    config.write_text(
+        config_text(DECLARED, source, url, destination=QUICK | {"read_timeout": 10.0} | destination), "utf-8"
+    )
     return Setting(folder, config, expected)
 
 
