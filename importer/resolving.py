@@ -55,9 +55,9 @@ class Addressing:
         self._round += 1
         return True
 
-    def calls(self) -> Sequence[Call]:
-        """The calls that resolve whoever is not known yet."""
-        return self.destination.prepare(list(self._unknown.values())) if self._unknown else ()
+    def calls(self, most: int | None) -> Sequence[Call]:
+        """The calls that resolve whoever is not known yet, or so many of them at most."""
+        return self.destination.prepare(list(self._unknown.values())[:most]) if self._unknown else ()
 
     def resolved(self, settled: Settled) -> None:
         """Takes the end of a call that resolves ids; who is missing in it is rejected."""

@@ -365,7 +365,7 @@ class ChunkStream:
                 addressing.resolved(settled)
                 self._watch_limit()
 
-        for call in addressing.calls():
+        for call in addressing.calls(self._people_left):
             yield Job([call], settle, partial(self._finish, progress, 0))
 
     def _jobs(self, progress: _Progress, waiting: Iterator[Update]) -> Iterator[Job]:

@@ -207,6 +207,18 @@ def scripted(folder: Path, script: Any) -> Iterator[tuple[Stage, ReplyServer]]:
         yield Stage(folder, server.url, ATTRIBUTES | {"plan": {"type": "free_text"}}, {}), server
 
 
+def test_a_canary_makes_no_more_people_than_it_writes(tmp_path: Path) -> None:
+    def reply(received: Received) -> Reply:
+        return Reply(200, {"code": 55004 if json.loads(received.body)["type"] == "set" else 0})
+
+    with scripted(tmp_path, registering(reply)) as (here, server):
+        here.write([{"id": f"p{n}", "age": "1"} for n in range(300)])
+        here.config.write_text(here.config.read_text("utf-8") + "\n[guards]\ncanary = 7\n", "utf-8")
+        assert pipeline.run(tmp_path / "import.toml").exit_code == 6
+        asked = [json.loads(c.body)["identity_values"] for c in server.calls if c.path == REGISTER]
+        assert [len(ids) for ids in asked] == [7]
+
+
 def test_two_ids_with_one_euid_are_no_longer_two_people(tmp_path: Path) -> None:
     euids = {"a": 7, "b": 7}
     with scripted(tmp_path, registering(Reply(200, {"code": 0, "message": ""}), euids)) as (here, server):
