@@ -161,8 +161,12 @@ class OpenChunk:
             for ends in self._ends.values():
                 ends[person] = _CODE[Outcome.REJECTED]
 
-    def jobs(self) -> Iterator[Update]:
-        """The updates still to be sent: without what is answered already or can never be taken."""
+    def jobs(self, *, again: bool = False) -> Iterator[Update]:
+        """The updates still to be sent: without what is answered already or can never be taken.
+
+        `again`: some of them were sent before in this life of the run.
+        """
+        self._some_settled = self._some_settled or again
         for update in self.chunk.updates():
             left = self._reduced(update) if self.dead or self._some_settled else update
             if left.parts:

@@ -184,6 +184,20 @@ def test_an_euid_that_is_not_known_any_more_is_resolved_once_more(tmp_path: Path
         assert {id_: held["points"] for id_, held in server.stored.items()} == {r["id"]: 5 for r in rows}
 
 
+def test_who_was_written_is_not_written_again_because_another_is_resolved_once_more(tmp_path: Path) -> None:
+    rows = [{"id": f"p{n}", "age": "1", "points": "2"} for n in range(20)]
+    with stage(tmp_path) as (here, server):
+        here.write(rows)
+        here.run()
+        vendor: Any = server._vendor
+        del vendor.ids[vendor.euids["p7"]]
+        vendor.know("p7", 1 << 62)
+        before = len(server.log)
+        summary = here.run(again=True)
+        assert (summary.exit_code, summary.calls["sent"]) == (0, len(server.log) - before)
+        assert {id_: held["points"] for id_, held in server.stored.items()} == {r["id"]: 4 for r in rows}
+
+
 def euid(id_: str) -> int:
     return 2**53 + 1 + int.from_bytes(id_.encode())
 
