@@ -451,6 +451,12 @@ def _of_environment(name: str, what: str, environ: Mapping[str, str]) -> str:
     return environ[name].strip()
 
 
+def _is_credential(path: Path) -> bool:
+    """Whether systemd gave the file to this service alone: its access list looks like a group's right."""
+    folder = os.environ.get("CREDENTIALS_DIRECTORY")
+    return folder is not None and path.parent == Path(folder)
+
+
 def _of_file(name: str) -> str:
     path = Path(name).expanduser()
     try:
@@ -458,6 +464,6 @@ def _of_file(name: str) -> str:
         text = path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
         raise ConfigError(f"{path}: the key file is missing or cannot be read as ASCII text.") from None
-    if stat.S_IMODE(mode) & 0o077:
+    if stat.S_IMODE(mode) & (0o007 if _is_credential(path) else 0o077):
         raise ConfigError(f"{path}: the key file is readable by others; run: chmod 600 {path}")
     return text
