@@ -1,6 +1,6 @@
 """A week of nights: growth, a bad file, a quota, a crash, a recovery; what each morning says.
 
-The nights run as a scheduler runs them, `importer run` with a configuration that is guarded and tells; the one
+The nights run as a scheduler runs them, `importer run` with a guarded configuration that tells; the one
 of Tuesday dies by kill -9 in the middle.
 """
 
