@@ -141,7 +141,7 @@ class Chunk:
     person, null where any value of it is bad or trimmed. `tally` counts what is settled already: rows and
     values that will not be sent, people with nothing to send. `problems` are the people with something to
     send whom the destination could not tell (`identities.PROBLEM`, with `person`), `named` the original rows
-    that show it.
+    that show it, `naming` those of people with several rows that hold an identity text.
     """
 
     plan: ChunkPlan
@@ -152,6 +152,7 @@ class Chunk:
     tally: Tally
     problems: pl.DataFrame
     named: pl.DataFrame
+    naming: pl.DataFrame
 
     def updates(self) -> Iterator[Update]:
         """One update per person, in the order in which they first stand in the source."""
@@ -193,7 +194,7 @@ class Chunk:
 
     def _users(self) -> Sequence[tuple[str, ...]]:
         """The texts of the identity fields of each person; empty where the destination has none."""
-        names = [name for name in self.people.columns if identities.IS_USER.fullmatch(name)]
+        names = identities.columns(self.people)
         return self.people.select(pl.col(names).fill_null("")).rows() if names else ()
 
 
@@ -276,7 +277,9 @@ class Chunker:
         people = users.join(people)
         problems = problems.join(people.select("id", "person"), on="id")
         named = users.originals().join(problems, on="id", how="semi")
-        return Chunk(plan, rows, people, self._operations(), self.fields, folded.tally, problems, named)
+        return Chunk(
+            plan, rows, people, self._operations(), self.fields, folded.tally, problems, named, users.naming()
+        )
 
     def fold(self, pieces: Iterable[pl.DataFrame]) -> Folded:
         """All rows of some people, in pieces in source order, each with the columns of its fields."""
@@ -407,13 +410,16 @@ class _Users:
         self._orders = orders
         self._users: pl.DataFrame | None = None
         self._named: list[pl.DataFrame] = []
+        self._naming: list[pl.DataFrame] = []
 
     def seen(self, piece: pl.DataFrame) -> pl.DataFrame:
         """The piece again, once looked at."""
         self._users = identities.fold_users(self._users, piece)
-        original = "raw" if "raw" in piece.columns else "cells"
-        named = piece.filter(pl.col("order").is_in(self._orders))
-        self._named.append(named.select("order", "id", pl.col(original).alias("original")))
+        self._named.append(_originals(piece.filter(pl.col("order").is_in(self._orders))))
+        names = identities.columns(piece)
+        several = piece.filter(pl.col("id").is_duplicated()) if names else piece.clear()
+        last = [several.filter(pl.col(name).is_not_null()).unique("id", keep="last") for name in names]
+        self._naming += [_originals(rows) for rows in last]
         return piece
 
     def join(self, people: pl.DataFrame) -> pl.DataFrame:
@@ -425,6 +431,15 @@ class _Users:
     def originals(self) -> pl.DataFrame:
         """The rows that show a problem, as `rejected_rows/` keeps rows."""
         return pl.concat(self._named, how="diagonal")
+
+    def naming(self) -> pl.DataFrame:
+        """Of each person with several rows, those that hold the last text of an identity field."""
+        return pl.concat([*self._naming, self._named[0].clear()], how="diagonal").unique("order")
+
+
+def _originals(rows: pl.DataFrame) -> pl.DataFrame:
+    original = "raw" if "raw" in rows.columns else "cells"
+    return rows.select("order", "id", pl.col(original).alias("original"))
 
 
 def _with_repeated(several: pl.Series, before: pl.Series | None, ids: pl.Series) -> pl.Series:

@@ -42,13 +42,17 @@ def user(index: int) -> str:
     return f"who{index}"
 
 
-IS_USER = re.compile("who[0-9]+")
-"""What `user` makes."""
+_USER = re.compile("who[0-9]+")
+
+
+def columns(frame: pl.DataFrame) -> list[str]:
+    """The columns of a frame that hold identity texts; none where the destination has no such fields."""
+    return [name for name in frame.columns if _USER.fullmatch(name)]
 
 
 def fold_users(users: pl.DataFrame | None, piece: pl.DataFrame) -> pl.DataFrame | None:
     """`id` and the last text of each identity field per person; a blank leaves an earlier one standing."""
-    names = [name for name in piece.columns if IS_USER.fullmatch(name)]
+    names = columns(piece)
     if not names:
         return None
     rows = piece.select("id", *names)
@@ -75,10 +79,10 @@ def examine(spool: Spool, folder: Path, fields: Sequence[IdentityField]) -> int:
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
     holders, problems = SpoolWriter(places["holders"]), SpoolWriter(places["problems"])
-    columns = ["id", "order", "line", *(user(i) for i in range(len(fields)))]
+    wanted = ["id", "order", "line", *(user(i) for i in range(len(fields)))]
     for plan in spool.plan():
         people: pl.DataFrame | None = None
-        for _, piece in spool.read(plan, columns):
+        for _, piece in spool.read(plan, wanted):
             for shown in _holders(piece, fields):
                 holders.add(shown, 0)
             people = _fold(people, piece, fields)

@@ -511,8 +511,18 @@ class OpenChunk:
         original = "raw" if "raw" in rows.columns else "cells"
         kept = rows.filter(keep).select("order", "id", pl.col(original).alias("original"))
         lines += [self._person_lines(rows), self._problem_lines(config)]
-        kept = pl.concat([kept, self.chunk.named], how="diagonal").unique("order", keep="first")
+        kept = pl.concat([kept, self.chunk.named, self._naming(rows.filter(keep))], how="diagonal")
+        kept = kept.unique("order", keep="first")
         return pl.concat(lines).sort("order", "position"), kept.sort("order")
+
+    def _naming(self, kept: pl.DataFrame) -> pl.DataFrame:
+        """The rows that name a person of whom no kept row does: a retry of the kept ones needs them."""
+        names = identities.columns(kept)
+        shown = kept.group_by("id").agg(pl.col(name).count().alias(f"n_{name}") for name in names)
+        both = self.chunk.people.select("id", *names).join(shown, on="id")
+        lacking = (pl.col(name).is_not_null() & (pl.col(f"n_{name}") == 0) for name in names)
+        nameless = both.filter(pl.any_horizontal(lacking)) if names else both.clear()
+        return self.chunk.naming.join(nameless, on="id", how="semi")
 
     def _normalized(self, key: str) -> list[int]:
         """The people whose value of this attribute is stored, but not as it was sent."""

@@ -152,6 +152,24 @@ def test_what_was_corrected_is_sent_by_retry(tmp_path: Path, monkeypatch: pytest
         assert server.stored == {"b@b.de": {"age": 8, "name": "y"}, "+12025550112": {"age": 7, "name": "x"}}
 
 
+def test_a_refused_value_is_kept_with_the_row_that_names_its_person(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rows = "a,a@b.de,,7,\na,,,8,\na,,,,old\nb,b@b.de,,8,old\n"
+    with playing(tmp_path, rows, monkeypatch) as (config, server, options):
+        server.change(SandboxOptions(archived=frozenset({"name"})))
+        first = importer.run(config, (), options)
+        assert options.state_dir
+        kept = (options.state_dir / "runs" / first.run_id / "rejected_rows" / "01-list.csv").read_text(
+            "utf-8"
+        )
+        assert kept == HEADER + "a,a@b.de,,7,\na,,,,old\nb,b@b.de,,8,old\n"
+        server.change(SandboxOptions())
+        again = importer.retry(options.state_dir, first.run_id, None, options)
+        assert (again.exit_code, again.values["applied"]) == (0, 2)
+        assert server.stored == {"a@b.de": {"age": 8, "name": "old"}, "b@b.de": {"age": 8, "name": "old"}}
+
+
 def test_the_same_over_many_chunks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Against a plain reading, with chunks and segments so small that people and values are spread."""
     monkeypatch.setattr(spool, "CHUNK_BYTES", 4 << 10)
