@@ -11,6 +11,7 @@ night take turns for K rounds; the median counts.
 import argparse
 import json
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -118,36 +119,40 @@ def make_known(source: Path, state: Path, url: str, people: int) -> None:
     snapshot.finish(full_at=time.time())
 
 
-def scan(path: Path, people: int) -> float:
-    """Seconds that polars takes to read the file as text, in a process of its own."""
+def scan(path: Path, people: int) -> tuple[float, float]:
+    """Seconds that polars takes to read the file as text, and processor seconds, in a process of its own."""
     code = (
         "import sys, time, polars as pl\n"
-        "began = time.perf_counter()\n"
+        "began, cpu = time.perf_counter(), time.process_time()\n"
         "assert pl.scan_csv(sys.argv[1], infer_schema=False).collect(engine='streaming').height "
         "== int(sys.argv[2])\n"
-        "print(time.perf_counter() - began)"
+        "print(time.perf_counter() - began, time.process_time() - cpu)"
     )
     command = [sys.executable, "-c", code, str(path), str(people)]
-    return float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)  # noqa: S603
+    told = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()  # noqa: S603
+    return float(told[0]), float(told[1])
 
 
-def night(config: Path, state: Path) -> dict[str, Any]:
-    """One run in a process of its own: its summary."""
+def night(config: Path, state: Path) -> tuple[dict[str, Any], float]:
+    """One run in a process of its own: its summary, and its processor seconds."""
     command = [sys.executable, "-m", "importer", "run", str(config), "--state-dir", str(state), "--json"]
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
     done = subprocess.run(command, check=True, capture_output=True, text=True)  # noqa: S603
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
     found: dict[str, Any] = json.loads(done.stdout)
-    return found
+    return found, after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
 
-def calls_alone(folder: Path, url: str, changed: int) -> float:
-    """Seconds of sending one attribute of so many people, without a snapshot to look at."""
+def calls_alone(folder: Path, url: str, changed: int) -> tuple[float, float]:
+    """Seconds of sending one attribute of so many people, without a snapshot to look at; and of processor."""
     source, config = folder / "few.csv", folder / "few.toml"
     rows(0, changed).select("customer_id", "city").write_csv(source)
     data = config_of(source, url)
     data |= {"name": "few", "run": {}, "attributes": {"city": data["attributes"]["city"]}}
     data["destination"]["account"] = "few"
     config.write_text(toml(data), "utf-8")
-    return float(night(config, folder / "few")["seconds"]["sending"])
+    summary, processor = night(config, folder / "few")
+    return float(summary["seconds"]["sending"]), processor
 
 
 def measure(people: int, changed: int, nights: int, folder: Path) -> None:
@@ -158,27 +163,31 @@ def measure(people: int, changed: int, nights: int, folder: Path) -> None:
     with sandbox.running(known, sandbox.SandboxOptions(), KEY) as server:
         make_known(source, state, server.url, people)
         config.write_text(toml(config_of(source, server.url)), "utf-8")
-        calls = calls_alone(folder, server.url, changed)
-        scans, others, peaks = list[float](), list[float](), list[int]()
+        calls, calls_processor = calls_alone(folder, server.url, changed)
+        found, peaks = list[tuple[float, float, float, float]](), list[int]()
         for number in range(nights):
             write_list(source, people, 0 if number % 2 else changed)
-            scans.append(scan(source, people))
+            polars = scan(source, people)
             before = server.stats.requests
-            summary = night(config, state)
+            summary, processor = night(config, state)
             assert server.stats.requests - before == summary["calls"]["sent"] == changed, summary["calls"]
             assert summary["values"]["applied"] == changed, summary["values"]
-            others.append(summary["seconds"]["total"] - calls)
+            seconds = summary["seconds"]["total"] - calls
+            found.append((polars[0], seconds, polars[1], processor - calls_processor))
             peaks.append(summary["peak_rss_bytes"] >> 20)
-            print(
-                f"  {changed:,} calls; polars {scans[-1]:.2f} s, all but the calls {others[-1]:.2f} s, "
-                f"{peaks[-1]} MiB",
-                flush=True,
-            )
+            print(f"  {changed:,} calls; {_line(*found[-1])}, {peaks[-1]} MiB", flush=True)
     size = sum(path.stat().st_size for path in (state / "snapshots").rglob("*")) >> 20
-    polars, own = statistics.median(scans), statistics.median(others)
+    medians = [statistics.median(figures) for figures in zip(*found, strict=True)]
     print(
-        f"{people:,} people, {source.stat().st_size >> 20} MiB: polars {polars:.2f} s, night {own:.2f} s, "
-        f"{own / polars:.1f} x, {max(peaks)} MiB at most, snapshot {size} MiB"
+        f"{people:,} people, {source.stat().st_size >> 20} MiB: {_line(*medians)}, {max(peaks)} MiB at most, "
+        f"snapshot {size} MiB"
+    )
+
+
+def _line(polars: float, own: float, polars_processor: float, own_processor: float) -> str:
+    return (
+        f"polars {polars:.2f} s, night {own:.2f} s, {own / polars:.1f} x; of processor {polars_processor:.2f} "
+        f"and {own_processor:.2f} s, {own_processor / polars_processor:.1f} x"
     )
 
 

@@ -8,7 +8,7 @@ a small integer?) is asked of the whole column, so that the common case costs on
 
 import json
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Literal, Self
 
@@ -130,11 +130,17 @@ class TypedColumn:
     reason: pl.Series | None = None
     dropped: pl.Series | None = None
     utc: pl.Series | None = None
+    cleared: pl.Series | None = None
 
     @property
     def value(self) -> pl.Series:
         """The typed values, null where the cell is blank or bad."""
         return self.values() if callable(self.values) else self.values
+
+    def clearing(self, cleared: pl.Series) -> "TypedColumn":
+        """The same column where some cells, blank so far, ask for the stored value to be removed."""
+        reason = None if self.reason is None else self.reason.set(cleared, None)
+        return replace(self, present=self.present | cleared, reason=reason, cleared=cleared)
 
 
 def message(attribute: Attribute, reason: str) -> str:

@@ -251,7 +251,8 @@ class Chunker:
         self._encoding = encoding
         self._parse = parse
         self.fields = fields(config)
-        self._clears = any(a.blank == "clear" for a in config.attributes.values())
+        by_blank = any(a.blank == "clear" for a in config.attributes.values())
+        self._clears = by_blank or bool(config.source.clear_values)
 
     def build(
         self,
@@ -312,7 +313,7 @@ class Chunker:
             if attribute.blank == "clear":
                 clear = typed.present & value.is_null()
                 value = value.set(clear if typed.reason is None else clear & typed.reason.is_null(), CLEAR)
-            columns[field_.value] = value
+            columns[field_.value] = value if typed.cleared is None else value.set(typed.cleared, CLEAR)
             if typed.reason is not None:
                 columns[field_.bad] = typed.reason.is_not_null()
             if typed.dropped is not None:

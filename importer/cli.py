@@ -199,6 +199,9 @@ def _add_looking(commands: Any) -> None:
     way.add_argument("person", metavar="ID", help="the distinct id; - reads it from stdin")
     way.add_argument("--run", metavar="RUN", help="default: the newest that knows the person")
     _add_state(way)
+    back = _command(commands, "undo", _undo, "write a source file with the values of before a run")
+    back.add_argument("run", metavar="RUN", nargs="?", help="default: the newest that sent anything")
+    _add_state(back)
     init = _command(commands, "init", _init, "draft a configuration from a file, to read and correct")
     init.add_argument("source", metavar="SOURCE", help="the list")
     report = _command(commands, "report", _report, "one run's summary")
@@ -428,6 +431,13 @@ def _explain(args: argparse.Namespace) -> int:
 
     person = sys.stdin.readline().rstrip("\r\n") if args.person == "-" else args.person
     _print(explain(_state_dir(args), person, args.run))
+    return 0
+
+
+def _undo(args: argparse.Namespace) -> int:
+    from importer.undo import undo
+
+    _print(screen.undone_lines(undo(_state_dir(args), args.run), _state_dir(args)))
     return 0
 
 

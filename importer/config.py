@@ -63,8 +63,16 @@ class SourceConfig(_Section):
     header: bool = True
     columns: tuple[str, ...] | None = None
     null_values: tuple[str, ...] = ("",)
+    clear_values: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     where: str = ""
+
+    @field_validator("clear_values")
+    @classmethod
+    def _not_blank(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        if "" in value:
+            raise ValueError('clear_values: "" is a blank cell; for that there is blank = "clear"')
+        return value
 
     @field_validator("encoding")
     @classmethod
@@ -321,6 +329,8 @@ def parse(data: Mapping[str, Any], path: Path | None = None) -> Config:
         mistakes += config.build_destination().problems()
         mistakes += _column_mistakes(config)
         mistakes += diff_mistakes(config)
+        if config.source.clear_values and not kind.clears:
+            mistakes.append(f"source.clear_values: {kind.name} has no way to clear a value; leave it out")
     if mistakes or config is None:
         raise ConfigError(_listing(path, mistakes))
     return config

@@ -41,7 +41,7 @@ class Fingerprints:
                 {key: a.model_dump(mode="json") for key, a in config.attributes.items()},
                 config.identity.model_dump(mode="json"),
                 [config.destination.type, config.vendor, repr(encoding)],
-                [source.null_values],
+                [source.null_values, source.clear_values],
             ]
         )
 

@@ -293,7 +293,18 @@ def typed_columns(config: Config, cells: pl.DataFrame) -> Iterable[tuple[str, pl
     nulls = config.source.null_values
     for key, attribute in config.attributes.items():
         column = cells[config.columns[key]]
-        yield key, column, attributes.type_column(attribute, attributes.blank_to_null(column, nulls))
+        cleared = _cleared(attribute, column, config.source.clear_values)
+        text = column if cleared is None else column.set(cleared, None)
+        typed = attributes.type_column(attribute, attributes.blank_to_null(text, nulls))
+        yield key, column, typed if cleared is None else typed.clearing(cleared)
+
+
+def _cleared(attribute: Attribute, column: pl.Series, clear_values: tuple[str, ...]) -> pl.Series | None:
+    """Where a cell says that the stored value is to be removed; None = nowhere."""
+    if not clear_values or column.dtype != pl.String or attribute.operation != "set":
+        return None
+    cleared = column.is_in(clear_values).fill_null(value=False)
+    return cleared if cleared.any() else None
 
 
 def texts(cells: pl.DataFrame, null_values: tuple[str, ...]) -> pl.DataFrame:

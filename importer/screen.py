@@ -52,6 +52,25 @@ def summary_lines(summary: Mapping[str, Any], mode: str) -> Iterator[str]:
     yield from _warning_lines(summary["warnings"])
 
 
+def undone_lines(found: Any, state_dir: Path) -> Iterator[str]:
+    """What an undo would write back, and the command that does."""
+    yield (
+        f"{found.values:,} values of {found.people:,} people can go back to what they were before, "
+        f"{found.cleared:,} of them are cleared"
+    )
+    left_out = {
+        "written by a later run": found.later,
+        "not known before": found.unknown,
+        "not to be written as text of this source": found.unreadable,
+    }
+    for why, count in left_out.items():
+        if count:
+            yield f"  left out: {count:,} {why}"
+    if found.file:
+        yield f"  file     {found.file}"
+        yield f"  next     {command('run', found.config, str(found.file), state_dir=state_dir)}"
+
+
 def _diff_lines(diff: Mapping[str, Any] | None) -> Iterator[str]:
     """What a run with `changed_only` found changed."""
     if diff:

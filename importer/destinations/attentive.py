@@ -117,6 +117,7 @@ class Destination(base.Destination):
     default_base_url = "https://api.attentivemobile.com"
     distinct_id_max = 100
     requests_per_second = 150
+    clears = False
     fixes_types = True
     splits = True
     reads_back = True

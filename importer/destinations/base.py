@@ -114,6 +114,8 @@ class Destination(ABC):
     resolves: bool = False
     """Whether distinct ids are resolved to addresses before people are written (`prepare`)."""
     settings_type: ClassVar[type[Settings]] = Settings
+    clears: ClassVar[bool] = True
+    """Whether a stored value can be removed: an update may have a part with the operation `clear`."""
     fixes_types: ClassVar[bool] = False
     """Whether the first value seen of an attribute decides its type for good."""
     splits: ClassVar[bool] = False
