@@ -549,7 +549,7 @@ def test_few_properties_a_call_where_wanted(tmp_path: Path) -> None:
 
 
 def test_an_increase_without_an_answer_is_never_sent_again(tmp_path: Path) -> None:
-    with stage(tmp_path, "truncate@3:times=0") as (here, server):
+    with stage(tmp_path, "truncate@2:times=0", destination={"max_in_flight": 1}) as (here, server):
         here.write([{"id": f"p{n}", "points": "5", "topics": "t"} for n in range(2)])
         summary = here.run(run_id="r")
         assert (summary.exit_code, summary.values["unconfirmed"]) == (1, 1)
