@@ -14,7 +14,7 @@ from typing import Any
 
 import polars as pl
 
-from importer import attributes, reader, runs, sources
+from importer import attributes, reader, runs, snapshot, sources
 from importer import config as configuration
 from importer.config import Config
 from importer.errors import ConfigError
@@ -22,7 +22,7 @@ from importer.intake import ORDER_SHIFT, ROW_OF, SOURCE_OF, compile_where, texts
 from importer.journal import Entry, Journal
 from importer.reading import Reading, source_options
 from importer.runs import RunFolder
-from importer.spool import Spool
+from importer.spool import BUCKETS, Spool
 
 
 @dataclass
@@ -174,6 +174,8 @@ def _lines(way: _Way, person: str) -> Iterator[str]:
     yield "  sent" if way.calls else "  nothing was sent"
     for call in way.calls:
         yield from _call_lines(way, call)
+    yield ""
+    yield from _snapshot_lines(way, person)
 
 
 def _place(way: _Way, order: int) -> tuple[str, str]:
@@ -230,6 +232,44 @@ def _call_lines(way: _Way, call: Entry) -> Iterator[str]:
     yield f"    {at}  {what}: {answer}{f'; from {rows}' if rows else ''}"
     for attribute, reason, message in call.refusals:
         yield f"      but {attribute}: {reason}{f', {_safe(message)}' if message else ''}"
+
+
+def _snapshot_lines(way: _Way, person: str) -> Iterator[str]:
+    """What the import's snapshot holds of the person now, whatever this run did."""
+
+    def answers(run_id: str) -> Sequence[Entry]:
+        other = RunFolder(way.folder.path.parent / run_id)
+        if not other.journal.exists():
+            return []
+        journal = Journal(other.journal)
+        try:
+            return list(journal.open_answers())
+        finally:
+            journal.close()
+
+    known = snapshot.Snapshot(way.folder.path.parent.parent, way.config, answers)
+    wanted = pl.DataFrame({"id": [person]})
+    bucket = wanted.select(snapshot.hashed() % BUCKETS).item()
+    held = known.held(bucket, bucket + 1, wanted)
+    if not held.height:
+        yield "  the snapshot does not know this person"
+        return
+    yield "  the snapshot holds now"
+    width = max(map(len, known.keys))
+    for key in known.keys:
+        value = held[snapshot.column(key)][0]
+        if value is not None:
+            yield f"    {key.ljust(width)}  {_held(value)}"
+
+
+def _held(value: str) -> str:
+    if value == snapshot.CLEARED:
+        return "cleared"
+    if value == snapshot.UNKNOWN:
+        return "unknown: sent or to be sent, and not acknowledged; due"
+    if value.startswith(snapshot.STALE):
+        return f"{_safe(value.removeprefix(snapshot.STALE))}, under another declaration of the attribute; due"
+    return _safe(value)
 
 
 def _shown(cell: Any) -> str:

@@ -70,6 +70,9 @@ def test_one_persons_way(night: RunFolder, state_dir: Path, tmp_path: Path) -> N
     answer = "set plan, name, topics: applied, status 200, 1 attempt"
     sent = rf"\d{{4}}-\S+  {answer}; from {path} row 1, {path} row 3"
     assert re.search(sent, told), told
+    assert re.search(
+        r'the snapshot holds now\n +plan +"pro"\n +name +"Zoë Quist"\n +topics +\["math"\]', told
+    )
 
 
 def test_what_was_refused_is_told_where_it_stands(night: RunFolder, state_dir: Path) -> None:
@@ -101,12 +104,14 @@ def test_the_rows_of_a_stopped_run_are_in_the_run(
     told = "\n".join(explain(state_dir, "19"))
     assert '"Ana" → "Ana"' in told
     assert "nothing was sent" in told
+    assert re.search(r"holds now\n +plan +unknown: sent or to be sent, and not acknowledged; due", told)
 
 
 def test_a_check_knows_people_too(mapping: dict[str, Any], state_dir: Path) -> None:
     importer.check(mapping, (), importer.Options(state_dir=state_dir))
     told = "\n".join(explain(state_dir, "19"))
     assert '"Ana" → "Ana"' in told
+    assert "the snapshot does not know this person" in told
 
 
 def test_rows_left_out_are_said_to_be(mapping: dict[str, Any], state_dir: Path) -> None:

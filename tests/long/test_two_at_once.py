@@ -1,0 +1,58 @@
+"""Two runs of one import started at the same time, 50 times over, as real commands."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from importer import config as configuration
+from importer import sandbox
+
+KEY = "sk_test_two"
+TIMES = 50
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    monkeypatch.setenv("TWO_KEY", KEY)
+    (tmp_path / "list.csv").write_text("id,name\n" + "".join(f"p{n},n{n}\n" for n in range(30)))
+    path = tmp_path / "import.toml"
+    text = (
+        'name = "two"\n[source]\npath = "list.csv"\n[identity]\ncolumn = "id"\n[destination]\ntype = "vevee"\n'
+        'api_key = "env:TWO_KEY"\nrequests_per_second = 10\nbase_url = "http://127.0.0.1:1"\n'
+        '[attributes.name]\ntype = "free_text"\n'
+    )
+    path.write_text(text)
+    with sandbox.running(configuration.load(path), sandbox.SandboxOptions(), KEY) as server:
+        path.write_text(text.replace("http://127.0.0.1:1", server.url))
+        yield path
+
+
+def start(config: Path, run_id: str) -> "subprocess.Popen[str]":
+    words = [sys.executable, "-m", "importer", "run", str(config), "--quiet", "--run-id", run_id]
+    return subprocess.Popen(words, cwd=config.parent, stderr=subprocess.PIPE, text=True)
+
+
+def test_one_runs_and_one_ends_with_7_naming_it(config: Path) -> None:
+    for number in range(TIMES):
+        both = {name: start(config, name) for name in (f"a{number}", f"b{number}")}
+        ended = {name: (process.communicate()[1], process.returncode) for name, process in both.items()}
+        (winner,) = (name for name, (_, code) in ended.items() if code == 0)
+        (loser,) = (name for name, (_, code) in ended.items() if code == 7)
+        assert f"held by run {winner}," in ended[loser][0]
+        assert not (config.parent / ".importer" / "runs" / loser).exists()
+
+
+def test_after_kill_9_of_the_holder_the_next_starts_at_once(config: Path) -> None:
+    holder = start(config, "holder")
+    meta = config.parent / ".importer" / "runs" / "holder" / "run.json"
+    until = time.monotonic() + 30
+    while not meta.exists() and time.monotonic() < until:
+        time.sleep(0.01)
+    holder.kill()
+    holder.communicate()
+    after = start(config, "after")
+    assert (after.communicate()[1], after.returncode) == ("", 0)
