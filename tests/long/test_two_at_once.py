@@ -21,7 +21,8 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     (tmp_path / "list.csv").write_text("id,name\n" + "".join(f"p{n},n{n}\n" for n in range(30)))
     path = tmp_path / "import.toml"
     text = (
-        'name = "two"\n[source]\npath = "list.csv"\n[identity]\ncolumn = "id"\n[destination]\ntype = "vevee"\n'
+        'name = "two"\n[source]\npath = "list.csv"\n[identity]\ncolumn = "id"\n'
+        '[destination]\ntype = "vevee"\n'
         'api_key = "env:TWO_KEY"\nrequests_per_second = 10\nbase_url = "http://127.0.0.1:1"\n'
         '[attributes.name]\ntype = "free_text"\n'
     )
