@@ -138,8 +138,9 @@ class Judgement:
     values. `normalized` names keys that are stored, but not as they were sent. `follow_up` calls go out after
     this one, for the same people, before anything else of theirs. `durable`, with CONTINUE: they are on disk
     before they go out, and a later life of the run goes on with them instead of sending anew. `unsaid`, with
-    DONE: indices of targets of which the answer says nothing. `addresses` maps each distinct id that the
-    answer resolved to its address, "" where it gives several.
+    DONE: indices of targets of which the answer says nothing; `carried`: of those that are still to be sent,
+    by the follow-up calls. `addresses` maps each distinct id that the answer resolved to its address, ""
+    where it gives several.
     """
 
     decision: Decision
@@ -150,6 +151,7 @@ class Judgement:
     follow_up: tuple[Call, ...] = ()
     durable: bool = False
     unsaid: tuple[int, ...] = ()
+    carried: tuple[int, ...] = ()
     addresses: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -217,8 +217,8 @@ class OpenChunk:
     def settle(self, settled: Settled) -> None:
         """Takes the end of one call: marks its values and appends it to the journal."""
         for index, target in enumerate(settled.call.targets):
-            if not target.keys:
-                continue  # answered in an earlier life of the run
+            if not target.keys or index in settled.judgement.carried:
+                continue  # answered in an earlier life of the run, or not yet
             if settled.attempts:
                 self._note_called(target.person)
             if settled.judgement is ALL_APPLIED:

@@ -349,7 +349,8 @@ class Sender:
             job.release(call)
             return False
         judgement = settled.judgement
-        if call.after and judgement.decision is Decision.RETRY:
+        cut_short = settled.unconfirmed and self.stop.is_set
+        if call.after and (judgement.decision is Decision.RETRY or cut_short):
             calls.appendleft(call)
             return True
         calls.extendleft(reversed(judgement.follow_up))
@@ -454,8 +455,8 @@ class Sender:
             self.stop.because(UnreachableError(f"{sentence}; tried for {failing:.0f} s."))
 
     def _abandoned(self, job: Job, call: Call) -> None:
-        """A call in flight that is no longer waited for: sent, and no answer came."""
-        if self.stop.is_set:
+        """A call in flight that is no longer waited for: sent, and no answer came. A poll is asked again."""
+        if self.stop.is_set and not call.after:
             judgement = Judgement(Decision.RETRY, reason="no_answer", message="interrupted before the answer")
             job.settle(Settled(call, judgement, 0, 1, time.time()))
 

@@ -122,6 +122,19 @@ def test_one_bad_value_among_ten_costs_at_most_8_calls_wherever_it_stands(tmp_pa
         assert summary.exit_code == 1
 
 
+def test_what_a_search_had_still_to_send_is_unconfirmed_where_it_breaks_off(tmp_path: Path) -> None:
+    """The whole person, the first half, then a quarter: nobody answers it, and four more were to follow."""
+    rows = [f"{person(1)}," + ",".join("word" if k == 0 else "7" for k in range(10))]
+    theirs = replace(LOGGED, faults=(parse_fault("500@4,5"),))
+    with stage(tmp_path, rows, dict.fromkeys(KEYS, "free_text"), theirs, retry_attempts=2) as here:
+        fix_types(here)
+        summary = here.run()
+        assert summary.values == {**summary.values, "unconfirmed": 10, "not_attempted": 0}
+        assert {r["attribute"] for r in here.lines(summary)} == set(KEYS)
+        again = importer.retry(here.state, summary.run_id, None, Options(state_dir=here.state))
+        assert again.values == {**again.values, "applied": 9, "rejected": 1}
+
+
 def fix_types(here: Stage) -> None:
     """Somebody else's first call: all ten names are numbers from now on."""
     vendor = here.server._vendor

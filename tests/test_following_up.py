@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import threading
 from collections.abc import AsyncIterator, Callable
 from dataclasses import replace
 from pathlib import Path
@@ -108,6 +109,33 @@ def test_a_job_that_takes_too_long_ends_the_run_resumable() -> None:
     assert (play.finished, play.settled) == (0, [])
     assert isinstance(play.sender.stop.error, OutOfTimeError)
     assert play.sender.stop.error.exit_code == 8
+
+
+def test_a_poll_that_is_not_waited_for_says_nothing_of_its_job() -> None:
+    settled: list[Settled] = []
+    asked = threading.Event()
+
+    def script(received: Received) -> Reply:
+        if received.method == "PUT":
+            return Reply(202, {})
+        asked.set()
+        return Reply(200, {}, delay=1.0)
+
+    async def jobs() -> AsyncIterator[Job]:
+        yield Job([submit(0)], settled.append, lambda: None)
+
+    async def give_up(sender: Sender) -> None:
+        await asyncio.to_thread(asked.wait, 30.0)
+        sender.stop.by_signal(2)
+        sender.stop.abandon()
+
+    async def play(server: ReplyServer) -> None:
+        sender = Sender(Limits(server.url, {}), Jobs(), Pacer())
+        await asyncio.gather(sender.run(jobs()), give_up(sender))
+
+    with ReplyServer(script=script) as server:
+        asyncio.run(play(server))
+    assert settled == [], "else resume would hand the values in anew while the job is open"
 
 
 @pytest.mark.parametrize(("status", "error"), [(401, "key: refused."), (400, "")])

@@ -433,8 +433,8 @@ def _judge_custom(call: Call, answer: Answer) -> Judgement:
     if failure:
         return failure
     if answer.status == _NOT_FOUND and call.targets:
-        refusal = Refusal(0, "", "person_not_found", "the destination knows no such user", _NOT_FOUND)
-        return Judgement(Decision.DONE, (refusal,))
+        said = ("", "person_not_found", "the destination knows no such user", _NOT_FOUND)
+        return Judgement(Decision.DONE, tuple(Refusal(n, *said) for n in range(len(call.targets))))
     return _settle(call, answer.status, taken=False)
 
 
@@ -468,7 +468,8 @@ def _settle(call: Call, status: int, *, taken: bool) -> Judgement:
         return Judgement(Decision.DONE, (Refusal(0, "", "person_refused", _PERSON_REFUSED, status),))
     at = _BAD_REQUEST if taken else status  # a value that failed alone before, and is settled only now
     refused = (Refusal(0, key, "value_refused", _VALUE_REFUSED, at) for key in step.refused)
-    return Judgement(Decision.DONE, tuple(refused), follow_up=follow_up)
+    carried = tuple(range(1, len(call.targets)))
+    return Judgement(Decision.DONE, tuple(refused), follow_up=follow_up, carried=carried)
 
 
 def _search_of(call: Call) -> tuple[Search, dict[str, str]]:
@@ -486,13 +487,17 @@ def _search_of(call: Call) -> tuple[Search, dict[str, str]]:
 def _search_call(
     search: Search, user: str, members: Mapping[str, str], person: int, distinct_id: str
 ) -> Call:
-    """The next call of a search. It also speaks for the values that failed alone and are not settled yet."""
-    left = {key: members[key] for key in (*search.testing, *search.suspects, *search.failed)}
-    left |= {key: members[key] for group in search.rest for key in group}
+    """The next call of a search. It also speaks for the values that failed alone and are not settled yet.
+
+    Its second target is what the search has still to send: without a usable answer it comes to nothing.
+    """
+    settles = (*search.testing, *search.failed)
+    later = (*search.suspects, *(key for group in search.rest for key in group))
+    left = {key: members[key] for key in (*settles, *later)}
     body = _body(user, SEPARATOR.join(members[key] for key in search.testing))
-    target = Target(person, distinct_id, "set", (*search.testing, *search.failed))
+    targets = tuple(Target(person, distinct_id, "set", keys) for keys in (settles, later) if keys)
     context = json.dumps({**asdict(search), "members": left})
-    return Call("POST", CUSTOM, body, (target,), context=context)
+    return Call("POST", CUSTOM, body, targets, context=context)
 
 
 # ---------------------------------------------------------------- jobs
