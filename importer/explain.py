@@ -203,6 +203,11 @@ def _row_lines(way: _Way, order: int, bad: Mapping[tuple[str, str, str], Mapping
         if reject := bad.get((path, row, key)):
             text += f"  {_told(reject)}"
         yield text
+    for reject in way.rejects:  # of the person: what names them to the destination, or all of them
+        what = reject["attribute"]
+        if (reject["file"], reject["row"]) == (path, row) and what not in way.config.attributes:
+            named = f"{what}  {_shown(reject['value'])}" if what else "the person"
+            yield f"    {named}  {_told(reject)}"
 
 
 def _is_chosen(config: Config, cells: pl.DataFrame) -> bool:
@@ -231,7 +236,8 @@ def _call_lines(way: _Way, call: Entry) -> Iterator[str]:
     what = f"{call.operation} {', '.join(call.attributes)}"
     yield f"    {at}  {what}: {answer}{f'; from {rows}' if rows else ''}"
     for attribute, reason, message in call.refusals:
-        yield f"      but {attribute}: {reason}{f', {_safe(message)}' if message else ''}"
+        what = attribute or "the person"  # refused as a whole
+        yield f"      but {what}: {reason}{f', {_safe(message)}' if message else ''}"
 
 
 def _snapshot_lines(way: _Way, person: str) -> Iterator[str]:

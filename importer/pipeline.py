@@ -590,7 +590,7 @@ class _Life:
         crew = Crew(self.folder.path, workers, self.stop, watch)
         await crew.send(self.lock)
         done = crew.progress
-        sent, retried = shared.journal.attempts()  # a worker that was killed has told less than it sent
+        sent, retried = self._answered(shared.journal)  # a killed worker has told less than it sent
         self.counts.sent = max(sent, self.counts.sent + done.sent)
         self.counts.retried = max(retried, self.counts.retried + done.retried)
         self.counts.throttled += done.throttled

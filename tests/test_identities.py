@@ -13,6 +13,7 @@ import importer
 from importer import config as configuration
 from importer import sandbox, spool
 from importer.errors import SourceError
+from importer.explain import explain
 from importer.models import RunSummary
 from importer.options import Options, RejectLimit
 from importer.sandbox import SandboxOptions, SandboxServer
@@ -127,6 +128,8 @@ def test_check_says_the_same_and_sends_nothing(tmp_path: Path, monkeypatch: pyte
         checked = Played(tmp_path, importer.check(config, (), options), server)
         assert server.stats.requests == 0
         ran = Played(tmp_path, importer.run(config, (), options), server)
+        told = "\n".join(explain(tmp_path / "state", "c", ran.summary.run_id))
+    assert "identity_ambiguous, several distinct ids" in told
     strip = [{k: v for k, v in line.items() if k != "at"} for line in checked.lines]
     assert strip == [{k: v for k, v in line.items() if k != "at"} for line in ran.lines]
     assert checked.kept == ran.kept == ["a,,12,7,x", "c,c@c.de,,9,z", "d,c@c.de,,nine,w"]
