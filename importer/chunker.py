@@ -19,7 +19,7 @@ import polars as pl
 from importer import attributes, folding, identities, kinds
 from importer.attributes import TypedColumn
 from importer.config import Config
-from importer.intake import typed_columns
+from importer.intake import TIME, typed_columns
 from importer.models import SEPARATOR, Encoding, Part, Update
 from importer.spool import ChunkPlan
 
@@ -332,21 +332,27 @@ class Chunker:
         return prints
 
     def _fold(self, rows: pl.DataFrame, tally: Tally) -> pl.DataFrame:
-        """Takes from each row the values that a later row of the same person overrides."""
+        """Takes from each row the values that a later row of the same person overrides.
+
+        Later in the source, or by its time where the rows have one; a row without a time is the oldest.
+        """
         repeated = rows["id"].is_duplicated()
         alone, several = rows.filter(~repeated), rows.filter(repeated)
         compete = [f for f in self.fields if not f.takes_all]
+        if TIME in several.columns:
+            several = several.sort(TIME, "order", nulls_last=False)
+        several = several.with_columns(rank=pl.int_range(pl.len()) if TIME in several.columns else "order")
         latest = [
-            pl.col("order").filter(_present(several, f)).max().over("id").alias(f"last{f.index}")
+            pl.col("rank").filter(_present(several, f)).max().over("id").alias(f"last{f.index}")
             for f in compete
         ]
         several = several.with_columns(latest)
         before = _count_values(several, self.fields)
         several = several.with_columns(
-            pl.when(pl.col("order") == pl.col(f"last{f.index}")).then(f.value).alias(f.value) for f in compete
+            pl.when(pl.col("rank") == pl.col(f"last{f.index}")).then(f.value).alias(f.value) for f in compete
         )
         tally.values["superseded"] += before - _count_values(several, self.fields)
-        several = several.drop(f"last{f.index}" for f in compete)
+        several = several.drop("rank", *(f"last{f.index}" for f in compete))
         return pl.concat([alone, several])
 
     def _settle(self, rows: pl.DataFrame, tally: Tally) -> pl.DataFrame:

@@ -66,6 +66,9 @@ class SourceConfig(_Section):
     clear_values: tuple[str, ...] = ()
     ignore: tuple[str, ...] = ()
     where: str = ""
+    latest_by: str | None = Field(default=None, min_length=1)
+    latest_type: Literal["datetime", "date", "number"] = "datetime"
+    latest_format: str | None = None
 
     @field_validator("clear_values")
     @classmethod
@@ -87,6 +90,8 @@ class SourceConfig(_Section):
     def _columns_without_header(self) -> Self:
         if self.header and self.columns is not None:
             raise ValueError("columns: only with header = false; with a header the names stand in the file")
+        if self.latest_format is not None and (not self.latest_by or self.latest_type == "number"):
+            raise ValueError("latest_format: only with latest_by, and not for a number")
         if not self.header and not self.columns and self.format != "parquet":
             raise ValueError("columns: missing; header = false needs columns = [...] in the file's order")
         if self.quote and self.escape not in (self.quote, "\\"):
@@ -235,7 +240,8 @@ class Config(_Section):
     def declared_columns(self) -> list[str]:
         """Every column the configuration reads, once each, the id's first."""
         naming = (field.column for field in self.identity_fields)
-        return list(dict.fromkeys([self.identity.column, *naming, *self.columns.values()]))
+        latest = [self.source.latest_by] if self.source.latest_by else []
+        return list(dict.fromkeys([self.identity.column, *naming, *self.columns.values(), *latest]))
 
     @property
     def identity_fields(self) -> Sequence[IdentityField]:

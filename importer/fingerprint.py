@@ -33,7 +33,7 @@ class Fingerprints:
     """Fingerprints of rows under one configuration and one destination's encoding."""
 
     def __init__(self, config: Config, encoding: Encoding) -> None:
-        self._columns = list(config.declared_columns)
+        self._columns = [c for c in config.declared_columns if c in decides(config)]
         source = config.source
         self._declared = _digest(
             [
@@ -61,6 +61,12 @@ class Fingerprints:
         salt = int(_digest([self._declared, way])[:16], 16)
         mixed = plh.col("print").nchash.xxhash64() ^ pl.lit(salt, pl.UInt64)
         return text.rename("print").to_frame().select(mixed.alias("print")).to_series()
+
+
+def decides(config: Config) -> set[str]:
+    """The columns that decide what is sent of a person who stands on one row."""
+    naming = (field.column for field in config.identity_fields)
+    return {config.identity.column, *naming, *config.columns.values()}
 
 
 def _text(column: pl.Series) -> pl.Series:

@@ -23,6 +23,9 @@ ORDER_SHIFT = 40
 """A row's place in the whole input is one integer: source index << 40 | data row."""
 
 SOURCE_OF = pl.col("order") // (1 << ORDER_SHIFT)
+TIME = "time"
+"""The column of a row's time in a spool, where `latest_by` decides which row is the newest."""
+
 ROW_OF = pl.col("order") & ((1 << ORDER_SHIFT) - 1)
 """The two halves of a source order, of a frame that has it as `order`."""
 
@@ -42,6 +45,9 @@ REJECTS: Mapping[str, pl.DataType] = {
 }
 """The columns of a rejects frame. `position` orders the lines of one row: the row itself is -1, then the
 attributes as declared. `at` is empty until the report is written for what was never sent."""
+
+TIME_INVALID = "row_time_invalid"
+"""A row that cannot be put in order among the rows of its person."""
 
 SET_ASIDE_FREE = "header_repeated"
 """The one reason that is no fault of a customer's row: it never makes a run exit 1."""
@@ -126,12 +132,15 @@ class Gate:
         rows, cells = self._filtered(rows, batch.cells, source)
         malformed = _set_aside(batch, source)
         rows, cells, without_id = self._with_id(rows, cells)
+        untimed = _none(rows)
+        if self.config.source.latest_by:
+            rows, cells, untimed = self._timed(rows, cells, self.config.source.latest_by)
         if self._identity_fields:
             rows = rows.with_columns(identities.read(self.config, self._identity_fields, cells))
         numbers = rows.select(ROW_OF).to_series()
         self.watch.look(cells, numbers, rows["id"], batch.text)
-        self._count_rows(malformed.rejects, without_id.rejects)
-        return Admitted(rows, cells, (without_id, malformed))
+        self._count_rows(malformed.rejects, without_id.rejects, untimed.rejects)
+        return Admitted(rows, cells, (without_id, untimed, malformed))
 
     def reports_of(self, admitted: "Admitted", batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame]:
         """What was refused of a batch without a look at its values: lines for the report, rows to keep."""
@@ -185,6 +194,30 @@ class Gate:
         without = rows.filter(~good).with_columns(id=pl.lit(None, pl.String))
         rows = rows.filter(good).with_columns(id=ids.filter(good))
         return rows, cells.filter(good), _Refused(refused, without)
+
+    def _timed(
+        self, rows: pl.DataFrame, cells: pl.DataFrame, column: str
+    ) -> tuple[pl.DataFrame, pl.DataFrame, "_Refused"]:
+        """The rows with their time, null where it is blank; a row whose time cannot be read is set aside."""
+        source, text = self.config.source, cells[column]
+        pattern = {"format": source.latest_format} if source.latest_format else {}
+        declared = Attribute.model_validate({"type": source.latest_type, **pattern})
+        typed = attributes.type_column(declared, attributes.blank_to_null(text, source.null_values))
+        kind = pl.Float64 if source.latest_type == "number" else pl.Datetime("us")
+        rows = rows.with_columns(typed.value.cast(kind).alias(TIME))
+        if typed.reason is None:
+            return rows, cells, _none(rows)
+        bad = typed.reason.is_not_null()
+        refused = rows.filter(bad).with_columns(
+            distinct_id="id",
+            value=attributes.display(text).filter(bad),
+            reason=pl.lit(TIME_INVALID),
+            stage=pl.lit("read"),
+            message=pl.lit(
+                f'expected a {source.latest_type} in column "{column}", by which the newest row is told'
+            ),
+        )
+        return rows.filter(~bad), cells.filter(~bad), _Refused(rejects_frame(refused), rows.filter(bad))
 
     def _chosen(self, cells: pl.DataFrame, source: int) -> pl.Series:
         text = texts(cells, self.config.source.null_values)

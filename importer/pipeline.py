@@ -319,8 +319,7 @@ class _Life:
         try:
             self._send(shared)
         finally:
-            if shared.addresses:
-                shared.addresses.close()
+            shared.let_go()
         return self._finish(shared, journal)
 
     def _books(self, journal: Journal) -> Books:
@@ -344,6 +343,7 @@ class _Life:
             identities.open_problems(self._identity_folder) if self.config.identity_fields else None,
             sends=self.mode != "check",
             changes=changes,
+            release=withheld.close if withheld else lambda: None,
         )
         shared.take_up()
         return shared
@@ -405,8 +405,9 @@ class _Life:
             reading, spool, places = self._read_sources(journal, reports, self._sifting(changes))
         if not self.corrected:
             return reading, spool, None, None
+        by_time = self.config.source.latest_by is not None
         later, family = self._later_runs(), relatives(self.corrected, places, self._other_runs())
-        return reading, spool, Withheld(self.corrected, later, places), WithheldSums(family)
+        return reading, spool, Withheld(self.corrected, later, places, by_time), WithheldSums(family)
 
     def _sifting(self, changes: Changes | None) -> Sifting | None:
         """Rows are kept back by their fingerprint where no word of the whole list is needed of them."""
@@ -612,8 +613,7 @@ class _Life:
             try:
                 shared = self._books(journal)
                 borne = await self._send_part(shared, line, number, count)
-                if shared.addresses:
-                    shared.addresses.close()
+                shared.let_go()
             finally:
                 journal.close()
         except ImporterError as error:

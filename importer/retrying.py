@@ -9,7 +9,7 @@ that is corrected, in those that it corrected itself, and in every other correct
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -29,17 +29,31 @@ class Withheld:
     """Decides value by value what is not sent again.
 
     `places` maps a row of the corrected file to its place in the run it corrects, as source orders; it is
-    empty where the rows cannot be matched one by one with certainty.
+    empty where the rows cannot be matched one by one with certainty. `by_time`: it is not the place of a row
+    that makes it newer, so of a person of whom another row was written nothing is written over.
     """
 
     run: RunFolder
     later: Sequence[RunFolder]
     places: Mapping[int, int]
+    by_time: bool = False
+    _open: dict[str, Journal] = field(default_factory=dict)
+
+    def _held(self, run: RunFolder, people: Sequence[str]) -> dict[str, dict[str, Held]]:
+        """What a run has written of these people; its journal is opened, and looked through, once."""
+        if run.run_id not in self._open:
+            self._open[run.run_id] = Journal(run.journal)
+        return self._open[run.run_id].held(people)
+
+    def close(self) -> None:
+        """Lets go of the journals."""
+        for journal in self._open.values():
+            journal.close()
 
     def prepare(self, opened: OpenChunk) -> None:
         """Settles, without a call, every value of the chunk that must not be sent again."""
         people = opened.chunk.people["id"].to_list()
-        held, later = _held(self.run, people), [_held(run, people) for run in self.later]
+        held, later = self._held(self.run, people), [self._held(run, people) for run in self.later]
         for update in list(opened.chunk.updates()):
             for part in update.parts:
                 for key in part.keys if part.operation not in TAKES_ALL else ():
@@ -60,7 +74,7 @@ class Withheld:
         place = self.places.get(order)
         if place is None:
             return None if known.state in _OPEN else Outcome.UNCHANGED
-        if place < known.origin:
+        if place < known.origin or (self.by_time and place != known.origin):
             return Outcome.SUPERSEDED
         if place > known.origin or known.state in _OPEN:
             return None

@@ -51,7 +51,7 @@ class Books:
     had handed in; `dead` maps an attribute to the destination's reason for never taking it; `problems` holds
     the people whom the destination could not tell. `marks` is there where only marks of the rows were
     spooled; `sends` is false where nothing is meant to be sent (`check`); `changes` is there where the
-    snapshot is looked at; `final` where nothing more is sent.
+    snapshot is looked at, `release` closes what `prepare` has opened; `final` where nothing more is sent.
     """
 
     config: Config
@@ -68,6 +68,7 @@ class Books:
     problems: Spool | None = None
     sends: bool = True
     changes: Changes | None = None
+    release: Callable[[], None] = lambda: None
     earlier: dict[int, list[Entry]] = field(default_factory=dict)
     pending: dict[int, list[Call]] = field(default_factory=dict)
     doubts: Doubts | None = None
@@ -86,6 +87,12 @@ class Books:
         for tally in closed.values():
             self.tally.add(Tally.load(tally))
         self.plans = [plan for plan in self.spool.plan() if plan.number not in closed]
+
+    def let_go(self) -> None:
+        """Closes what is open besides the journal."""
+        if self.addresses:
+            self.addresses.close()
+        self.release()
 
     def take_up(self) -> None:
         """Takes what is answered by now of open chunks for that of a former life: they are opened anew."""
