@@ -131,6 +131,8 @@ def _post(notify: NotifyConfig, text: str) -> str:
         return str(error).replace("the destination", "its host")
     except TimeoutError:
         return "no answer in time"
+    except Exception as error:  # noqa: BLE001 - whatever it is, it must not change how the run ends
+        return f"it could not be called ({type(error).__name__})"
     return "" if 200 <= status < 300 else f"it answered {status}"
 
 
