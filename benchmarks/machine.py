@@ -83,9 +83,27 @@ def free_port() -> int:
         return int(probe.getsockname()[1])
 
 
+@dataclass(frozen=True)
+class Server:
+    """A running nginx."""
+
+    url: str
+    pid: int
+
+    def cpu(self) -> float:
+        """Seconds of a processor it has used so far, its children included."""
+        ticks, waiting = 0, [self.pid]
+        while waiting:
+            pid = waiting.pop()
+            fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+            waiting += [int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+        return ticks / os.sysconf("SC_CLK_TCK")
+
+
 @contextmanager
-def serving(folder: Path, body: str, *cpus: int) -> Iterator[str]:
-    """A server, nginx, with one fixed answer on these processors (default: the server's); yields its URL."""
+def serving(folder: Path, body: str, *cpus: int) -> Iterator[Server]:
+    """A server, nginx, with one fixed answer on these processors (default: the server's)."""
     nginx = tool("nginx")
     if nginx is None:
         sys.exit("benchmarks: nginx is missing and could not be installed; install it and start again")
@@ -98,7 +116,7 @@ def serving(folder: Path, body: str, *cpus: int) -> Iterator[str]:
     with subprocess.Popen(command, stderr=subprocess.DEVNULL) as server:  # noqa: S603
         try:
             wait_for(port)
-            yield f"http://127.0.0.1:{port}"
+            yield Server(f"http://127.0.0.1:{port}", server.pid)
         finally:
             server.send_signal(signal.SIGTERM)
 

@@ -15,8 +15,10 @@ from pathlib import Path
 
 from benchmarks import lists
 from benchmarks.machine import (
+    CLIENT,
     CPUS,
     SERVER,
+    Server,
     Taken,
     describe,
     node_with,
@@ -32,6 +34,7 @@ RIVALS = Path(__file__).parent / "rivals"
 PICTURE = Path(__file__).parent / "sending.svg"
 ROUNDS = 3
 IN_FLIGHT = 64
+CEILING_SECONDS = 12
 
 PEERS = {"usual script": 500, "undici": 52_000, "wrk": 226_000}
 """What these did on a machine of this kind when it had nothing else to do, in calls a second."""
@@ -105,7 +108,11 @@ class Bench:
     ) -> tuple[Taken, dict]:  # type: ignore[type-arg]
         """One whole run of `importer run`, from the start of the process to its end, and its summary."""
         config = lists.write_config(
-            self.folder / "import.toml", self.source(rows), self.url, rate=rate, in_flight=IN_FLIGHT
+            self.folder / "import.toml",
+            self.source(rows),
+            self.url,
+            rate=rate,
+            in_flight=IN_FLIGHT if rate == 0 else 512,
         )
         state = self.folder / "state"
         shutil.rmtree(state, ignore_errors=True)
@@ -249,6 +256,14 @@ def show_parts(bench: Bench) -> None:
     )
 
 
+def show_shares(bench: Bench) -> None:
+    """What journal, books and reports cost."""
+    config = lists.write_config(bench.folder / "import.toml", bench.source(bench.rows), bench.url)
+    taken = timed(pinned([sys.executable, "-m", "benchmarks.shares", str(config)]), env=bench.env)
+    shares = json.loads(taken.output.splitlines()[-1])
+    print("of it " + ", ".join(f"{name} {share:.1%}" for name, share in shares.items()))
+
+
 def show_ceilings(bench: Bench, latency: float = 0.05) -> None:
     """The share of a ceiling that is used, the answers `latency` seconds late."""
     from benchmarks.slow import late
@@ -258,9 +273,25 @@ def show_ceilings(bench: Bench, latency: float = 0.05) -> None:
     with late(latency, lists.ANSWER, SERVER) as url:
         slow = Bench(bench.folder, url, bench.rows)
         for ceiling in (100, 1000, 3000):
-            _, summary = slow.importer(ceiling * 6, rate=ceiling)
+            _, summary = slow.importer(ceiling * CEILING_SECONDS, rate=ceiling)
             used = summary["calls"]["sent"] / summary["seconds"]["sending"]
             print(f"| {ceiling:,} | {used:,.0f} | {used / ceiling:.1%} |")
+
+
+def show_workers(bench: Bench, server: Server) -> None:
+    """One worker and two on the same two processors, the time that the server takes there taken off."""
+    print("\n| workers | sending, s | server's CPU, s | left for the client, s | x one | client's CPU, s |")
+    print("|---|---|---|---|---|---|")
+    alone = 0.0
+    for workers in (1, 2):
+        before = server.cpu()
+        cpus = (CLIENT,) if workers == 1 else (CLIENT, SERVER)
+        taken, summary = bench.importer(bench.rows, "--workers", str(workers), cpus=cpus)
+        sending, served = summary["seconds"]["sending"], server.cpu() - before
+        left = sending if workers == 1 else sending - served / 2
+        alone = alone or left
+        figures = (sending, served, left, alone / left, taken.cpu)
+        print(f"| {workers} | {' | '.join(f'{figure:.2f}' for figure in figures)} |")
 
 
 def main() -> None:
@@ -271,11 +302,15 @@ def main() -> None:
         print("one processor only: client and server share it")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        with serving(folder / "nginx", lists.ANSWER) as url:
-            bench = Bench(folder, url, rows)
+        with serving(folder / "nginx", lists.ANSWER) as server:
+            bench = Bench(folder, server.url, rows)
             show_race(race(bench))
             show_parts(bench)
+            show_shares(bench)
             show_ceilings(bench)
+        if len(CPUS) > 1:
+            with serving(folder / "both", lists.ANSWER, CLIENT, SERVER) as server:
+                show_workers(Bench(folder, server.url, rows), server)
 
 
 if __name__ == "__main__":

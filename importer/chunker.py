@@ -165,17 +165,13 @@ class Chunk:
         ]
         users = self._users()
         names = zip(people["person"].to_list(), people["id"].to_list(), strict=True)
-        for (person, distinct_id), *parts in zip(names, *columns, strict=True):
-            yield Update(
-                person,
-                distinct_id,
-                tuple(
-                    Part(operation, keys[pattern], members or "")
-                    for operation, (pattern, members) in zip(self.operations, parts, strict=True)
-                    if pattern
-                ),
-                users[person] if users else (),
-            )
+        for (person, distinct_id), *found in zip(names, *columns, strict=True):
+            parts = [
+                Part(operation, keys[pattern], members or "")
+                for operation, (pattern, members) in zip(self.operations, found, strict=True)
+                if pattern
+            ]
+            yield Update(person, distinct_id, tuple(parts), users[person] if users else ())
 
     def general(self, keys: Iterable[str]) -> Iterator[tuple[str, Update]]:
         """For each of these attributes that has one, an update of one person with one general text of it."""

@@ -393,7 +393,7 @@ class ChunkStream:
         calls = self._books.destination.calls(updates)
         if self._people_left is not None:
             self._people_left = max(0, self._people_left - len(updates))
-        return self._job(progress, calls, sum(rows[u.person] for u in updates))
+        return self._job(progress, calls, sum([rows[u.person] for u in updates]))
 
     def _job(self, progress: _Progress, calls: Sequence[Call], rows: int) -> Job:
         opened = progress.opened
