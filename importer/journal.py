@@ -26,7 +26,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from itertools import chain
+from itertools import chain, groupby
+from operator import itemgetter
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -341,15 +342,13 @@ class Journal:
             FROM {table} a LEFT JOIN attribute_sets s ON s.id = a.attributes {where}
         """  # noqa: S608 - both are constants of this module
         with _state_errors(self._path):
-            refusals: dict[int, list[tuple[str, str, str]]] = {}
             said = self._db.execute(
                 "SELECT r.call, r.attribute, r.reason, r.message FROM answers a "  # noqa: S608
                 f"JOIN refusals r ON r.call = a.call {where}, r.rowid"
             )
-            for call, *refusal in said if table == "answers" else ():
-                refusals.setdefault(call, []).append((refusal[0], refusal[1], refusal[2]))
+            refusals = _Refusals(said if table == "answers" else iter(()))
             for call, *fields, seal in self._db.execute(query):
-                yield _entry(call, fields, refusals.get(call, ()), seal)
+                yield _entry(call, fields, refusals.of(call), seal)
 
     def close(self) -> None:
         """Commits what waits and folds the log into the file."""
@@ -361,6 +360,22 @@ class Journal:
 
 
 _MARKS = ",".join("?" * 12)
+
+
+class _Refusals:
+    """The refusals of one call after another. They were written as the calls were, so none is held."""
+
+    def __init__(self, rows: Iterator[tuple[int, str, str, str]]) -> None:
+        self._by_call = groupby(rows, itemgetter(0))
+        self._next = next(self._by_call, None)
+
+    def of(self, call: int) -> Sequence[tuple[str, str, str]]:
+        """Those of this call; asked for in rising order."""
+        while self._next and self._next[0] < call:
+            self._next = next(self._by_call, None)
+        if not self._next or self._next[0] != call:
+            return ()
+        return [(attribute, reason, message) for _, attribute, reason, message in self._next[1]]
 
 
 def count_pending(path: Path) -> int:
