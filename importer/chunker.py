@@ -248,7 +248,7 @@ class Chunker:
         self._parse = parse
         self.fields = fields(config)
         by_blank = any(a.blank == "clear" for a in config.attributes.values())
-        self._clears = by_blank or bool(config.source.clear_values)
+        self._clears = by_blank or bool(config.clear_marks)
 
     def build(
         self,

@@ -27,6 +27,9 @@ from importer.attributes import Attribute
 from importer.destinations.base import Definition, Destination, Duration, IdentityField, Settings
 from importer.errors import ConfigError
 
+GONE = "\0gone"
+"""The cell of a value that goes because its person is gone; no row of a source holds a NUL."""
+
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)")
 
@@ -203,11 +206,14 @@ class RunConfig(_Section):
     """`[run]`: what a run sends of what the list says.
 
     `changed_only` sends what differs from the snapshot; `full_every` (seconds) sends everything once the last
-    full run is that old.
+    full run is that old. `on_gone` says what becomes of people who are no longer in the list; where more than
+    `max_gone` percent of the people known are gone, nothing is cleared and the run stops.
     """
 
     changed_only: bool = False
     full_every: Duration | None = None
+    on_gone: Literal["ignore", "clear"] = "ignore"
+    max_gone: Percent = 5.0
 
 
 class Config(_Section):
@@ -235,6 +241,11 @@ class Config(_Section):
     def columns(self) -> dict[str, str]:
         """Attribute key → column name."""
         return {key: a.column or key for key, a in self.attributes.items()}
+
+    @property
+    def clear_marks(self) -> tuple[str, ...]:
+        """Cells that ask for the stored value to be removed."""
+        return (*self.source.clear_values, *([GONE] if self.run.on_gone == "clear" else []))
 
     @property
     def declared_columns(self) -> list[str]:
@@ -389,7 +400,11 @@ def _column_mistakes(config: Config) -> Iterable[str]:
 def diff_mistakes(config: Config) -> Iterable[str]:
     """Why this configuration cannot send only what changed; nothing where it is not asked to."""
     if not config.run.changed_only:
+        if config.run.on_gone == "clear":
+            yield 'run.on_gone: "clear" needs changed_only = true, by which it is known who was there'
         return
+    if config.run.on_gone == "clear" and not type(config.build_destination()).clears:
+        yield f'run.on_gone: {config.destination.type} has no way to clear a value; take "ignore"'
     if not config.destination.account:
         yield (
             "destination.account: missing; changed_only needs it, so that the snapshots of two workspaces "

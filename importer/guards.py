@@ -19,7 +19,7 @@ from importer.reconciler import Answers
 
 LOOK = "Look at rejects.csv before you go on."
 
-FLAGS = ("strict", "canary")
+FLAGS = ("strict", "canary", "max_gone")
 """Guards that are not judged here, and that `--allow` names too."""
 
 NAMES = (*(name for name in GuardsConfig.model_fields if name != "canary"), *FLAGS)
@@ -49,6 +49,12 @@ def judge(config: Config, reading: Reading, good: Shape | None, now: float, *, w
     """
     found: dict[str, str] = {}
     guards, tonight = config.guards, shape(reading, "")
+    gone, known = reading.intake.gone, reading.intake.known
+    if config.run.on_gone == "clear" and gone * 100 > config.run.max_gone * known:
+        found["max_gone"] = (
+            f"{gone:,} of {known:,} known people are gone from the list, where at most "
+            f"{config.run.max_gone:g}% may be"
+        )
     if guards.max_age is not None:
         _note(found, "max_age", _too_old(reading.sources, guards.max_age, now))
     if whole and guards.min_rows is not None and tonight.rows < guards.min_rows:

@@ -70,7 +70,8 @@ class Taken:
 class Intake:
     """Counts of everything read so far; the other half of the books that the chunks must match.
 
-    `unchanged_rows` are those that a sieve kept back, each of a person of its own. By attribute: `blanks`,
+    `unchanged_rows` are those that a sieve kept back, each of a person of its own; `gone` counts the people
+    who are known and no longer in the list, of `known`. By attribute: `blanks`,
     the blank cells of well-formed rows with an id, and `undeclared`, the values of a choice that name an
     option nobody declared.
     """
@@ -84,6 +85,8 @@ class Intake:
     people_rejected: int = 0
     unchanged_rows: int = 0
     unchanged_values: int = 0
+    gone: int = 0
+    known: int = 0
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     blanks: Counter[str] = field(default_factory=Counter)
     undeclared: Counter[str] = field(default_factory=Counter)
@@ -326,17 +329,17 @@ def typed_columns(config: Config, cells: pl.DataFrame) -> Iterable[tuple[str, pl
     nulls = config.source.null_values
     for key, attribute in config.attributes.items():
         column = cells[config.columns[key]]
-        cleared = _cleared(attribute, column, config.source.clear_values)
+        cleared = _cleared(attribute, column, config.clear_marks)
         text = column if cleared is None else column.set(cleared, None)
         typed = attributes.type_column(attribute, attributes.blank_to_null(text, nulls))
         yield key, column, typed if cleared is None else typed.clearing(cleared)
 
 
-def _cleared(attribute: Attribute, column: pl.Series, clear_values: tuple[str, ...]) -> pl.Series | None:
+def _cleared(attribute: Attribute, column: pl.Series, marks: tuple[str, ...]) -> pl.Series | None:
     """Where a cell says that the stored value is to be removed; None = nowhere."""
-    if not clear_values or column.dtype != pl.String or attribute.operation != "set":
+    if not marks or column.dtype != pl.String or attribute.operation != "set":
         return None
-    cleared = column.is_in(clear_values).fill_null(value=False)
+    cleared = column.is_in(marks).fill_null(value=False)
     return cleared if cleared.any() else None
 
 

@@ -417,7 +417,12 @@ class _Life:
         if self.config.identity_fields or self.destination.fixes_types or guarded:
             return None
         sieve = Sieve(changes.snapshot, self.folder.work / "sieve")
-        return Sifting(sieve, Fingerprints(self.config, self.destination.encoding))
+        prints, why_not = Fingerprints(self.config, self.destination.encoding), ""
+        if self.arguments:
+            why_not = "another source was named"
+        elif changes.snapshot.where not in (None, self.config.source.where):
+            why_not = "where has changed"
+        return Sifting(sieve, prints, why_not)
 
     def _read_sources(
         self, journal: Journal, reports: Reports, sifting: Sifting | None

@@ -11,7 +11,7 @@ from typing import Any
 import polars as pl
 
 from importer import dialect, reader, records
-from importer.config import Config
+from importer.config import GONE, Config
 from importer.errors import SourceError, StateError
 from importer.fingerprint import Fingerprints
 from importer.intake import ORDER_SHIFT, Gate, Intake, Taken
@@ -174,10 +174,14 @@ def rows_of(taken: Taken) -> pl.DataFrame:
 
 @dataclass
 class Sifting:
-    """What it takes to let only those rows through that may be due."""
+    """What it takes to let only those rows through that may be due.
+
+    `why_not` says why it cannot be told who is gone: not the whole configured source is read.
+    """
 
     sieve: Sieve
     prints: Fingerprints
+    why_not: str = ""
     blanks: Counter[str] = field(default_factory=Counter)
 
 
@@ -203,6 +207,7 @@ class SourceReader:
         self._look = look
         self._spooled = spooled
         self._sieve = sieve
+        self._gone_warnings: list[RunWarning] = []
         self.reading = Reading(intake=gate.intake)
 
     def read(self, sources: Sequence[reader.Source]) -> Reading:
@@ -222,7 +227,8 @@ class SourceReader:
             self._let_through(self._sieve)
         ignored = self._gate.config.source.ignore
         columns = [c for c in dict.fromkeys(c for s in sources for c in s.columns) if c not in ignored]
-        self.reading.warnings = [*self._dialect_warnings(sources), *self._gate.watch.warnings(columns)]
+        seen = self._gate.watch.warnings(columns)
+        self.reading.warnings = [*self._dialect_warnings(sources), *seen, *self._gone_warnings]
         if self._gate.kinds:
             self.reading.warnings += self._gate.kinds.warnings()
             self.reading.mixed = self._gate.kinds.mixed()
@@ -294,7 +300,32 @@ class SourceReader:
         intake = self._gate.intake
         intake.unchanged_rows, intake.unchanged_values = sifting.sieve.rows, sifting.sieve.values
         intake.values_read += intake.unchanged_values
+        if intake.set_aside > intake.set_aside_free:
+            sifting.why_not = sifting.why_not or "rows were set aside"
+        if not sifting.why_not:
+            self._note_gone(sifting.sieve)
+        elif self._gate.config.run.on_gone == "clear":
+            self._gone_warnings = [RunWarning("gone_not_known", sifting.why_not, 0)]
         intake.blanks = sifting.blanks
+
+    def _note_gone(self, sieve: Sieve) -> None:
+        """Counts the people who are gone, and has them cleared where that is wanted: as rows of our own."""
+        gone = pl.concat(sieve.gone, how="diagonal") if sieve.gone else pl.DataFrame({"id": []})
+        config, intake = self._gate.config, self._gate.intake
+        intake.gone, intake.known = gone.height, sieve.people
+        if not gone.height or config.run.on_gone != "clear":
+            return
+        number = len(self.reading.sources)
+        rows = gone.select(
+            "id",
+            order=pl.int_range(1, pl.len() + 1, dtype=pl.Int64) + (number << ORDER_SHIFT),
+            line=pl.lit(None, pl.Int64),
+        )
+        cells = _gone_cells(config, gone)
+        self.reading.sources.append(Opened("gone.parquet", gone.height, None, b"", b"\n"))
+        self.reading.edges.append(int(rows["order"][-1]))
+        intake.rows_read += gone.height
+        self._spool(self._gate.take_admitted(rows.with_columns(cells=cells.to_struct()), cells), number)
 
     def _cut(self, batch: reader.Batch) -> reader.Batch:
         """What `--limit` leaves of the batch; set-aside rows count too."""
@@ -313,6 +344,16 @@ class SourceReader:
             raw=None if (records := batch.records) is None else records.filter(within),
             set_aside=batch.set_aside.filter(pl.col("row") <= (numbers[-1] if left else 0)),
         )
+
+
+def _gone_cells(config: Config, gone: pl.DataFrame) -> pl.DataFrame:
+    """Rows that ask for everything known of these people to be cleared."""
+    cells = {config.identity.column: pl.col("id")}
+    for key, attribute in config.attributes.items():
+        known = pl.col(f"v:{key}") if f"v:{key}" in gone.columns else pl.lit(None, pl.String)
+        asks = pl.lit(value=True) if attribute.blank == "reject" else known.is_not_null() & (known != "")
+        cells[config.columns[key]] = pl.when(asks).then(pl.lit(GONE)).otherwise(pl.lit(""))
+    return gone.select(**cells)
 
 
 def _refuse_changed(sources: Sequence[reader.Source]) -> None:

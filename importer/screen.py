@@ -74,7 +74,7 @@ def undone_lines(found: Any, state_dir: Path) -> Iterator[str]:
 def _diff_lines(diff: Mapping[str, Any] | None) -> Iterator[str]:
     """What a run with `changed_only` found changed."""
     if diff:
-        people = (f"{diff[name]:,} {name}" for name in ("new", "changed", "unchanged"))
+        people = (f"{diff[name]:,} {name}" for name in ("new", "changed", "unchanged", "gone"))
         yield f"  {'diff':<8}{', '.join(people)} people"
         for key, count in diff["attributes"].items():
             yield f"  {count:>14,}  {key}"
@@ -103,6 +103,9 @@ def _warning_lines(warnings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield ""
         if warning["code"] == "dialect_differs":
             yield f"  warning: the source plainly wants another dialect: {warning['column']}"
+            continue
+        if warning["code"] == "gone_not_known":
+            yield f"  warning: it cannot be told who is gone, so nobody is: {warning['column']}"
             continue
         rows = f", rows {', '.join(map(str, warning['rows']))}" if warning["rows"] else ""
         count = f", {warning['count']:,} in all" if warning["count"] > len(warning["rows"]) else ""

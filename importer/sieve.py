@@ -14,7 +14,7 @@ from pathlib import Path
 import polars as pl
 
 from importer import runs
-from importer.snapshot import GROUP_PEOPLE, Snapshot, hashed
+from importer.snapshot import CLEARED, GROUP_PEOPLE, Snapshot, column, hashed
 from importer.spool import BUCKETS
 
 SEGMENT_ROWS = 1 << 20
@@ -25,13 +25,16 @@ SEGMENT_ROWS = 1 << 20
 class Sieve:
     """Takes rows in source order (`hold`), then lets through those that may be due (`due`).
 
-    `rows` and `values` count what is unchanged, once all of `due` is taken.
+    `rows` and `values` count what is unchanged, once all of `due` is taken. `gone` are then the people who
+    are known and on no row (`id`, and what is known of their attributes), of `people` known ones.
     """
 
     snapshot: Snapshot
     folder: Path
     rows: int = 0
     values: int = 0
+    people: int = 0
+    gone: list[pl.DataFrame] = field(default_factory=list)
     _layouts: list[int] = field(default_factory=list)
     _waiting: list[pl.DataFrame] = field(default_factory=list)
     _waiting_rows: int = 0
@@ -87,6 +90,7 @@ class Sieve:
         """Counts the unchanged rows of these buckets; the others as `file` and `at`."""
         keys = pl.concat([_slice(path, first, end) for path in self._segments])
         known = self.snapshot.prints(first, end).rename({"print": "known"})
+        self._note_gone(first, end, known, keys)
         keys = keys.join(known, on="hash", how="left")
         same = (pl.col("print") == pl.col("known")) & pl.col("hash").is_unique()
         keys = keys.with_columns(same=same.fill_null(value=False))
@@ -94,6 +98,16 @@ class Sieve:
         self.rows += unchanged.height
         self.values += int(unchanged["values"].sum())
         return keys.filter(~pl.col("same")).select("file", "at")
+
+    def _note_gone(self, first: int, end: int, known: pl.DataFrame, keys: pl.DataFrame) -> None:
+        self.people += known.height
+        gone = known.select("hash").join(keys, on="hash", how="anti")
+        if gone.height:
+            held = self.snapshot.held(first, end).join(gone, on="hash", how="semi")
+            stored = [
+                pl.col(column(k)).is_not_null() & (pl.col(column(k)) != CLEARED) for k in self.snapshot.keys
+            ]
+            self.gone.append(held.filter(pl.any_horizontal(pl.lit(value=False), *stored)))
 
 
 def _slice(path: Path, first: int, end: int) -> pl.DataFrame:

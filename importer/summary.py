@@ -68,6 +68,7 @@ def diff(reading: Reading, tally: Tally) -> dict[str, object]:
     """What changed since the snapshot: people, and changed values of known people by attribute."""
     people = {name: tally.diff[name] for name in ("new", "changed", "unchanged")}
     people["unchanged"] += reading.intake.unchanged_rows
+    people["gone"] = reading.intake.gone
     changed = {k.removeprefix("attribute:"): n for k, n in tally.diff.items() if k.startswith("attribute:")}
     return {**people, "attributes": dict(sorted(changed.items(), key=lambda item: -item[1]))}
 

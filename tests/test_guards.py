@@ -311,4 +311,4 @@ def test_a_run_keeps_its_guards() -> None:
 
 
 def test_every_guard_can_be_allowed() -> None:
-    assert set(guards.NAMES) == {*configuration.GuardsConfig.model_fields, "strict"}
+    assert set(guards.NAMES) == {*configuration.GuardsConfig.model_fields, "strict", "max_gone"}

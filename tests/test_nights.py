@@ -246,7 +246,7 @@ def test_only_what_differs_is_sent_and_the_books_say_so(tmp_path: Path) -> None:
         assert summary.rows["unchanged"] == 19
         assert (summary.values["applied"], summary.values["unchanged"]) == (4, 59)
         assert (summary.people["called"], summary.people["unchanged"]) == (2, 19)
-        assert summary.diff == {"new": 1, "changed": 1, "unchanged": 19, "attributes": {"plan": 1}}
+        assert summary.diff == {"new": 1, "changed": 1, "unchanged": 19, "gone": 0, "attributes": {"plan": 1}}
         assert summary.exit_code == 0
 
 
@@ -257,7 +257,7 @@ def test_check_shows_the_diff_and_sends_nothing(tmp_path: Path) -> None:
         before = here.calls()
         summary = importer.check(here.config(), (), importer.Options(state_dir=here.state))
         assert here.calls() == before
-        assert summary.diff == {"new": 1, "changed": 1, "unchanged": 1, "attributes": {"age": 1}}
+        assert summary.diff == {"new": 1, "changed": 1, "unchanged": 1, "gone": 0, "attributes": {"age": 1}}
         assert (summary.values["not_attempted"], summary.values["unchanged"]) == (4, 5)
         assert here.night().values["applied"] == 4
 

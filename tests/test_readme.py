@@ -28,7 +28,7 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from pydantic import BaseModel
+from pydantic import BaseModel, PlainSerializer
 from pydantic.fields import FieldInfo
 
 from importer import (
@@ -288,6 +288,8 @@ def _shown_default(info: FieldInfo) -> str | None:
     value = info.get_default(call_default_factory=True)
     if value is None or value == {}:
         return None
+    if any(isinstance(extra, PlainSerializer) for extra in info.metadata):
+        value = f"{value:g}%"  # a share, as it is written
     if isinstance(value, float):
         value = int(value) if value == int(value) else value
     if value == '"':
