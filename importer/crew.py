@@ -26,6 +26,7 @@ from importer.errors import ImporterError, InternalError
 from importer.models import Answer, Call, Judgement
 from importer.pacing import Pacer, Slot
 from importer.sender import Counts, Judge, Stop
+from importer.spool import ChunkPlan
 
 TELL_SECONDS = 0.05
 """How often a worker says how far it is."""
@@ -201,8 +202,7 @@ class Crew:
             self._stop.because(InternalError(_GONE))
             self._release_all()
             return
-        if not any(w.progress.sent for w in self._workers):
-            self._release_first()  # it had nothing to send, so the first call is still to come
+        self._release_first()  # where the others still wait, it had nothing to send but a check of the key
         await worker.line.close()
         left = sum(not w.done for w in self._workers)
         if left and not self._stop.is_set:
@@ -324,6 +324,10 @@ def divided(number: int, of: int, among: int) -> int:
     return max(1, of // among + (number < of % among))
 
 
-def striped(plans: Sequence[Any], number: int, count: int) -> list[Any]:
-    """Every `count`-th plan, from the `number`-th on."""
-    return list(plans[number::count])
+def striped(plans: Sequence[ChunkPlan], number: int, count: int) -> list[ChunkPlan]:
+    """The `number`-th of `count` shares of the chunks.
+
+    By the chunks' own numbers: a worker that starts late finds fewer open ones, and must not take others' for
+    its own because of it, nor leave its own to nobody.
+    """
+    return [plan for plan in plans if plan.number % count == number]

@@ -11,11 +11,12 @@ import pytest
 
 from importer import config as configuration
 from importer import sandbox
-from importer.crew import Member, SharedPacer, divided
+from importer.crew import Member, SharedPacer, divided, striped
 from importer.destinations.base import PaceHint
 from importer.models import ALL_APPLIED, Answer, Call, Judgement
 from importer.sandbox import SandboxOptions, SandboxServer, parse_fault
 from importer.sender import Stop
+from importer.spool import ChunkPlan
 from tests.oracle.program import Result, config_text
 from tests.oracle.replies import KEY
 from tests.test_faults import DECLARED, QUICK, Setting, assert_whole, live, people, started, until
@@ -162,3 +163,10 @@ def test_a_ceiling_a_hint_and_a_refusal_are_shared() -> None:
     pacer.refused_elsewhere(0.5)
     assert pacer.rate < 50
     assert line.told == [], "a refusal is told once, by whom it met"
+
+
+def test_a_worker_that_starts_late_leaves_no_chunk_to_nobody() -> None:
+    plans = [ChunkPlan(number, number, number + 1, 1) for number in range(7)]
+    early = striped(plans, 0, 3)
+    late = [striped([p for p in plans if p.number not in (0, 3)], number, 3) for number in (1, 2)]
+    assert sorted(p.number for p in [*early, *late[0], *late[1]]) == list(range(7))
