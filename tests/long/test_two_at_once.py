@@ -44,14 +44,21 @@ def test_one_runs_and_one_ends_with_7_naming_it(config: Path) -> None:
         try:
             loser = first_to_end(both)
             (winner,) = both.keys() - {loser}
-            said = both[loser].communicate()[1]
+            said = stderr_of(both[loser])
             assert (both[loser].returncode, both[winner].poll()) == (7, None), said
             assert f"held by run {winner}," in said
             assert not (config.parent / ".importer" / "runs" / loser).exists()
         finally:
             for process in both.values():
                 process.kill()
-                process.communicate()
+                process.wait()
+                assert process.stderr
+                process.stderr.close()
+
+
+def stderr_of(process: "subprocess.Popen[str]") -> str:
+    assert process.stderr
+    return process.stderr.read()
 
 
 def first_to_end(both: "dict[str, subprocess.Popen[str]]") -> str:
