@@ -8,9 +8,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import islice
 
+import polars as pl
+
 from importer import reader
 from importer.errors import SourceError
-from importer.reader import SourceOptions
+from importer.reader import Batch, SourceOptions
 
 _DELIMITERS = (",", ";", "\t", "|", ":")
 _QUOTES = ('"', "'")
@@ -18,6 +20,7 @@ _ENCODINGS = ("utf-8", "utf-16", "cp1252", "latin-1")
 _SKIPPED = range(1, 11)
 _LOOK_BYTES = 1 << 18
 _MANY = 0.1
+_NOT_ASCII = r"[^\x00-\x7f]"
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,29 +39,44 @@ def suggest(path: str, options: SourceOptions, declared: Sequence[str]) -> Findi
     """
     if path.endswith((".parquet", ".pq")):
         return None
-    malformed, height, rows = _try(path, options, declared)
-    if height and malformed < _MANY * height:
+    seen = _try(path, options, declared)
+    aside = seen.set_aside["row"] if seen else pl.Series([], dtype=pl.Int64)
+    if seen and len(aside) < _MANY * (len(aside) + seen.cells.height):
         return None
     for line, changed in changes(options):
-        bad, found, _ = _try(path, changed, declared)
-        if found and not bad:
-            return Finding(line, malformed, rows)
+        other = _try(path, changed, declared)
+        if other and not other.set_aside.height and not _bends(seen, other, options, changed):
+            return Finding(line, len(aside), tuple(aside.head(5).to_list()))
     return None
 
 
-def _try(path: str, options: SourceOptions, declared: Sequence[str]) -> tuple[int, int, tuple[int, ...]]:
-    """Rows set aside, rows seen and the first few set aside; (0, 0, ()) where the file does not open so."""
+def _try(path: str, options: SourceOptions, declared: Sequence[str]) -> Batch | None:
+    """The first rows of the file; None where it does not open so, or has none."""
     try:
         source = reader.open_source(path, options)
         if not set(declared) <= set(source.columns):
-            return 0, 0, ()
+            return None
         batch = next(islice(source.batches(_LOOK_BYTES), 1), None)
     except SourceError:
-        return 0, 0, ()
-    if batch is None:
-        return 0, 0, ()
-    aside = batch.set_aside
-    return aside.height, aside.height + batch.cells.height, tuple(aside["row"].head(5).to_list())
+        return None
+    return batch if batch and batch.cells.height + batch.set_aside.height else None
+
+
+def _bends(seen: Batch | None, other: Batch, declared: SourceOptions, changed: SourceOptions) -> bool:
+    """Whether rows that read well as declared would come out wrong: with their quotes, or decoded anew."""
+    text = pl.all().cast(pl.String)
+    if changed.quote != declared.quote and declared.quote:
+        marked = text.str.starts_with(declared.quote) | text.str.ends_with(declared.quote)
+        return _any(other.cells, marked)
+    return (
+        seen is not None
+        and changed.encoding != declared.encoding
+        and _any(seen.cells, text.str.contains(_NOT_ASCII))
+    )
+
+
+def _any(cells: pl.DataFrame, sign: pl.Expr) -> bool:
+    return bool(cells.select(sign.any()).select(pl.any_horizontal(pl.all())).item())
 
 
 def changes(options: SourceOptions) -> Iterator[tuple[str, SourceOptions]]:

@@ -55,6 +55,19 @@ def test_a_few_damaged_rows_are_no_other_dialect(tmp_path: Path) -> None:
     assert dialect.suggest(str(path), SourceOptions(), DECLARED) is None
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'id,name,note\n1,"Ana,x\n2,Ben,y\n3,"Cid",z\n',  # under another quote, "Cid" would keep its marks
+        "id,name,note\n1,Zoë,x\n2,Zoë,y\n".encode() + b"3,Zo\xeb,z\n",  # under cp1252, ZoÃ« would be written
+    ],
+)
+def test_no_line_is_proposed_that_would_read_healthy_rows_wrong(text: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(text)
+    assert dialect.suggest(str(path), SourceOptions(), DECLARED) is None
+
+
 TRAILED = "id,name,note\n1,Zoë,x,\n2,Ana,,\n3,Tom,y,z\n4,Ida,n\n5,Ben,,\n"
 
 
