@@ -141,7 +141,9 @@ def _parser() -> argparse.ArgumentParser:
     run = _command(commands, "run", _run, "the import")
     for parser_ in (check, run):
         parser_.add_argument("config", metavar="CONFIG", help="the TOML file")
-        parser_.add_argument("sources", metavar="SOURCE", nargs="*", help="instead of the configured source")
+        parser_.add_argument(
+            "sources", metavar="SOURCE", nargs="*", default=[], help="instead of the configured source"
+        )
         parser_.add_argument(
             "--run-id", metavar="ID", help="name of the run (default: the time and a little chance)"
         )
@@ -178,7 +180,7 @@ def _parser() -> argparse.ArgumentParser:
     check_back = _command(commands, "verify", _verify, "read people back from the destination and compare")
     check_back.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
     check_back.add_argument(
-        "--sample", metavar="N", type=_count, default=100, help="so many people (default: 100)"
+        "--sample", metavar="N", type=_people, default=100, help="so many people (default: 100)"
     )
     _add_state(check_back)
     _add_place(check_back)
@@ -213,7 +215,9 @@ def _add_looking(commands: Any) -> None:
 def _command(
     commands: Any, name: str, function: Callable[[argparse.Namespace], int], text: str
 ) -> argparse.ArgumentParser:
-    parser: argparse.ArgumentParser = commands.add_parser(name, help=text, description=text)
+    parser: argparse.ArgumentParser = commands.add_parser(
+        name, help=text, description=text, allow_abbrev=False
+    )
     parser.set_defaults(command=function)
     return parser
 
@@ -308,6 +312,13 @@ def _count(text: str) -> int:
     if not text.isdecimal():
         raise argparse.ArgumentTypeError("expected a whole number from 0 on")
     return int(text)
+
+
+def _people(text: str) -> int:
+    number = _count(text)
+    if not number:
+        raise argparse.ArgumentTypeError("expected a whole number from 1 on")
+    return number
 
 
 def _workers(text: str) -> int:
@@ -457,6 +468,7 @@ def _report(args: argparse.Namespace) -> int:
         raise ConfigError(f"Run {folder.run_id} has no summary: it is going on, or was killed; then: {hint}")
     if args.json:
         print(json.dumps(summary, indent=2, ensure_ascii=False))
+    if args.json or args.quiet:
         return 0
     _print(screen.summary_lines(summary, folder.read_meta()["mode"]))
     if summary["message"]:

@@ -152,6 +152,27 @@ def test_the_past_nights_in_a_table(night: RunFolder, capsys: pytest.CaptureFixt
     assert line.split()[2:] == "run people vevee finished 1 4 3 8 0 1 0".split()
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["check"], "the following arguments are required: CONFIG; see: importer check --help"),
+        (["run", "x.toml", "--max", "5"], "unrecognized arguments: --max 5; see: importer --help"),
+        (["verify", "--sample", "0"], "argument --sample: expected a whole number from 1 on; see: "),
+    ],
+)
+def test_a_mistake_in_a_command_is_one_true_sentence(
+    words: list[str], said: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert cli.main(words) == 2
+    out, err = capsys.readouterr()
+    assert (out, err.startswith(f"importer: {said}")) == ("", True)
+
+
+def test_a_quiet_report_is_quiet(night: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
+    assert cli.main(["report", night.run_id, "--quiet"]) == 0
+    assert capsys.readouterr() == ("", "")
+
+
 def _age(folder: RunFolder, days: float) -> None:
     meta = folder.read_meta()
     then = datetime.now(UTC) - timedelta(days=days)
