@@ -33,7 +33,7 @@ from importer.config import Config
 from importer.crew import Crew, Line, Member, Progress, SharedPacer, divided, striped, tell_stop
 from importer.damage import DAMAGE
 from importer.destinations.base import Destination
-from importer.errors import ConfigError, GuardError, ImporterError, OutOfTimeError, StateError
+from importer.errors import ConfigError, GuardError, ImporterError, InternalError, OutOfTimeError, StateError
 from importer.fingerprint import Fingerprints
 from importer.intake import SOURCE_OF, Gate, Taken
 from importer.journal import Entry, Journal, count_pending
@@ -763,8 +763,17 @@ class _Life:
         if error is not None and not (isinstance(error, OutOfTimeError) and _is_done(shared.tally)):
             code = error.exit_code if isinstance(error, ImporterError) else ImporterError.exit_code
             return "stopped", code, str(error)
+        if self.mode != "check" and shared.tally.values["not_attempted"]:
+            return "stopped", InternalError.exit_code, _FORGOTTEN
         bad = has_rejects(shared.reading, shared.tally)
         return "finished", 1 if bad and self.options.max_rejects is None else 0, ""
+
+
+_FORGOTTEN = (
+    "The run came to its end with values that were never sent, and nothing had stopped it: a fault of the "
+    "importer. Nothing is lost; please report it with the run's summary.json."
+)
+"""A run that is called finished has sent everything: what was forgotten must never look like success."""
 
 
 def _is_done(tally: Tally) -> bool:

@@ -436,7 +436,8 @@ class ChunkStream:
     async def _close(self, opened: OpenChunk) -> None:
         with self._stopping():
             closed = await asyncio.to_thread(self._books.settle, opened)
-            self._books.journal.close_chunk(opened.chunk.plan.number, closed.tally.dump())
+            if not closed.tally.values["not_attempted"]:  # what was forgotten stays for a later life
+                self._books.journal.close_chunk(opened.chunk.plan.number, closed.tally.dump())
             self._books.tally.add(closed.tally)
 
 

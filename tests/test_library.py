@@ -102,3 +102,18 @@ def test_a_stopped_run_is_resumed_when_the_cause_is_gone(mapping: dict[str, Any]
         summary = importer.resume(state_dir, None, importer.Options())
         assert server.stored == {"1": {"plan": "basic", "age": 21}, "2": {"age": 30}, "3": {"plan": "pro"}}
     assert (summary.state, summary.exit_code, summary.values["not_attempted"]) == ("finished", 1, 0)
+
+
+def test_a_run_that_forgot_somebody_never_looks_finished(
+    mapping: dict[str, Any], state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    config = configuration.parse(mapping)
+    with sandbox.running(config, sandbox.SandboxOptions(), KEY) as server:
+        options = importer.Options(state_dir=state_dir, base_url=server.url, run_id="r")
+        with monkeypatch.context() as fault:
+            fault.setattr("importer.sending.ChunkStream._jobs", lambda *_: iter(()))
+            summary = importer.run(mapping, (), options)
+        assert (summary.state, summary.exit_code, server.stored) == ("stopped", 9, {})
+        assert summary.values["not_attempted"] == 4
+        resumed = importer.resume(state_dir, "r")
+        assert (resumed.state, resumed.exit_code, len(server.stored)) == ("finished", 1, 3)
