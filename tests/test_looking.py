@@ -1,7 +1,6 @@
 """What a person asks the day after: explain, runs, prune, report.html, and init before the first day."""
 
 import io
-import os
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -310,9 +309,11 @@ def test_any_header_makes_a_draft_that_loads(columns: list[str], tmp_path: Path,
     assert importer.check(config, (), importer.Options(state_dir=state_dir)).exit_code == 0
 
 
-def test_init_prints_the_draft(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_init_prints_the_draft(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
     (tmp_path / "list.csv").write_text("id,a\n1,2\n")
-    os.chdir(tmp_path)
+    monkeypatch.chdir(tmp_path)
     assert cli.main(["init", "list.csv"]) == 0
     assert "[identity]" in capsys.readouterr().out
     assert cli.main(["init", "none.csv"]) == 3
