@@ -204,6 +204,9 @@ def _add_looking(commands: Any) -> None:
     back = _command(commands, "undo", _undo, "write a source file with the values of before a run")
     back.add_argument("run", metavar="RUN", nargs="?", help="default: the newest that sent anything")
     _add_state(back)
+    out = _command(commands, "forget", _forget, "take one person out of everything that is kept here")
+    out.add_argument("person", metavar="ID", help="the distinct id; - reads it from stdin")
+    _add_state(out)
     init = _command(commands, "init", _init, "draft a configuration from a file, to read and correct")
     init.add_argument("source", metavar="SOURCE", help="the list")
     report = _command(commands, "report", _report, "one run's summary")
@@ -449,6 +452,18 @@ def _undo(args: argparse.Namespace) -> int:
     from importer.undo import undo
 
     _print(screen.undone_lines(undo(_state_dir(args), args.run), _state_dir(args)))
+    return 0
+
+
+def _forget(args: argparse.Namespace) -> int:
+    from importer.forget import forget
+
+    person = sys.stdin.readline().rstrip("\r\n") if args.person == "-" else args.person
+    found = forget(_state_dir(args), person)
+    _say(
+        f"importer: forgotten in {found.snapshots:,} snapshots, {found.runs:,} runs and {found.caches:,} "
+        "caches. Take the person out of the list and the destination too."
+    )
     return 0
 
 

@@ -322,9 +322,7 @@ class Journal:
         """
         self._db.execute("CREATE INDEX IF NOT EXISTS answers_of ON answers (person)")
         self._db.execute("CREATE INDEX IF NOT EXISTS refusals_of ON refusals (call)")
-        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (person TEXT PRIMARY KEY)")
-        self._db.execute("DELETE FROM wanted")
-        self._db.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((p,) for p in people))
+        self._want(people)
         found: dict[str, dict[str, Held]] = {}
         where = "WHERE a.person IN (SELECT person FROM wanted) ORDER BY a.call"
         for entry in chain(self._entries(where), self._entries(where, "intents")):
@@ -349,6 +347,38 @@ class Journal:
             refusals = _Refusals(said if table == "answers" else iter(()))
             for call, *fields, seal in self._db.execute(query):
                 yield _entry(call, fields, refusals.of(call), seal)
+
+    def forget(self, person: str) -> bool:
+        """Takes a person's name out of every record; the records stay, as those of nobody.
+
+        Returns whether the person stood in any. What is deleted is overwritten in the file.
+        """
+        found = 0
+        self._want([person])
+        where = "WHERE a.person IN (SELECT person FROM wanted) ORDER BY a.call"
+        with _state_errors(self._path):
+            self._db.execute("PRAGMA secure_delete = ON")
+            for table in ("answers", "intents"):
+                calls = [call for (call,) in self._db.execute(f"SELECT call FROM {table} a {where}")]  # noqa: S608
+                nobody = [entry._replace(person="") for entry in self._entries(where, table)]
+                changes = [(_seal_of(call, entry), call) for call, entry in zip(calls, nobody, strict=True)]
+                with self._transaction():
+                    self._db.executemany(
+                        f"UPDATE {table} SET person = '', seal = ? WHERE call = ?",  # noqa: S608
+                        changes,
+                    )
+                found += len(changes)
+            with self._transaction():
+                quoted = json.dumps(person)[1:-1]
+                found += self._db.execute("DELETE FROM pending WHERE instr(calls, ?)", (quoted,)).rowcount
+            self._db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return found > 0
+
+    def _want(self, people: Iterable[str]) -> None:
+        """Fills the table of people that the next queries are about."""
+        self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (person TEXT PRIMARY KEY)")
+        self._db.execute("DELETE FROM wanted")
+        self._db.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((p,) for p in people))
 
     def close(self) -> None:
         """Commits what waits and folds the log into the file."""

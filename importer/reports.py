@@ -7,6 +7,7 @@ memory stays the same whatever was rejected.
 
 import gzip
 import re
+import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -93,6 +94,21 @@ class Reports:
             lines += here
         if batches:
             yield first, batches
+
+    def write_rows(self, edges: Sequence[int], originals: Sequence[Original]) -> None:
+        """Writes `rejected_rows/` anew from what is kept."""
+        with state_errors(self._folder.path), ExitStack() as stack:
+            for path in self._folder.rejected_rows.glob("*"):
+                path.unlink()
+            (self._folder.path / "work").mkdir(exist_ok=True)
+            rows = _RowFiles(self._folder.rejected_rows, originals, stack)
+            chunks = sorted(self._folder.kept.glob("chunk-*.parquet"))
+            for first, last in self._stretches(len(edges)):
+                kept = _merged(self._folder.kept, chunks, first, last, edges)
+                if kept is not None and kept.height:
+                    rows.write(kept.unique("order", keep="first", maintain_order=True))
+            rows.finish()
+        shutil.rmtree(self._folder.path / "work", ignore_errors=True)
 
     def write(self, edges: Sequence[int], originals: Sequence[Original]) -> None:
         """Writes `rejects.csv` and `rejected_rows/`. `edges` is the last source order of each batch read."""

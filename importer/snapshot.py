@@ -352,6 +352,19 @@ def refuse_rivals(state_dir: Path, config: Config) -> None:
             )
 
 
+def take_out(folder: Path, person: str) -> bool:
+    """Forgets a person in every layer of a snapshot; whether they stood in any."""
+    found = False
+    with _trouble(folder):
+        for path in [*folder.glob("*.arrow"), *folder.glob("*.failed")]:
+            frame = _read(path)
+            left = frame.filter(pl.col("id") != person)
+            if left.height < frame.height:
+                _write(path, left)
+                found = True
+    return found
+
+
 def _import_of(config: Config) -> dict[str, str]:
     section = config.destination
     kind = {"type": section.type, "base_url": section.base_url, "account": section.account or ""}

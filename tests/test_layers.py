@@ -27,7 +27,7 @@ TIERS = (
     {"morning"},
     {"pipeline"},
     {"worker"},
-    {"sandbox", "undo", "verify", "explain", "draft"},
+    {"sandbox", "forget", "undo", "verify", "explain", "draft"},
     {"cli"},
     {"__init__", "__main__"},  # the doors: `importer.run` and `python -m importer`
 )
