@@ -22,7 +22,7 @@ from tqdm import tqdm
 from importer import config as configuration
 from importer import destinations, guards, pipeline, runs, screen
 from importer.destinations.base import seconds_of
-from importer.errors import ConfigError, ImporterError
+from importer.errors import DEFAULT_STATE_DIR, ConfigError, ImporterError, command
 from importer.journal import count_pending
 from importer.models import RunSummary
 from importer.options import Event, Options, RejectLimit
@@ -416,7 +416,7 @@ def _verify(args: argparse.Namespace) -> int:
 
 
 def _state_dir(args: argparse.Namespace) -> Path:
-    return Path(args.state_dir) if args.state_dir else screen.DEFAULT_STATE_DIR
+    return Path(args.state_dir) if args.state_dir else DEFAULT_STATE_DIR
 
 
 def _runs(args: argparse.Namespace) -> int:
@@ -479,7 +479,7 @@ def _report(args: argparse.Namespace) -> int:
     folder = runs.find(state_dir, args.run)
     summary = folder.read_summary()
     if summary is None:
-        hint = screen.command("resume", folder.run_id, state_dir=state_dir)
+        hint = command("resume", folder.run_id, state_dir=state_dir)
         raise ConfigError(f"Run {folder.run_id} has no summary: it is going on, or was killed; then: {hint}")
     if args.json:
         print(json.dumps(summary, indent=2, ensure_ascii=False))
@@ -533,7 +533,7 @@ def _sandbox(args: argparse.Namespace) -> int:
     key = sandbox.key_for(config)
 
     def ready(url: str) -> None:
-        run = screen.command("run", str(args.config or "config/vevee.toml"), "--base-url", url, "--rate", "0")
+        run = command("run", str(args.config or "config/vevee.toml"), "--base-url", url, "--rate", "0")
         _say(f"{config.destination.type} sandbox on {url}, Ctrl-C stops it. In another shell:")
         if key == sandbox.default_key(config):
             kind, _, name = config.destination.api_key.partition(":")

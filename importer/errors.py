@@ -14,8 +14,19 @@ Each message is one or two sentences: where, what was expected and found, the ne
 cell, a key or the text of another library's exception, because those can hold personal data.
 """
 
+import shlex
 from collections.abc import Sequence
+from pathlib import Path
 from typing import ClassVar
+
+DEFAULT_STATE_DIR = Path(".importer")
+"""Where commands without a configuration look for runs."""
+
+
+def command(*words: str, state_dir: Path = DEFAULT_STATE_DIR) -> str:
+    """A next step in full, ready to paste."""
+    place = [] if state_dir == DEFAULT_STATE_DIR else ["--state-dir", str(state_dir)]
+    return shlex.join(["importer", *words, *place])
 
 
 class ImporterError(Exception):

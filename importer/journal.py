@@ -32,7 +32,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from importer.destinations.base import NORMALIZED
-from importer.errors import StateError
+from importer.errors import StateError, command
 from importer.models import Call, Target
 
 COMMIT_SECONDS = 0.05
@@ -507,7 +507,8 @@ def _state_errors(path: Path) -> Iterator[None]:
         full = "full" in text or "I/O" in text  # the latter where a quota or a limit ends the file
         step = "free some disk space" if full else "make the folder writable"
         what = "the disk is full" if full else "the journal cannot be written or read"
-        raise StateError(f"{path}: {what}; {step}, then: importer resume {path.parent.name}") from None
+        way_on = command("resume", path.parent.name, state_dir=path.parent.parent.parent)
+        raise StateError(f"{path}: {what}; {step}, then: {way_on}") from None
     except (sqlite3.DatabaseError, ValueError):
         raise StateError(
             f"{path}: the journal is damaged, so what was sent is not known for certain; start a new run, "

@@ -33,7 +33,15 @@ from importer.config import Config
 from importer.crew import Crew, Line, Member, Progress, SharedPacer, divided, striped, tell_stop
 from importer.damage import DAMAGE
 from importer.destinations.base import Destination
-from importer.errors import ConfigError, GuardError, ImporterError, InternalError, OutOfTimeError, StateError
+from importer.errors import (
+    ConfigError,
+    GuardError,
+    ImporterError,
+    InternalError,
+    OutOfTimeError,
+    StateError,
+    command,
+)
 from importer.fingerprint import Fingerprints
 from importer.intake import SOURCE_OF, Gate, Taken
 from importer.journal import Entry, Journal, count_pending
@@ -97,7 +105,7 @@ def resume(
     if state == "superseded":
         raise ConfigError(
             f"Run {folder.run_id} is superseded by a later run of the same import, whose values are newer; "
-            "see: importer runs"
+            f"see: {command('runs', state_dir=state_dir)}"
         )
     return _Life.again(folder, options, observer or Silent()).go()
 
@@ -114,9 +122,8 @@ def retry(
     corrected = runs.find(state_dir, run_id, wanted=runs.has_sent)
     summary = corrected.read_summary()
     if not summary or summary["state"] != "finished":
-        raise ConfigError(
-            f"Run {corrected.run_id} is not finished; first: importer resume {corrected.run_id}"
-        )
+        first = command("resume", corrected.run_id, state_dir=state_dir)
+        raise ConfigError(f"Run {corrected.run_id} is not finished; first: {first}")
     meta = corrected.read_meta()
     config = _stored_config(meta)
     files = [file] if file else [str(p) for p in sorted(corrected.rejected_rows.glob("*"))]
@@ -264,9 +271,10 @@ class _Life:
         for folder in filter(runs.is_resumable, runs.all_runs(self.state_dir)):
             same = runs.account(folder.read_meta()["config"]["destination"]) == account
             if same and folder.journal.exists() and (jobs := count_pending(folder.journal)):
+                first = command("resume", folder.run_id, state_dir=self.state_dir)
                 raise StateError(
-                    f"Run {folder.run_id} has {jobs:,} jobs open at the destination, which would write their "
-                    f"older values over newer ones. First: importer resume {folder.run_id}"
+                    f"Run {folder.run_id} has jobs open at the destination ({jobs:,}), which would write "
+                    f"their older values over newer ones. First: {first}"
                 )
 
     @property

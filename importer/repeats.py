@@ -13,7 +13,7 @@ import polars_hash as plh
 
 from importer import attributes, runs
 from importer.config import Config
-from importer.errors import ConfigError, StateError
+from importer.errors import ConfigError, StateError, command
 from importer.runs import RunFolder
 
 _WORD = 1 << 64
@@ -80,9 +80,10 @@ class Counted:
         for folder in runs.all_runs(self._state_dir):
             state = runs.state_of(folder.read_meta(), folder.read_summary())
             if folder.run_id in begun and state not in ("finished", "superseded"):
+                first = command("resume", folder.run_id, state_dir=self._state_dir)
                 raise ConfigError(
                     f"Run {folder.run_id} of this import is not finished, and what it has increased must not "
-                    f"be increased again; first: importer resume {folder.run_id}. Or give it up with --again."
+                    f"be increased again; give it up with --again, or first: {first}"
                 )
 
     def refuse_again(self, sources: Mapping[str, str], run_id: str) -> None:

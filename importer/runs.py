@@ -23,7 +23,7 @@ from typing import IO, Any
 import polars as pl
 
 from importer.config import NAME, Config
-from importer.errors import ConfigError, StateError
+from importer.errors import ConfigError, StateError, command
 
 _TRY_AGAIN = 0.1
 """Seconds between two looks at a lock that is waited for."""
@@ -205,12 +205,14 @@ def find(
         fitting = [folder for folder in runs if wanted(folder)]
         if not fitting:
             what = "no run of this kind here" if runs else "no run here yet"
-            raise ConfigError(f"{state_dir}: {what}; start one with: importer run CONFIG, see: importer runs")
+            listing = command("runs", state_dir=state_dir)
+            raise ConfigError(f"{state_dir}: {what}; start one with: importer run CONFIG, see: {listing}")
         return fitting[-1]
     for folder in runs:
         if folder.run_id == run_id:
             return folder
-    raise ConfigError(f"{state_dir}: no run {run_id} here; list them with: importer runs")
+    listing = command("runs", state_dir=state_dir)
+    raise ConfigError(f"{state_dir}: no run {run_id} here; list them with: {listing}")
 
 
 def has_sent(folder: RunFolder) -> bool:
@@ -384,7 +386,9 @@ def _is_full(error: Exception) -> bool:
 def disk_full(path: Path) -> StateError:
     """What to say where a file of the state folder finds no room; what was answered is on disk already."""
     folder = next((p for p in (path, *path.parents) if p.parent.name == "runs"), None)
-    way_on = f"importer resume {folder.name}" if folder else "the same command again"
+    way_on = "the same command again"
+    if folder:
+        way_on = command("resume", folder.name, state_dir=folder.parent.parent)
     return StateError(f"{path}: the disk is full; free some disk space, then: {way_on}")
 
 

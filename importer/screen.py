@@ -3,17 +3,15 @@
 Lines of text only; `cli` prints them. No line holds a value of a person.
 """
 
-import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from importer import runs
-from importer.errors import GuardError
+from importer.errors import GuardError, command
 from importer.runs import RunFolder
 
-DEFAULT_STATE_DIR = Path(".importer")
 """Where the commands without a configuration look."""
 
 _MOST = 10
@@ -22,12 +20,6 @@ _CONFIRMS = {
     "call": "the destination confirmed the call, not each value",
     "job": "the destination confirmed the job that carried the value",
 }
-
-
-def command(*words: str, state_dir: Path = DEFAULT_STATE_DIR) -> str:
-    """A command in full, ready to paste."""
-    place = [] if state_dir == DEFAULT_STATE_DIR else ["--state-dir", str(state_dir)]
-    return shlex.join(["importer", *words, *place])
 
 
 def summary_lines(summary: Mapping[str, Any], mode: str) -> Iterator[str]:

@@ -167,6 +167,19 @@ def test_a_mistake_in_a_command_is_one_true_sentence(
     assert (out, err.startswith(f"importer: {said}")) == ("", True)
 
 
+def test_the_next_command_names_the_state_folder(
+    night: RunFolder, state_dir: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Pasted as it stands it works, wherever the runs are."""
+    place = f"--state-dir {state_dir}"
+    assert cli.main(["retry", "nope"]) == 2
+    assert f"importer runs {place}" in capsys.readouterr().err
+    night.write_json(night.summary, {**(night.read_summary() or {}), "state": "stopped"})
+    assert cli.main(["retry", "night"]) == 2
+    assert f"importer resume night {place}" in capsys.readouterr().err
+    assert f"importer resume night {place}" in str(runs.disk_full(night.journal))
+
+
 def test_a_quiet_report_is_quiet(night: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["report", night.run_id, "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")
