@@ -396,5 +396,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     try:
         value: Mapping[str, Any] = json.loads(path.read_text("utf-8"))
     except (OSError, ValueError):
-        raise StateError(f"{path}: missing or damaged; the run cannot be used, start a new one.") from None
+        raise StateError(
+            f"{path}: missing or damaged, so nothing is known of this run; move {path.parent} away, then the "
+            "same command again."
+        ) from None
     return dict(value)

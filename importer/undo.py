@@ -94,8 +94,9 @@ class _Writer:
 
     def write(self) -> Undone:
         """The whole file, or nothing where nothing goes back."""
-        parts = [self._part(pl.scan_ipc(p).collect()) for p in sorted(self._folder.before.glob("*.arrow"))]
-        rows = pl.concat([part for part in parts if part.height], how="diagonal") if parts else pl.DataFrame()
+        every = (self._part(pl.scan_ipc(p).collect()) for p in sorted(self._folder.before.glob("*.arrow")))
+        parts = [part for part in every if part.height]
+        rows = pl.concat(parts, how="diagonal") if parts else pl.DataFrame()
         file = self._file()
         if not rows.height:
             return Undone(None, str(self._config.path or "CONFIG"), **self._counts)

@@ -180,6 +180,16 @@ def test_the_next_command_names_the_state_folder(
     assert f"importer resume night {place}" in str(runs.disk_full(night.journal))
 
 
+def test_a_damaged_run_says_how_to_go_on_without_it(
+    night: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    night.meta.write_text("{")
+    assert cli.main(["runs"]) == 7
+    assert f"move {night.path} away, then the same command again." in capsys.readouterr().err
+    night.path.rename(night.path.parent.parent / "away")
+    assert cli.main(["runs"]) == 0
+
+
 def test_a_quiet_report_is_quiet(night: RunFolder, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["report", night.run_id, "--quiet"]) == 0
     assert capsys.readouterr() == ("", "")

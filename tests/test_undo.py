@@ -50,6 +50,15 @@ def test_what_a_later_run_has_written_and_what_was_never_known_stay(tmp_path: Pa
         assert found.file.read_text().splitlines() == ["id,plan,age,note", "p2,,2,x"]
 
 
+def test_a_run_that_changed_nothing_has_nothing_to_undo(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        here.changes = {"run": {"changed_only": False}}
+        here.night([("p1", "a", "1", "x")])
+        assert here.night([("p1", "a", "1", "x")], run_id="again").calls["sent"] == 1
+        found = undo(here.state, "again")
+        assert (found.file, found.values, found.people) == (None, 0, 0)
+
+
 def test_a_clear_needs_a_word_for_it(tmp_path: Path) -> None:
     with world(tmp_path) as here:
         here.night([("p1", "a", "1", "x")], run_id="first")
