@@ -15,10 +15,26 @@ import polars as pl
 
 from importer import runs
 from importer.snapshot import CLEARED, GROUP_PEOPLE, Snapshot, column, hashed
-from importer.spool import BUCKETS
+from importer.spool import BUCKETS, detached
 
 SEGMENT_ROWS = 1 << 20
 """Hashes and fingerprints of so many rows are sorted and written together."""
+
+
+_BATCH_ROWS = 8192
+"""Rows that are read together when the keys of a group are looked up."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Segment:
+    """A file of keys, sorted by bucket; `starts[b]` is the first of bucket b."""
+
+    path: Path
+    starts: list[int]
+
+    def between(self, first: int, end: int) -> pl.DataFrame:
+        start, stop = self.starts[first], self.starts[end]
+        return pl.scan_ipc(self.path).slice(start, stop - start).collect()
 
 
 @dataclass
@@ -38,7 +54,7 @@ class Sieve:
     _layouts: list[int] = field(default_factory=list)
     _waiting: list[pl.DataFrame] = field(default_factory=list)
     _waiting_rows: int = 0
-    _segments: list[Path] = field(default_factory=list)
+    _segments: list["_Segment"] = field(default_factory=list)
     _held: int = 0
 
     def hold(self, rows: pl.DataFrame, prints: pl.Series, layout: int) -> None:
@@ -65,8 +81,11 @@ class Sieve:
             path = self.folder / f"keys-{len(self._segments):06d}.arrow"
             keys = pl.concat(self._waiting).with_columns(bucket=(pl.col("hash") % BUCKETS).cast(pl.UInt16))
             with runs.state_errors(self.folder):
-                keys.sort("bucket").write_ipc(path)
-            self._segments.append(path)
+                keys.sort("bucket").drop("bucket").write_ipc(path, record_batch_size=_BATCH_ROWS)
+            sizes = keys["bucket"].value_counts(name="n")
+            every = pl.DataFrame({"bucket": range(BUCKETS)}, schema={"bucket": pl.UInt16})
+            counts = every.join(sizes, on="bucket", how="left", maintain_order="left")["n"].fill_null(0)
+            self._segments.append(_Segment(path, [0, *counts.cast(pl.Int64).cum_sum().to_list()]))
             self._waiting, self._waiting_rows = [], 0
 
     def due(self) -> Iterator[tuple[int, pl.DataFrame]]:
@@ -76,7 +95,8 @@ class Sieve:
         found = [self._sift(first, first + width) for first in range(0, BUCKETS, width) if self._segments]
         by_file = pl.concat([pl.DataFrame(schema={"file": pl.UInt32, "at": pl.UInt32}), *found])
         for (number,), part in by_file.sort("file", "at").group_by("file", maintain_order=True):
-            yield self._layouts[int(str(number))], pl.read_ipc(self._file(int(str(number))))[part["at"]]
+            rows = pl.read_ipc(self._file(int(str(number))))[part["at"]]
+            yield self._layouts[int(str(number))], detached(rows)
         shutil.rmtree(self.folder, ignore_errors=True)
 
     def _width(self) -> int:
@@ -88,7 +108,7 @@ class Sieve:
 
     def _sift(self, first: int, end: int) -> pl.DataFrame:
         """Counts the unchanged rows of these buckets; the others as `file` and `at`."""
-        keys = pl.concat([_slice(path, first, end) for path in self._segments])
+        keys = pl.concat([segment.between(first, end) for segment in self._segments])
         known = self.snapshot.prints(first, end).rename({"print": "known"})
         self._note_gone(first, end, known, keys)
         keys = keys.join(known, on="hash", how="left")
@@ -108,10 +128,3 @@ class Sieve:
                 pl.col(column(k)).is_not_null() & (pl.col(column(k)) != CLEARED) for k in self.snapshot.keys
             ]
             self.gone.append(held.filter(pl.any_horizontal(pl.lit(value=False), *stored)))
-
-
-def _slice(path: Path, first: int, end: int) -> pl.DataFrame:
-    keys = pl.scan_ipc(path)
-    buckets = keys.select("bucket").collect()["bucket"]
-    start, stop = (int(str(buckets.search_sorted(bound))) for bound in (first, end))
-    return keys.slice(start, stop - start).select("hash", "print", "file", "at").collect()

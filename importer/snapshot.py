@@ -40,7 +40,7 @@ from importer.config import Config
 from importer.destinations.base import NORMALIZED
 from importer.errors import ConfigError, StateError
 from importer.journal import Entry
-from importer.spool import BUCKETS, HASH
+from importer.spool import BUCKETS, HASH, detached
 
 CLEARED = ""
 UNKNOWN = "?"
@@ -199,7 +199,7 @@ class Snapshot:
         with _trouble(self.folder):
             frame = pl.DataFrame(schema=_META)
             for layer in self._layers(first, end):
-                chosen = layer if people is None else layer.join(people, on="id", how="semi")
+                chosen = layer if people is None else detached(layer.join(people, on="id", how="semi"))
                 frame = _over(frame, chosen) if frame.height else chosen
             return _complete(frame, self.keys)
 
