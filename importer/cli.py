@@ -479,8 +479,11 @@ def _report(args: argparse.Namespace) -> int:
     folder = runs.find(state_dir, args.run)
     summary = folder.read_summary()
     if summary is None:
-        hint = command("resume", folder.run_id, state_dir=state_dir)
-        raise ConfigError(f"Run {folder.run_id} has no summary: it is going on, or was killed; then: {hint}")
+        what, words = "it is going on, or was killed; then", ["resume", folder.run_id]
+        if runs.state_of(folder.read_meta(), None) == "superseded":
+            what, words = "it was killed, and a later run took its place; see", ["runs"]
+        hint = command(*words, state_dir=state_dir)
+        raise ConfigError(f"Run {folder.run_id} has no summary: {what}: {hint}")
     if args.json:
         print(json.dumps(summary, indent=2, ensure_ascii=False))
     if args.json or args.quiet:

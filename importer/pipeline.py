@@ -102,12 +102,16 @@ def resume(
     state = runs.state_of(folder.read_meta(), folder.read_summary())
     if state == "finished":
         raise ConfigError(f"Run {folder.run_id} is finished; there is nothing to resume.")
+    _refuse_superseded(folder, state, state_dir)
+    return _Life.again(folder, options, observer or Silent()).go()
+
+
+def _refuse_superseded(folder: RunFolder, state: str, state_dir: Path) -> None:
     if state == "superseded":
         raise ConfigError(
             f"Run {folder.run_id} is superseded by a later run of the same import, whose values are newer; "
             f"see: {command('runs', state_dir=state_dir)}"
         )
-    return _Life.again(folder, options, observer or Silent()).go()
 
 
 def retry(
@@ -121,6 +125,7 @@ def retry(
     runs.prepare_state_dir(state_dir)
     corrected = runs.find(state_dir, run_id, wanted=runs.has_sent)
     summary = corrected.read_summary()
+    _refuse_superseded(corrected, runs.state_of(corrected.read_meta(), summary), state_dir)
     if not summary or summary["state"] != "finished":
         first = command("resume", corrected.run_id, state_dir=state_dir)
         raise ConfigError(f"Run {corrected.run_id} is not finished; first: {first}")

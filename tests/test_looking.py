@@ -180,6 +180,18 @@ def test_the_next_command_names_the_state_folder(
     assert f"importer resume night {place}" in str(runs.disk_full(night.journal))
 
 
+def test_nobody_is_sent_to_resume_a_superseded_run(
+    night: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    night.write_json(night.meta, night.read_meta() | {"superseded_by": "last"})
+    night.summary.unlink()
+    for words in (["resume", "night"], ["retry", "night"], ["report", "night"]):
+        assert cli.main(words) == 2
+        said = capsys.readouterr().err
+        assert "importer resume" not in said
+        assert "importer runs" in said
+
+
 def test_a_damaged_run_says_how_to_go_on_without_it(
     night: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
