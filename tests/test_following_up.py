@@ -138,6 +138,26 @@ def test_a_poll_that_is_not_waited_for_says_nothing_of_its_job() -> None:
     assert settled == [], "else resume would hand the values in anew while the job is open"
 
 
+def test_a_call_refused_and_sent_in_parts_is_no_doubt_where_a_stop_comes_between() -> None:
+    released: list[Call] = []
+    settled: list[Settled] = []
+    once = replace(submit(0), repeatable=False)
+
+    class Halves(Jobs):
+        def judge(self, call: Call, answer: Answer) -> Judgement:
+            sender.stop.by_signal(2)
+            return Judgement(Decision.CONTINUE, follow_up=(replace(call, path="/half"),))
+
+    async def jobs() -> AsyncIterator[Job]:
+        yield Job([once], settled.append, lambda: None, release=released.append)
+
+    with ReplyServer(script=replies(400)) as server:
+        sender = Sender(Limits(server.url, {}), Halves(), Pacer())
+        asyncio.run(sender.run(jobs()))
+        assert [call.path for call in server.calls] == ["/jobs"]
+    assert (released, settled) == ([once], []), "else resume would hold its increases for sent"
+
+
 @pytest.mark.parametrize(("status", "error"), [(401, "key: refused."), (400, "")])
 def test_the_key_is_checked_alone_before_anything_else(status: int, error: str) -> None:
     check = Call("GET", "/me", b"", ())
