@@ -143,7 +143,8 @@ class Job(NamedTuple):
     `settle` takes each call's end; `finish` is called once, when the last is settled, follow-ups included. A
     job cut short by a stop is never finished. `intend` is called before a call that is not repeatable goes
     out, and `release` where it has certainly done nothing: a stop came first, or it was refused and goes out
-    in parts. `keep` is called before the follow-up calls of a durable CONTINUE go out. What `intend` and `keep` are told must be on disk when they return.
+    in parts. `keep` is called before the follow-up calls of a durable CONTINUE go out. What `intend` and
+    `keep` are told must be on disk when they return.
     """
 
     calls: Sequence[Call]
