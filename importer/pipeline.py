@@ -167,7 +167,8 @@ class _Life:
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
     stop: Stop = field(default_factory=Stop)
     counts: Counts = field(default_factory=Counts)
-    seconds: dict[str, float] = field(default_factory=lambda: {"reading": 0.0, "sending": 0.0})
+    began: float = field(default_factory=time.monotonic)
+    seconds: dict[str, float] = field(default_factory=lambda: {"reading": 0.0, "sending": 0.0, "total": 0.0})
     lock: int | None = None
     is_worker: bool = False
     workers_rss: int = 0
@@ -299,6 +300,7 @@ class _Life:
 
     def _begin(self) -> None:
         """A new run's folder is made when the import is held, so that one which never began leaves none."""
+        self.began = time.monotonic()
         if not self.folder.meta.exists():
             self.started = datetime.now(UTC)
             runs.create(self.folder, self._meta())
@@ -320,6 +322,7 @@ class _Life:
 
     def _close_unread(self, error: ImporterError) -> None:
         """A run that never came to its first call: its summary says why, no rows of people stay behind."""
+        self.seconds["total"] += time.monotonic() - self.began
         shutil.rmtree(self.folder.spool, ignore_errors=True)
         shutil.rmtree(self.folder.kept, ignore_errors=True)
         summary = self._summary(Reading(), Tally(), "stopped", error.exit_code, str(error))
@@ -689,6 +692,7 @@ class _Life:
     def _finish(self, shared: Books, journal: Journal) -> RunSummary:
         reading = shared.reading
         shared.reports.write(reading.edges, [source.original() for source in reading.sources])
+        self.seconds["total"] += time.monotonic() - self.began
         self._leave_counts(journal)
         ending = self._ending(shared)
         if shared.changes and self.mode != "check" and ending[0] == "finished":
@@ -717,7 +721,6 @@ class _Life:
 
     def _summary(self, reading: Reading, tally: Tally, state: str, code: int, message: str) -> RunSummary:
         line = books(reading, tally)
-        seconds = {**self.seconds, "total": (datetime.now(UTC) - self.started).total_seconds()}
         return RunSummary(
             run_id=self.folder.run_id,
             name=self.config.name,
@@ -741,7 +744,7 @@ class _Life:
             trimmed=tally.trimmed,
             rejects=reject_counts(reading, tally),
             warnings=reading.warnings,
-            seconds={name: round(value, 3) for name, value in seconds.items()},
+            seconds={name: round(value, 3) for name, value in self.seconds.items()},
             requests_per_second=round(self.counts.sent / max(self.seconds["sending"], 0.001), 1),
             peak_rss_bytes=peak_rss_bytes() + self.workers_rss,
             message=message,
@@ -757,7 +760,7 @@ class _Life:
             self.counts.sent += int(former["sent_besides"])
             self.counts.retried += int(former["retried_besides"])
             self.counts.throttled = int(former["throttled"])
-            self.seconds = {name: float(former[name]) for name in self.seconds}
+            self.seconds = {name: float(former.get(name, 0.0)) for name in self.seconds}
 
     def _answered(self, journal: Journal) -> tuple[int, int]:
         return journal.attempts(several=self.destination.people_per_call > 1)

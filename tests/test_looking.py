@@ -17,6 +17,7 @@ from importer import config as configuration
 from importer.draft import draft
 from importer.errors import ConfigError, SourceError
 from importer.explain import explain
+from importer.options import RejectLimit
 from importer.runs import RunFolder
 
 KEY = "sk_test_looking"
@@ -178,6 +179,20 @@ def test_the_next_command_names_the_state_folder(
     assert cli.main(["retry", "night"]) == 2
     assert f"importer resume night {place}" in capsys.readouterr().err
     assert f"importer resume night {place}" in str(runs.disk_full(night.journal))
+
+
+def test_a_run_took_what_its_lives_took_not_the_time_between(
+    mapping: dict[str, Any], server: sandbox.SandboxServer, state_dir: Path
+) -> None:
+    def options(limit: str) -> importer.Options:
+        allowed = RejectLimit.parse(limit)
+        return importer.Options(state_dir=state_dir, base_url=server.url, run_id="idle", max_rejects=allowed)
+
+    assert importer.run(mapping, (), options("0")).exit_code == 6
+    _age(RunFolder(state_dir / "runs" / "idle"), 1)
+    summary = importer.resume(state_dir, "idle", options("9"))
+    assert summary.exit_code == 0
+    assert summary.seconds["sending"] <= summary.seconds["total"] < 3600
 
 
 def test_nobody_is_sent_to_resume_a_superseded_run(
