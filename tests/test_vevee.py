@@ -12,6 +12,7 @@ import pytest
 from importer import config as configuration
 from importer import sandbox
 from importer.destinations import vevee
+from importer.destinations.base import Definition
 from importer.models import Answer, Call, Decision, Part, Target, Update
 from importer.sandbox import SandboxOptions, SandboxServer
 from tests.oracle.program import config_text, importer
@@ -201,3 +202,10 @@ def test_the_value_an_answer_shows(sent: str, body: bytes, decision: Decision, n
     )
     judgement = destination.judge(call, Answer(200, {}, body))
     assert (judgement.decision, bool(judgement.normalized)) == (decision, normalized)
+
+
+@pytest.mark.parametrize(("mode", "calls"), [("batch", 250 + 7), ("single", 4 * 250 + 7)])
+def test_what_a_run_may_cost_is_told_before(mode: Literal["batch", "single"], calls: int) -> None:
+    known = [Definition(f"a{n}", "number") for n in range(4)]
+    destination = vevee.Destination(vevee.Settings(mode=mode), known)
+    assert destination.calls_at_most(250, 7) == calls

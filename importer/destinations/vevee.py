@@ -139,6 +139,11 @@ class Destination(base.Destination):
                 body = f'{{"distinctId":{person},"attribute":{_text(key)},"value":{value}}}'
                 yield Call("POST", VALUES, body.encode(), (_target(update, "set", (key,)),))
 
+    def calls_at_most(self, people: int, clears: int) -> int:
+        """A call a person, or in the mode `single` one for each value, and one for each value to clear."""
+        each = len(self.definitions) if self._own.mode == "single" else 1
+        return people * each + clears
+
     def judge(self, call: Call, answer: Answer) -> Judgement:
         """By the vendor's code before the status; a 2xx must account for every attribute that was sent."""
         body = _json(answer.body)
