@@ -68,7 +68,7 @@ class RunFolder:
     @property
     def before(self) -> Path:
         """What the snapshot held of what the run sent, for `undo`."""
-        return self.path / "before"
+        return self.path / "snapshot-before"
 
     @property
     def kept(self) -> Path:
