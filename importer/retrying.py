@@ -1,8 +1,8 @@
 """`importer retry`: what a run did not get through, again, and nothing else.
 
-A value goes out only where the run (and every later run of the same import) left it rejected or unconfirmed,
-or never saw it. What is already written is `unchanged`; what a later row or a later run has replaced is
-`superseded`, so that an old value never comes back.
+A value goes out only where the run left it rejected or unconfirmed, or never saw it. What is already written
+is `unchanged`. What a later row of it or a later run has another value for is `superseded`, written or not,
+so that an old value never comes back: what the later run could not write is that run's to retry.
 
 Values that go into a sum or union do not replace one another, so each is looked at on its own row: in the run
 that is corrected, in those that it corrected itself, and in every other correction of any of them.

@@ -152,9 +152,12 @@ def open_stream(path: str) -> Iterator[IO[bytes]]:
 
 
 def refuse_folder(path: str) -> None:
-    """SourceError where the path is a folder."""
-    if stat.S_ISDIR(Path(path).stat().st_mode):
+    """SourceError where the path is a folder, or a pipe: a source is opened more than once."""
+    mode = Path(path).stat().st_mode
+    if stat.S_ISDIR(mode):
         raise SourceError(f"{path}: is a folder where a file was expected.")
+    if not stat.S_ISREG(mode):
+        raise SourceError(f"{path}: is a pipe or a device, which can be read only once; save it to a file.")
 
 
 @contextmanager

@@ -1,6 +1,7 @@
 """Every mistake a user can make: the right exit code, a sentence with the next step, and nothing sent."""
 
 import gzip
+import os
 import re
 import socket
 from collections.abc import Callable, Iterator
@@ -183,6 +184,11 @@ def retry_of(file: str | None) -> Prepare:
     return prepare
 
 
+def pipe(setting: Setting) -> None:
+    setting.source = setting.folder / "pipe.csv"
+    os.mkfifo(setting.source)
+
+
 def empty_folder(s: Setting) -> None:
     (s.folder / "lists").mkdir()
     s.source = s.folder / "lists"
@@ -270,6 +276,7 @@ CASES = (
     Case("missing source", 3, r"absent\.csv", lambda s: setattr(s, "source", s.folder / "absent.csv")),
     Case("glob without a match", 3, r"\*\.tsv", lambda s: setattr(s, "source", s.folder / "*.tsv")),
     Case("folder without a list", 3, "lists", empty_folder),
+    Case("a pipe", 3, "read only once", pipe),
     Case("unknown extension", (2, 3), r"list\.xlsx", listing(LIST, "list.xlsx")),
     Case("empty file", 3, r"list\.csv", listing("")),
     Case("only blank lines", 3, r"list\.csv", listing("\n\n\n")),
