@@ -132,6 +132,11 @@ def judge_canary(answers: Answers, limit: RejectLimit | None) -> str:
     return ""
 
 
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 call`, `1,102 calls`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
 def cost(
     config: Config,
     destination: Destination,
@@ -141,7 +146,7 @@ def cost(
     *,
     compares: bool = False,
 ) -> Event:
-    """What a run is about to send at most; `borne` is the pace found in an earlier run, if any.
+    """What a run is about to send, repeats and splits aside; `borne` is the pace found earlier, if any.
 
     `compares`: what the snapshot holds is still to be left out.
 
@@ -157,7 +162,8 @@ def cost(
         why = "the pace it bore last" if pace < (ceiling or float("inf")) else "the ceiling"
         time = f"{spoken(calls / pace)} at {pace:g} a second, {why}"
     less = ", less those of whom nothing has changed" if compares else ""
-    text = f"at most {calls:,} calls for {people:,} people{less}, each may count against your quota; {time}"
+    what = f"{counted(calls, 'call')} for {counted(people, 'person', 'people')}{less}"
+    text = f"{what}, repeats and splits aside, each may count against your quota; {time}"
     return Event(
         "cost", text, {"calls": calls, "people": people, "seconds": round(calls / pace, 1) if pace else None}
     )

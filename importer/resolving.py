@@ -17,7 +17,10 @@ NOT_RESOLVED = "identity_not_resolved"
 IS_AMBIGUOUS = "identity_ambiguous"
 
 _MISSING = "the destination gave no address for this id"
-_SHARED = "the destination gives several ids this address, or this id several addresses"
+_SHARED = (
+    "the destination gives several ids this address, or this id several; where the other id is none of yours "
+    "any more: importer forget ID"
+)
 
 ROUNDS = 2
 
