@@ -224,6 +224,29 @@ def test_any_sequence_of_nights(tmp_path_factory: pytest.TempPathFactory) -> Non
     holds()
 
 
+def test_nights_that_come_to_their_end_leave_the_fold_of_all_lists(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Killed at any moment and resumed each time: exactly the fold of every list so far, night by night."""
+    examples = int(os.environ.get("IMPORTER_NIGHTS", "5"))
+    ways = st.sampled_from(["run", "full", "kill", "kill late", "kill unheard"])
+
+    @settings(max_examples=examples)
+    @given(st.lists(st.tuples(st.lists(row, min_size=1, max_size=10), ways), min_size=1, max_size=4))
+    def holds(nights: list[tuple[List, str]]) -> None:
+        with world(tmp_path_factory.mktemp("folded")) as here:
+            expected: dict[str, dict[str, Any]] = {}
+            for rows, how in nights:
+                play(here, rows, [], how, "resume")
+                expected = fold(rows, expected)
+                assert here.server.stored == expected
+            before = here.calls()
+            here.night()
+            assert here.calls() == before
+
+    holds()
+
+
 def test_a_value_on_its_way_at_a_kill_is_due_whatever_the_list_says(tmp_path: Path) -> None:
     """v0 known, v1 killed after the destination took it, the list back at v0: v0 is sent."""
     with world(tmp_path) as here:
