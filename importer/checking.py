@@ -34,9 +34,7 @@ class Marks:
             columns |= _marks(field, cells, t)
         trims = [field.dropped for field in self._fields if field.dropped in columns]
         rows = taken.rows.drop("at", *([] if trims else ["line"]), strict=False)
-        return rows.with_columns(**columns).with_columns(
-            pl.when(field.value).then(pl.lit(value=True)).alias(field.value) for field in self._fields
-        )
+        return rows.with_columns(**columns)
 
     def close(self, folded: Folded) -> Closed:
         """How every row and value of a chunk ended: nothing of it was meant to be sent."""
@@ -73,10 +71,10 @@ class Marks:
 
 
 def _marks(field: Field, cells: pl.Series, typed: TypedColumn) -> dict[str, pl.Series]:
-    columns = {field.value: typed.present}
+    good = typed.present if typed.reason is None else typed.present & typed.reason.is_null()
+    columns = {field.value: good if good.all() else good.set(~good, None)}
     if typed.reason is not None:
         columns[field.bad] = typed.reason.is_not_null()
-        columns[field.value] = typed.present & typed.reason.is_null()
     if typed.dropped is not None:
         columns[field.dropped] = typed.dropped
         columns[_text(field)] = attributes.display(cells).set(typed.dropped.is_null(), None)

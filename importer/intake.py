@@ -409,9 +409,9 @@ def _kept(rows: pl.DataFrame, batch: Batch) -> pl.DataFrame:
     """Refused rows for rejected_rows/: `original` of healthy ones, `bytes` of damaged ones."""
     if "bytes" in rows.columns:
         return rows
+    if not rows.height:
+        return _NOTHING_KEPT
     if "at" in rows.columns:
-        if not rows.height:
-            return rows.select("order", "id")
         rows = _with_original(rows, batch)
     original = pl.col("raw" if "raw" in rows.columns else "cells").alias("original")
     return rows.select("order", "id", original)
@@ -426,6 +426,7 @@ def _set_aside(batch: Batch, source: int) -> _Refused:
 
 
 _NO_REJECTS = pl.DataFrame(schema=dict(REJECTS))
+_NOTHING_KEPT = pl.DataFrame(schema={"order": pl.Int64, "id": pl.String})
 _NO_DAMAGE = _Refused(_NO_REJECTS, pl.DataFrame(schema={"order": pl.Int64, "bytes": pl.Binary}))
 
 

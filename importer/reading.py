@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import polars as pl
 
@@ -14,7 +14,7 @@ from importer import dialect, reader, records
 from importer.config import GONE, Config
 from importer.errors import SourceError, StateError
 from importer.fingerprint import Fingerprints
-from importer.intake import ORDER_SHIFT, Gate, Intake, Taken
+from importer.intake import ORDER_SHIFT, Admitted, Gate, Intake, Taken
 from importer.models import RunWarning
 from importer.options import Observer
 from importer.repeats import Fingerprint, counts
@@ -23,6 +23,8 @@ from importer.runs import state_errors
 from importer.sieve import Sieve
 from importer.sources import URL, Mark, mark
 from importer.spool import SpoolWriter
+
+Made = TypeVar("Made")
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,13 +160,13 @@ def _paths(config: Config, arguments: Sequence[str]) -> list[str]:
         return reader.expand([config.source.path], base=config.path.parent)
 
 
-def ahead(batches: Iterator[reader.Batch]) -> Iterator[reader.Batch]:
-    """The same batches, each one read while the one before it is used."""
-    with ThreadPoolExecutor(1, "reader") as thread:
-        coming = thread.submit(next, batches, None)
-        while (batch := coming.result()) is not None:
-            coming = thread.submit(next, batches, None)
-            yield batch
+def ahead(things: Iterator[Made]) -> Iterator[Made]:
+    """The same things, each one made in a thread of its own while the one before it is used."""
+    with ThreadPoolExecutor(1, "ahead") as thread:
+        coming = thread.submit(next, things, None)
+        while (thing := coming.result()) is not None:
+            coming = thread.submit(next, things, None)
+            yield thing
 
 
 def rows_of(taken: Taken) -> pl.DataFrame:
@@ -255,24 +257,29 @@ class SourceReader:
                 yield RunWarning("dialect_differs", f"[source] {found.line}", found.malformed, found.rows)
 
     def _read_source(self, source: reader.Source, index: int, layout: int) -> None:
+        """One source in three threads: a batch is read, the one before it judged, the one before set down."""
+        edges = self.reading.edges
+        for batch, judged in ahead(self._judged(source, index)):
+            if isinstance(judged, Taken):
+                self._look(judged)
+                self._reports.add_batch(len(edges), judged.rejects, judged.kept)
+                self._spool(judged, layout)
+            elif self._sieve:
+                self._hold(self._sieve, judged, batch, layout)
+            edges.append(_last_order(batch, index, edges[-1] if edges else 0))
+            self._observer.reading(self._gate.intake.rows_read)
+
+    def _judged(self, source: reader.Source, index: int) -> Iterator[tuple[reader.Batch, "Taken | Admitted"]]:
+        """Each batch, and what the gate says of it: its rows checked, or only admitted for a sieve."""
         if self.reading.limited:
             return
         content = Fingerprint() if counts(self._gate.config) else None
-        for batch in ahead(source.batches()):
-            limited = self._cut(batch)
-            if content and limited.row.len():
-                content.add(limited.cells, limited.records)
+        for whole in ahead(source.batches()):
+            batch = self._cut(whole)
+            if content and batch.row.len():
+                content.add(batch.cells, batch.records)
                 self.reading.contents[source.path] = str(content)
-            edges = self.reading.edges
-            if self._sieve:
-                self._hold(self._sieve, limited, index, layout)
-            else:
-                taken = self._gate.take(limited, index)
-                self._look(taken)
-                self._reports.add_batch(len(edges), taken.rejects, taken.kept)
-                self._spool(taken, layout)
-            edges.append(_last_order(limited, index, edges[-1] if edges else 0))
-            self._observer.reading(self._gate.intake.rows_read)
+            yield batch, self._gate.admit(batch, index) if self._sieve else self._gate.take(batch, index)
             if self.reading.limited:
                 return
 
@@ -281,9 +288,8 @@ class SourceReader:
             with state_errors(self._writer.folder):
                 self._writer.add(self._spooled(taken), layout)
 
-    def _hold(self, sifting: "Sifting", batch: reader.Batch, index: int, layout: int) -> None:
+    def _hold(self, sifting: "Sifting", admitted: Admitted, batch: reader.Batch, layout: int) -> None:
         """Has the rows of a batch wait until it is known which of them may be due."""
-        admitted = self._gate.admit(batch, index)
         self._reports.add_batch(len(self.reading.edges), *self._gate.reports_of(admitted, batch))
         sifting.blanks.update(self._gate.blanks(admitted.cells))
         if admitted.rows.height:

@@ -246,7 +246,7 @@ def parse(layout: Layout, raw: pl.Series) -> pl.DataFrame:
 
 def named_cells(layout: Layout, cells: pl.DataFrame) -> pl.DataFrame:
     """The columns that have a name."""
-    return cells.select(layout.named)
+    return cells if len(layout.named) == cells.width else cells.select(layout.named)
 
 
 def column_names(layout: Layout) -> list[str]:

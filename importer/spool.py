@@ -142,10 +142,7 @@ def _has_text(frame: pl.DataFrame) -> bool:
 
 def _index(frame: pl.DataFrame) -> tuple[list[int], list[int]]:
     """Where each bucket of a sorted frame starts, and what it weighs."""
-    counts = frame["bucket"].value_counts(name="rows")
-    every = pl.DataFrame({"bucket": range(BUCKETS)}, schema={"bucket": pl.UInt16})
-    rows = every.join(counts, on="bucket", how="left", maintain_order="left")["rows"].fill_null(0)
-    starts = pl.concat([pl.Series([0], dtype=pl.Int64), rows.cast(pl.Int64).cum_sum()])
+    starts = frame["bucket"].search_sorted(pl.int_range(BUCKETS + 1, dtype=pl.UInt16, eager=True))
     below = pl.concat([pl.Series([0], dtype=pl.Int64), frame["weight"].cum_sum()]).gather(starts)
     return starts.to_list(), below.diff().drop_nulls().to_list()
 
