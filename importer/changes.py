@@ -74,7 +74,7 @@ class Changes:
         fields = [f for f in opened.chunk.fields if _is_diffed(f)]
         people = opened.chunk.people
         for f in fields:
-            left_out = opened.left_out(f.key)
+            left_out = opened.endings.left_out(f.key)
             if left_out:
                 kept = ~pl.col("person").is_in(left_out)
                 people = people.with_columns(pl.when(kept).then(f.value).alias(f.value))

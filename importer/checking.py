@@ -11,10 +11,10 @@ import polars as pl
 from importer import attributes
 from importer.attributes import TypedColumn
 from importer.chunker import Field, Folded, counts, fields
+from importer.closing import Closed, trim_message
 from importer.config import Config
 from importer.intake import REJECTS, Taken, rejects_frame
 from importer.models import Outcome
-from importer.reconciler import Closed, trim_message
 
 
 class Marks:

@@ -41,7 +41,7 @@ class Addressing:
         self._look_up()
 
     def _look_up(self) -> None:
-        left = {u.distinct_id: u for u in self.opened.jobs(again=bool(self._round))}
+        left = {u.distinct_id: u for u in self.opened.jobs()}
         self._known = self.book.lookup(left)
         self._unknown = {id_: u for id_, u in left.items() if id_ not in self._known}
         for id_ in [i for i, address in self._known.items() if address == AMBIGUOUS]:

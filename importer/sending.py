@@ -17,6 +17,7 @@ from importer.addresses import Addresses
 from importer.changes import Changes
 from importer.checking import Marks
 from importer.chunker import Chunk, Chunker, Tally, Withhold
+from importer.closing import Closed
 from importer.config import Config
 from importer.destinations.base import Destination
 from importer.errors import GuardError, StateError
@@ -25,7 +26,7 @@ from importer.journal import COMMIT_SECONDS, Entry, Journal
 from importer.models import Call, Settled, Update
 from importer.options import Observer, RejectLimit
 from importer.reading import Reading
-from importer.reconciler import Answers, Closed, Doubts, OpenChunk
+from importer.reconciler import Answers, Doubts, OpenChunk
 from importer.reports import Reports
 from importer.resolving import Addressing
 from importer.sender import Job, Limits, Sender, Stop
