@@ -100,7 +100,10 @@ class Endings:
 
     def applied(self, person: int, operation: str, keys: Sequence[str]) -> None:
         """The destination has written these values of a person."""
-        self._alike(person, operation, keys, APPLIED, _APPLIED)
+        if len(keys) == self._sizes[operation][person] and not self._has_own[person]:
+            self._parts[operation][person] = _APPLIED  # nearly every call
+        else:
+            self._alike(person, operation, keys, APPLIED, _APPLIED)
 
     def taken(self, person: int, operation: str, keys: Sequence[str]) -> None:
         """The destination has taken these values, and calls that are kept carry them on."""
@@ -129,9 +132,10 @@ class Endings:
 
     def called(self, person: int) -> bool:
         """A call was sent for the person; returns whether it is the first."""
-        first = not self._called[person]
+        if self._called[person]:
+            return False
         self._called[person] = 1
-        return first
+        return True
 
     def take_up(self, person: int, entry: Entry) -> None:
         """What an earlier life has set down of a person's call."""

@@ -127,7 +127,7 @@ class OpenChunk:
         message = "not sent again: the destination refused this attribute before in this run"
         self.endings.ended(person, (key,), Ending(Outcome.REJECTED, reason, message, at=time.time()))
         target = Target(person, update.distinct_id, operation, (key,))
-        self._write(target, "rejected", reason, 0, 0, 0.0, ())
+        self.journal.append(self._entry(target, "rejected", reason))
 
     def origin(self, person: int, key: str) -> int:
         """The source order of the row that a person's value of this attribute came from."""
@@ -138,16 +138,17 @@ class OpenChunk:
         """Settles a value without a call: `unchanged`, or `superseded` by what the destination has."""
         self.endings.ended(update.person, (key,), Ending(outcome))
         target = Target(update.person, update.distinct_id, operation, (key,))
-        self._write(target, outcome, "", 0, 0, 0.0, ())
+        self.journal.append(self._entry(target, outcome))
 
     def settle(self, settled: Settled) -> None:
         """Takes the end of one call: marks its values and appends it to the journal."""
+        judgement = settled.judgement
         for index, target in enumerate(settled.call.targets):
-            if not target.keys or index in settled.judgement.carried:
+            if not target.keys or index in judgement.carried:
                 continue  # answered in an earlier life of the run, or not yet
             if settled.attempts and self.endings.called(target.person):
                 self.answers.trimmed += self._trims[target.person]
-            if settled.judgement is ALL_APPLIED:
+            if judgement is ALL_APPLIED:
                 self._applied(settled, target)
             else:
                 self._judged(settled, index, target)
@@ -170,7 +171,7 @@ class OpenChunk:
             self.doubts.note(keys, [key for key, reason, _ in lines if reason != NORMALIZED])
         self.endings.applied(person, operation, keys)
         self.answers.values += len(keys)
-        self._write(target, "applied", "", settled.status, settled.attempts, settled.at, lines)
+        self.journal.append(self._entry(target, "applied", "", settled, lines))
 
     def _done(self, settled: Settled, index: int, target: Target) -> None:
         refused = [r for r in settled.judgement.refused if r.target == index]
@@ -203,7 +204,7 @@ class OpenChunk:
         self.answers.rejected += len(target.keys)
         self.answers.values += len(target.keys)
         lines = [("", refusal.reason, message)]
-        self._write(target, "rejected", refusal.reason, settled.status, settled.attempts, settled.at, lines)
+        self.journal.append(self._entry(target, "rejected", refusal.reason, settled, lines))
 
     def _whole(self, settled: Settled, target: Target, outcome: Outcome) -> None:
         judgement = settled.judgement
@@ -215,29 +216,27 @@ class OpenChunk:
         else:
             self.answers.rejected += len(target.keys)
         self.answers.values += len(target.keys)
-        self._write(target, outcome, reason, settled.status, settled.attempts, settled.at, ())
+        self.journal.append(self._entry(target, outcome, reason, settled))
 
-    def _write(
+    def _entry(
         self,
         target: Target,
         state: str,
-        reason: str,
-        status: int,
-        attempts: int,
-        at: float,
-        refusals: Sequence[tuple[str, str, str]],
-    ) -> None:
-        chunk, origin = self.chunk.plan.number, self._origin_of(target)
-        person, operation, keys = target.distinct_id, target.operation, target.keys
-        self.journal.append(
-            Entry(chunk, person, operation, keys, origin, state, reason, status, attempts, at, refusals)
-        )
-
-    def _origin_of(self, target: Target) -> tuple[int, ...]:
-        if target.person not in self._origins:
-            return (self._orders[target.person],)
-        origins = tuple(self.origin(target.person, key) for key in target.keys)
-        return origins[:1] if len(set(origins)) == 1 else origins
+        reason: str = "",
+        settled: Settled | None = None,
+        refusals: Sequence[tuple[str, str, str]] = (),
+    ) -> Entry:
+        """What the journal holds of the values of a target; `settled` where a call brought it about."""
+        chunk, person = self.chunk.plan.number, target.distinct_id
+        operation, keys = target.operation, target.keys
+        origin: tuple[int, ...] = (self._orders[target.person],)
+        if several := self._origins.get(target.person):
+            origins = tuple([several[key] for key in keys])
+            origin = origins[:1] if len(set(origins)) == 1 else origins
+        if settled is None:
+            return Entry(chunk, person, operation, keys, origin, state, reason, 0, 0, 0.0, refusals)
+        status, attempts, at = settled.status, settled.attempts, settled.at
+        return Entry(chunk, person, operation, keys, origin, state, reason, status, attempts, at, refusals)
 
     def intend(self, call: Call) -> None:
         """Has on disk, before it goes out, that a call is sent which must not be sent again."""
@@ -249,9 +248,8 @@ class OpenChunk:
             self.journal.release(self._intent(target))
 
     def _intent(self, target: Target) -> Entry:
-        chunk, origin, state = self.chunk.plan.number, self._origin_of(target), Outcome.UNCONFIRMED
-        person, operation, keys = target.distinct_id, target.operation, target.keys
-        return Entry(chunk, person, operation, keys, origin, state, NOT_REPEATABLE, 0, 1, time.time())
+        entry = self._entry(target, Outcome.UNCONFIRMED, NOT_REPEATABLE)
+        return entry._replace(attempts=1, at=time.time())
 
     def keep(self, settled: Settled) -> None:
         """Has on disk, before they go out, the calls that carry on what the destination has taken."""
