@@ -77,7 +77,8 @@ class OpenChunk:
     """One chunk between its first call and its last.
 
     `dead` maps an attribute to the destination's reason for never taking it; it and `doubts` are shared by
-    all chunks. `carried` are calls of an earlier life that go on before anything else.
+    all chunks. `carried` are calls of an earlier life that go on before anything else. `endings` is the one
+    record of what has ended, and how.
     """
 
     chunk: Chunk
@@ -100,7 +101,7 @@ class OpenChunk:
     def jobs(self) -> Iterator[Update]:
         """The updates still to be sent: without what has ended already or can never be taken.
 
-        What ends while they are taken is of those given out; it is looked at when they are asked for again.
+        What ends while they are given out concerns those given out before; asked for again, they lack it.
         """
         some_ended = self.endings.some_ended()
         for update in self.chunk.updates():
