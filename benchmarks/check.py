@@ -12,18 +12,14 @@ timed, of the importer the whole command, its start included.
 
 import argparse
 import json
-import os
-import subprocess
 import sys
 import tempfile
-import time
-from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 
-from benchmarks.machine import describe
+from benchmarks.machine import Taken, describe, timed
 
 PIECE = 500_000
 
@@ -80,15 +76,6 @@ print(rows, seconds, after.user + after.system - before.user - before.system)
 """
 
 
-@dataclass(frozen=True)
-class Taken:
-    """What one contender took: wall-clock and processor seconds, and the most bytes at once."""
-
-    seconds: float
-    cpu: float
-    peak: int = 0
-
-
 def customers(first: int, count: int) -> pl.DataFrame:
     """People `first` to `first + count`, about 105 bytes each as CSV; every seventh has no first name."""
     n = pl.int_range(first, first + count, eager=True).alias("n").to_frame()
@@ -134,52 +121,27 @@ def write(folder: Path, rows: int, kind: str) -> Path:
 
 
 def read(work: str, path: Path, rows: int) -> Taken:
-    """One of READERS, in a process of its own."""
-    command = [sys.executable, "-c", TIMED.format(work=work), str(path)]
-    found = subprocess.run(command, check=True, capture_output=True, text=True).stdout.split()  # noqa: S603
-    assert int(found[0]) == rows, f"{work} read {found[0]} of {rows} rows"
-    return Taken(float(found[1]), float(found[2]))
+    """One of READERS, in a process of its own; only the reading is timed."""
+    taken = timed([sys.executable, "-c", TIMED.format(work=work), str(path)])
+    found, seconds, cpu = taken.output.split()
+    assert int(found) == rows, f"{work} read {found} of {rows} rows"
+    return replace(taken, seconds=float(seconds), cpu=float(cpu))
 
 
-def check(path: Path, rows: int) -> Taken:
+def check(path: Path, rows: int, *, watch: bool = False) -> Taken:
     """`importer check`, from its start to its end."""
     config = path.parent / "import.toml"
     config.write_text(CONFIG, "utf-8")
     command = [sys.executable, "-m", "importer", "check", str(config), str(path), "--json"]
-    before, began = os.times(), time.perf_counter()
-    with subprocess.Popen(command, stdout=subprocess.PIPE, start_new_session=True) as process:  # noqa: S603
-        peak = watch(process)
-        assert process.stdout is not None
-        summary = json.loads(process.stdout.read())
-    seconds, after = time.perf_counter() - began, os.times()
+    taken = timed(command, watch=watch)
+    summary = json.loads(taken.output)
     assert summary["rows"]["not_attempted"] == rows, summary["rows"]
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Taken(seconds, cpu, peak)
-
-
-def watch(process: "subprocess.Popen[bytes]") -> int:
-    """The most bytes that all processes of the session held at one time, looked at every 20 ms."""
-    peak = 0
-    while process.poll() is None:
-        peak = max(peak, sum(resident(process.pid)))
-        time.sleep(0.02)
-    return peak
-
-
-def resident(session: int) -> Iterator[int]:
-    """The resident bytes of each process of a session."""
-    for entry in Path("/proc").iterdir():
-        try:
-            fields = (entry / "stat").read_text().rpartition(")")[2].split()
-            if int(fields[3]) == session:
-                yield int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
-        except (OSError, ValueError, IndexError):
-            continue
+    return taken
 
 
 def best(rounds: list[Taken]) -> Taken:
     """The least of each, which the rest of the machine disturbed least."""
-    return Taken(min(t.seconds for t in rounds), min(t.cpu for t in rounds), max(t.peak for t in rounds))
+    return replace(rounds[0], seconds=min(t.seconds for t in rounds), cpu=min(t.cpu for t in rounds))
 
 
 def ratios(folder: Path, rows: int, rounds: int) -> None:
@@ -209,7 +171,7 @@ def memory(folder: Path, rows: int) -> None:
     for kind in READERS:
         first = 0
         for count in (rows // 10, rows // 2, rows):
-            peak = check(write(folder, count, kind), count).peak
+            peak = check(write(folder, count, kind), count, watch=True).peak
             first = first or peak
             print(f"{kind:<9}{count:>12,}{peak / 2**20:>10.0f}{peak / first:>13.2f}")
 

@@ -21,6 +21,7 @@ ANSWER = json.dumps({"personId": "p", "applied": len(COLUMNS) - 1, "rejected": [
 """What a healthy row of the list is answered with."""
 
 KEY = "sk_test_benchmark"
+PIECE = 500_000
 
 CONFIG = """
 name = "benchmark"
@@ -64,9 +65,9 @@ options = ["math", "art", "music"]
 """
 
 
-def customers(rows: int) -> pl.DataFrame:
+def customers(rows: int, first: int = 0) -> pl.DataFrame:
     """`rows` people, one row each, no cell blank, about 100 bytes a row; every column as text."""
-    n = pl.int_range(rows, eager=True).alias("n").to_frame()
+    n = pl.int_range(first, first + rows, eager=True).alias("n").to_frame()
     text = pl.col("n").cast(pl.String)
 
     def one_of(*texts: str) -> pl.Expr:
@@ -84,6 +85,14 @@ def customers(rows: int) -> pl.DataFrame:
         city=one_of("Berlin", "Köln", "São Paulo"),
         topics=one_of("math|art", "music", "art"),
     )
+
+
+def write(path: Path, rows: int) -> Path:
+    """The list as CSV, made piece by piece."""
+    with path.open("wb") as file:
+        for first in range(0, rows, PIECE):
+            customers(min(PIECE, rows - first), first).write_csv(file, include_header=not first)
+    return path
 
 
 def write_config(path: Path, source: Path, url: str, *, rate: float = 0, in_flight: int = 64) -> Path:

@@ -12,14 +12,18 @@ import signal
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 
 CPUS = sorted(os.sched_getaffinity(0))
 CLIENT, SERVER = CPUS[0], CPUS[-1]
+
+LIMIT_SECONDS = 3600  # an import of ten million rows takes ten minutes
 
 PACKAGES = {"nginx": "nginx-light", "wrk": "wrk", "taskset": "util-linux"}
 
@@ -131,32 +135,68 @@ def wait_for(port: int) -> None:
     sys.exit("benchmarks: the server does not listen")
 
 
-@dataclass
+@dataclass(frozen=True)
 class Taken:
-    """What one process took, its children included: wall-clock and processor seconds, and its output."""
+    """What one process took, its children included: wall-clock and processor seconds, and its output.
+
+    `peak` is the most bytes that they held at one time, 0 where nobody looked.
+    """
 
     seconds: float
     cpu: float
     output: str
     code: int
+    peak: int = 0
 
 
-def timed(command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path | None = None) -> Taken:
-    """Runs a command to its end."""
+def timed(
+    command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path | None = None, watch: bool = False
+) -> Taken:
+    """Runs a command to its end. `watch`: its memory is looked at meanwhile, which takes some of a processor.
+
+    The output is what it wrote to stdout, and behind it stderr where it failed.
+    """
     before, began = os.times(), time.perf_counter()
-    done = subprocess.run(  # noqa: S603
-        list(command),
-        check=False,
-        capture_output=True,
-        text=True,
-        env={**os.environ, **(env or {})},
-        cwd=cwd,
-        timeout=600,
-    )
-    after = os.times()
-    cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    output = done.stdout if done.returncode == 0 else done.stdout + done.stderr
-    return Taken(time.perf_counter() - began, cpu, output, done.returncode)
+    with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
+        with subprocess.Popen(  # noqa: S603
+            list(command),
+            stdout=out,
+            stderr=err,
+            env={**os.environ, **(env or {})},
+            cwd=cwd,
+            start_new_session=True,
+        ) as process:
+            peak = _peak(process) if watch else 0
+            code = process.wait(LIMIT_SECONDS)
+        seconds, after = time.perf_counter() - began, os.times()
+        cpu = after.children_user + after.children_system - before.children_user - before.children_system
+        output = _text(out) if code == 0 else _text(out) + _text(err)
+    return Taken(seconds, cpu, output, code, peak)
+
+
+def _text(file: IO[bytes]) -> str:
+    file.seek(0)
+    return file.read().decode()
+
+
+def _peak(process: "subprocess.Popen[bytes]") -> int:
+    """The most bytes that all processes of the session held at one time, looked at every 20 ms."""
+    peak = 0
+    while process.poll() is None:
+        peak = max(peak, sum(_resident(process.pid)))
+        time.sleep(0.02)
+    return peak
+
+
+def _resident(session: int) -> Iterator[int]:
+    """The resident bytes of each process of a session."""
+    for entry in Path("/proc").iterdir():
+        try:
+            fields = (entry / "stat").read_text().rpartition(")")[2].split()
+            if int(fields[3]) == session:
+                yield int(fields[21]) * os.sysconf("SC_PAGE_SIZE")
+        except (OSError, ValueError, IndexError):
+            continue
 
 
 def python_with(folder: Path, *packages: str) -> Path | None:

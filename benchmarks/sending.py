@@ -96,7 +96,7 @@ class Bench:
         """A list of so many rows."""
         path = self.folder / f"list-{rows}.csv"
         if not path.exists():
-            lists.customers(rows).write_csv(path)
+            lists.write(path, rows)
         return path
 
     def bodies(self, rows: int) -> Path:
