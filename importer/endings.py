@@ -7,7 +7,6 @@ is said of the part as a whole.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 import polars as pl
@@ -70,7 +69,7 @@ _TOLD = {
     "message": pl.String,
     "status": pl.Int32,
     "attempts": pl.Int32,
-    "at": pl.String,
+    "at": pl.Float64,
 }
 
 
@@ -218,12 +217,11 @@ def _unconfirmed(said: Ending) -> Ending:
 
 
 def _frame(endings: Mapping[int, Ending]) -> pl.DataFrame:
-    rows = [
-        (person, reason, message, status, attempts, _iso(at))
-        for person, (_, reason, message, status, attempts, at) in endings.items()
-    ]
-    return pl.DataFrame(rows, schema={"person": pl.UInt32, **_TOLD}, orient="row")
-
-
-def _iso(at: float) -> str:
-    return datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds") if at else ""
+    """The endings as columns, `at` as ISO 8601 in UTC, "" where nobody answered."""
+    columns = dict(zip(Ending._fields, zip(*endings.values(), strict=True), strict=False))
+    told = {name: pl.Series(columns.get(name, ()), dtype=kind) for name, kind in _TOLD.items()}
+    seconds = pl.col("at").floor()  # apart, or the last digit of a product would decide about a millisecond
+    micros = seconds.cast(pl.Int64) * 1_000_000 + ((pl.col("at") - seconds) * 1e6).round().cast(pl.Int64)
+    moment = micros.cast(pl.Datetime("us")).dt.to_string("%Y-%m-%dT%H:%M:%S%.3f+00:00")
+    frame = pl.DataFrame({"person": pl.Series(list(endings), dtype=pl.UInt32), **told})
+    return frame.with_columns(at=pl.when(pl.col("at") > 0).then(moment).otherwise(pl.lit("")))
