@@ -5,8 +5,10 @@ due values are marked in the snapshot as unknown, and what was known of them is 
 (`before/`), so that it can be written back. When the chunk is over, what was acknowledged is known.
 """
 
+import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,8 +16,12 @@ import polars as pl
 
 from importer import runs
 from importer.chunker import Chunk, Field
+from importer.errors import StateError
+from importer.journal import Entry, Journal
+from importer.life import Life
 from importer.models import Outcome
 from importer.reconciler import OpenChunk
+from importer.runs import RunFolder
 from importer.snapshot import DIFFABLE, Snapshot, column
 from importer.spool import ChunkPlan
 
@@ -100,6 +106,45 @@ class Changes:
                 left = codes.filter(pl.col(f"c{f.index}").is_in(_NOT_KNOWN)).select("id", key=pl.lit(f.key))
                 failed.append(left)
         self.snapshot.settle(opened.chunk.plan.number, pl.concat(failed))
+
+
+def open_changes(life: Life, journal: Journal, *, joins: bool) -> Changes | None:
+    """The snapshot, which every run keeps true; a check looks into it where it is asked for the diff.
+
+    `joins`: this process is a worker, and its parent has begun.
+    """
+    wanted = life.config.run.changed_only
+    if not life.sends and not wanted:
+        return None
+    snapshot = Snapshot(life.state_dir, life.config, lambda run_id: _answers_of(life.folder.beside(run_id)))
+    if joins:
+        snapshot.join(life.folder.run_id)
+    elif life.sends:
+        snapshot.begin(life.folder.run_id)
+    compares = journal.fact("compares")
+    if compares is None:
+        compares = wanted and not life.options.full and not _full_is_due(life, snapshot)
+        journal.remember("compares", compares)
+    return Changes(snapshot, life.folder.before, bool(compares))
+
+
+def _full_is_due(life: Life, snapshot: Snapshot) -> bool:
+    """Whether the last run that sent everything is `full_every` ago, or was never."""
+    every, last = life.config.run.full_every, snapshot.full_at
+    if every is None or life.mode != "run":
+        return False
+    return last is None or not 0 <= time.time() - last < every
+
+
+def _answers_of(folder: RunFolder) -> Sequence[Entry]:
+    """What a killed run knows of its open chunks; nothing where its journal is gone or damaged."""
+    if not folder.journal.exists():
+        return []
+    try:
+        with closing(Journal(folder.journal)) as journal:
+            return list(journal.open_answers())
+    except StateError:
+        return []
 
 
 _NOT_KNOWN = [str(o) for o in (Outcome.REJECTED, Outcome.UNCONFIRMED, Outcome.NOT_ATTEMPTED)]

@@ -1,7 +1,8 @@
 """What stops a night before its first call: a list that is too old, too short, too blank, too strange.
 
 Judged once, when everything is read, against `[guards]` and the list of the last good run. A guard that trips
-stays tripped for the run until `--allow` names it.
+stays tripped for the run until `--allow` names it. The reject limit is judged here too, before the first call
+and with each answer, and so is the canary.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -9,11 +10,12 @@ from datetime import datetime
 
 from importer.clock import spoken
 from importer.config import Config, GuardsConfig
+from importer.damage import DAMAGE
 from importer.destinations.base import Destination
 from importer.errors import GuardError
 from importer.intake import Intake
 from importer.memory import Shape
-from importer.options import Event, RejectLimit
+from importer.options import Event, Options, RejectLimit
 from importer.reading import Opened, Reading
 from importer.reconciler import Answers
 
@@ -24,6 +26,11 @@ FLAGS = ("strict", "canary", "max_gone")
 
 NAMES = (*(name for name in GuardsConfig.model_fields if name != "canary"), *FLAGS)
 """What `--allow` takes."""
+
+SHARE_FROM = 100
+"""From so many values answered on, a share of rejects is judged; before, it would be chance."""
+
+NOTHING_SENT = "Nothing was sent."
 
 Tripped = Mapping[str, str]
 """Guard → what it found, in one sentence."""
@@ -68,7 +75,26 @@ def judge(config: Config, reading: Reading, good: Shape | None, now: float, *, w
     return found
 
 
-def stop(tripped: Tripped, allowed: Sequence[str], *, sent: str = "Nothing was sent.") -> GuardError | None:
+def before_first_call(reading: Reading, options: Options) -> Iterator[GuardError]:
+    """What must stop the run before anything is sent: its guards, and the reject limit."""
+    if error := stop({**reading.guards, **_damage(reading, strict=options.strict)}, options.allow):
+        yield error
+    limit, intake = options.max_rejects, reading.intake
+    values = intake.values_read + intake.set_aside - intake.set_aside_free
+    if limit and limit.passed(intake.rejected, values):
+        yield GuardError(_over_limit(limit, intake.rejected, NOTHING_SENT))
+
+
+def _damage(reading: Reading, *, strict: bool) -> Tripped:
+    """`--strict`: a list that shows signs of damage is not sent."""
+    signs = [w for w in reading.warnings if w.code in DAMAGE]
+    if not strict or not signs:
+        return {}
+    what = ", ".join(f"{w.code} in {w.column}" for w in signs)
+    return {"strict": f"the list shows damage ({what}); mend it"}
+
+
+def stop(tripped: Tripped, allowed: Sequence[str], *, sent: str = NOTHING_SENT) -> GuardError | None:
     """The error of the guards that are not allowed for; None where there are none."""
     left = {name: text for name, text in tripped.items() if name not in allowed}
     if not left:
@@ -130,6 +156,21 @@ def judge_canary(answers: Answers, limit: RejectLimit | None) -> str:
     if limit and limit.percent is not None and limit.passed(answers.bad, answers.values):
         return f"{answers.bad:,} of the first {answers.values:,} values were not applied as they stood"
     return ""
+
+
+def limit_passed(limit: RejectLimit, before: int, answers: Answers) -> GuardError | None:
+    """The stop where the reject limit is passed; `before`: rejected before the first call."""
+    if limit.count is not None:
+        passed = limit.passed(before + answers.bad, 0)
+    else:
+        passed = answers.values >= SHARE_FROM and limit.passed(answers.bad, answers.values)
+    return GuardError(_over_limit(limit, before + answers.bad, LOOK)) if passed else None
+
+
+def _over_limit(limit: RejectLimit, rejected: int, sent: str) -> str:
+    """What a passed `--max-rejects` says."""
+    bad = f"{rejected:,} values and rows were rejected, trimmed or unconfirmed"
+    return f"--max-rejects {limit} is passed: {bad}. {sent}"
 
 
 def counted(number: int, one: str, many: str = "") -> str:

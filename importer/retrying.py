@@ -8,14 +8,17 @@ Values that go into a sum or union do not replace one another, so each is looked
 that is corrected, in those that it corrected itself, and in every other correction of any of them.
 """
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 
 import polars as pl
 
+from importer import runs
 from importer.chunker import Field
+from importer.config import Config
 from importer.folding import TAKES_ALL
-from importer.intake import ORDER_SHIFT, SOURCE_OF
+from importer.intake import ORDER_SHIFT, SOURCE_OF, Taken
 from importer.journal import Held, Journal
 from importer.models import Outcome
 from importer.reconciler import OpenChunk
@@ -207,6 +210,57 @@ def _held(run: RunFolder, people: Sequence[str]) -> dict[str, dict[str, Held]]:
         return journal.held(people)
     finally:
         journal.close()
+
+
+def withholding(
+    corrected: RunFolder, places: Mapping[int, int], every: Sequence[RunFolder], *, by_time: bool
+) -> tuple[Withheld, WithheldSums]:
+    """What keeps a retry of `corrected` from sending twice or writing over newer values.
+
+    `every` are the import's runs, but for the present.
+    """
+    started = corrected.read_meta()["started_at"]
+    others = (folder for folder in every if folder.run_id != corrected.run_id)
+    later = [folder for folder in others if folder.read_meta()["started_at"] > started]
+    return Withheld(corrected, later, places, by_time), WithheldSums(relatives(corrected, places, every))
+
+
+def other_runs(state_dir: Path, config: Config, but: RunFolder) -> list[RunFolder]:
+    """All runs of the same import that send, one aside."""
+    return [
+        folder
+        for folder in runs.all_runs(state_dir)
+        if folder.run_id != but.run_id
+        and (meta := folder.read_meta())["identity"] == runs.identity(config)
+        and meta["mode"] != "check"
+        and folder.journal.exists()
+    ]
+
+
+def seen_by(seen: list[pl.DataFrame]) -> Callable[[Taken], None]:
+    """Collects order and id of every row taken, null where the row has no id that can be used."""
+
+    def look(taken: Taken) -> None:
+        seen.append(taken.rows.select("order", "id"))
+        if taken.kept.height:
+            without = taken.kept.filter(pl.col("id").is_null())
+            seen.append(without.select("order", "id"))
+
+    return look
+
+
+def places_in(corrected: RunFolder, seen: Sequence[pl.DataFrame]) -> dict[int, int]:
+    """Where the rows of corrected files (`seen_by`) stood in the run they correct."""
+    if not seen:
+        return {}
+    paths = sorted(corrected.kept.glob("*.parquet"))
+    kept = pl.scan_parquet(paths, glob=False, missing_columns="insert", extra_columns="ignore")
+    every = kept.select("order", "id").unique("order").sort("order").collect()
+    rows = pl.concat(seen).unique("order").sort("order")
+    places: dict[int, int] = {}
+    for _, file in rows.group_by(SOURCE_OF, maintain_order=True):
+        places |= align(file, every)
+    return places
 
 
 def align(rows: pl.DataFrame, kept: pl.DataFrame) -> dict[int, int]:

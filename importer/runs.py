@@ -40,6 +40,10 @@ class RunFolder:
         """The run's name, which is its folder's."""
         return self.path.name
 
+    def beside(self, run_id: str) -> "RunFolder":
+        """The folder of another run in the same state folder."""
+        return RunFolder(self.path.parent / run_id)
+
     @property
     def meta(self) -> Path:
         """What the run was started with."""

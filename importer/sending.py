@@ -20,8 +20,9 @@ from importer.chunker import Chunk, Chunker, Tally, Withhold
 from importer.closing import Closed
 from importer.config import Config
 from importer.destinations.base import Destination
-from importer.errors import GuardError, StateError
+from importer.errors import StateError
 from importer.fingerprint import Fingerprints
+from importer.guards import limit_passed
 from importer.journal import COMMIT_SECONDS, Entry, Journal
 from importer.models import Call, Settled, Update
 from importer.options import Observer, RejectLimit
@@ -34,9 +35,6 @@ from importer.spool import ChunkPlan, Spool
 
 COUNTING_THREADS = 2
 """Chunks of a check that are counted at one time; each may hold a chunk's bytes in memory."""
-
-SHARE_FROM = 100
-"""From so many values answered on, a share of rejects is judged; before, it would be chance."""
 
 OPEN_AT_ONCE = 2
 """So many chunks may be between two rounds; each holds its people in memory."""
@@ -458,18 +456,3 @@ def limits_of(config: Config, headers: Mapping[str, str], patience: float = math
         client=section.http_client,
         patience=patience,
     )
-
-
-def limit_passed(limit: RejectLimit, before: int, answers: Answers) -> GuardError | None:
-    """The stop where the reject limit is passed; `before`: rejected before the first call."""
-    if limit.count is not None:
-        passed = limit.passed(before + answers.bad, 0)
-    else:
-        passed = answers.values >= SHARE_FROM and limit.passed(answers.bad, answers.values)
-    return GuardError(over_limit(limit, before + answers.bad)) if passed else None
-
-
-def over_limit(limit: RejectLimit, rejected: int, sent: str = "Look at rejects.csv before you go on.") -> str:
-    """What a passed `--max-rejects` says."""
-    bad = f"{rejected:,} values and rows were rejected, trimmed or unconfirmed"
-    return f"--max-rejects {limit} is passed: {bad}. {sent}"

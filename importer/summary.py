@@ -28,7 +28,7 @@ VALUES = ("read", "applied", "rejected", "superseded", "unchanged", "unconfirmed
 PEOPLE = ("read", "called", "unchanged", "nothing_to_send", "not_attempted")
 
 
-def books(reading: Reading, tally: Tally) -> dict[str, dict[str, int]]:
+def balanced_books(reading: Reading, tally: Tally) -> dict[str, dict[str, int]]:
     """`rows`, `values` and `people` of the summary, from both halves of the run.
 
     InternalError where a chunk's count is not what reading saw: a row or a value went astray.

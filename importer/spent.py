@@ -1,0 +1,59 @@
+"""What a run has spent so far: requests and seconds, over all its lives."""
+
+import time
+from dataclasses import dataclass, field
+
+from importer.crew import Progress
+from importer.journal import Journal
+from importer.sender import Counts
+
+
+@dataclass
+class Spent:
+    """`counts` are the requests; `seconds` is by `reading`, `sending` and `total`, all lives added.
+
+    `several`: one call may be about several people. `workers_rss` is the most memory that the workers of this
+    life have held, in bytes.
+    """
+
+    several: bool
+    counts: Counts = field(default_factory=Counts)
+    seconds: dict[str, float] = field(default_factory=lambda: {"reading": 0.0, "sending": 0.0, "total": 0.0})
+    workers_rss: int = 0
+    _began: float = field(default_factory=time.monotonic)
+
+    def begin(self) -> None:
+        """A life of the run begins now."""
+        self._began = time.monotonic()
+
+    def end(self) -> None:
+        """The life has come to its end."""
+        self.seconds["total"] += time.monotonic() - self._began
+
+    def take_over(self, journal: Journal) -> None:
+        """Adds what former lives of the run sent; a killed one left only its answers to tell."""
+        self.counts.sent, self.counts.retried = self._answered(journal)
+        former = journal.fact("counts")
+        if isinstance(former, dict):
+            # Besides the answers that stand in the journal: the one that stopped the run, say.
+            self.counts.sent += int(former["sent_besides"])
+            self.counts.retried += int(former["retried_besides"])
+            self.counts.throttled = int(former["throttled"])
+            self.seconds = {name: float(former.get(name, 0.0)) for name in self.seconds}
+
+    def add_workers(self, done: Progress, journal: Journal) -> None:
+        """Adds what the workers sent; one that was killed has told less than stands in the journal."""
+        sent, retried = self._answered(journal)
+        self.counts.sent = max(sent, self.counts.sent + done.sent)
+        self.counts.retried = max(retried, self.counts.retried + done.retried)
+        self.counts.throttled += done.throttled
+        self.workers_rss = done.peak_rss_bytes
+
+    def leave(self, journal: Journal) -> None:
+        """Sets it down for a later life."""
+        sent, retried = self._answered(journal)
+        besides = {"sent_besides": self.counts.sent - sent, "retried_besides": self.counts.retried - retried}
+        journal.remember("counts", {"throttled": self.counts.throttled, **besides, **self.seconds})
+
+    def _answered(self, journal: Journal) -> tuple[int, int]:
+        return journal.attempts(several=self.several)
