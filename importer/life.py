@@ -117,7 +117,8 @@ class Life:
     def held(self) -> Iterator[None]:
         """Holds the import, and waits for it as long as was asked.
 
-        ConfigError where there is no key, StateError where another run holds the import or has a job open.
+        ConfigError where there is no key, or where an unfinished run has begun to count what this one would
+        count again. StateError where another run holds the import, or has a job open at the destination.
         """
         self.key = configuration.read_key(self.config)
         runs.prepare_state_dir(self.state_dir)
