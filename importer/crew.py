@@ -34,6 +34,9 @@ TELL_SECONDS = 0.05
 SETTLE_SECONDS = 1.1
 """After this the share of a worker that has ended is given to the others: its last calls are a second old."""
 
+_PIECE = 1 << 16
+"""Bytes of the other side's messages that are read at one time when nobody listens to them any more."""
+
 _GONE = (
     "a worker process was ended from outside; what was answered is in the journal, and nothing is lost. "
     "Resume, with fewer --workers where memory ran out."
@@ -81,6 +84,18 @@ class Line:
         except OSError:
             return None
         return dict(json.loads(line)) if line.endswith(b"\n") else None
+
+    async def close_last(self) -> None:
+        """Sends what waits, and hangs up once the other side has: for whoever says the last word.
+
+        A socket that is closed with something unread in it takes from the other side what that had still to
+        read.
+        """
+        with contextlib.suppress(OSError, RuntimeError):
+            self._writer.write_eof()
+            while await self._reader.read(_PIECE):
+                pass
+        await self.close()
 
     async def close(self) -> None:
         """Sends what waits, and hangs up."""

@@ -41,7 +41,7 @@ async def _help_out(life: Life, end: socket.socket, number: int, count: int) -> 
     if life.stop.is_set:
         line.tell(**tell_stop(life.stop))
     line.tell(done=True, borne=borne)
-    await line.close()
+    await line.close_last()
 
 
 async def _send_part(life: Life, books: Books, line: Line, number: int, count: int) -> float | None:
@@ -57,10 +57,13 @@ async def _send_part(life: Life, books: Books, line: Line, number: int, count: i
     reporting.tell_parent = lambda: member.report(reporting.progress(), first=stream.finished_jobs > 0)
     stream.on_bad = reporting.tell_parent if life.options.max_rejects else None
     listening = asyncio.create_task(member.listen())
-    with signals.passed_on(life.stop):
-        await member.released.wait()
-        await stream.send_part(sender)
-    listening.cancel()
+    try:
+        with signals.passed_on(life.stop):
+            await member.released.wait()
+            await stream.send_part(sender)
+    finally:
+        listening.cancel()
+        await asyncio.wait([listening])
     reporting.tell_parent()
     return member.pacer.borne
 

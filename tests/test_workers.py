@@ -1,7 +1,9 @@
 """`--workers N`: several processes are one run to the destination, the books, and whoever stops them."""
 
+import asyncio
 import os
 import signal
+import socket
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,7 +13,7 @@ import pytest
 
 from importer import config as configuration
 from importer import sandbox
-from importer.crew import Member, SharedPacer, divided, striped
+from importer.crew import Line, Member, SharedPacer, divided, striped
 from importer.destinations.base import PaceHint
 from importer.models import ALL_APPLIED, Answer, Call, Judgement
 from importer.sandbox import SandboxOptions, SandboxServer, parse_fault
@@ -50,6 +52,24 @@ def playing(
 
 def children(pid: int) -> list[int]:
     return [int(c) for c in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def test_the_last_word_of_a_worker_is_heard_whatever_it_has_not_read() -> None:
+    async def talk() -> dict[str, Any] | None:
+        ours, theirs = socket.socketpair()
+        parent, worker = await Line.on(ours), await Line.on(theirs)
+        for _ in range(400):  # more than a reader takes in by itself
+            parent.tell(refused="x" * 1000)
+        await asyncio.sleep(0.05)
+        worker.tell(done=True)
+        ending = asyncio.create_task(worker.close_last())
+        await asyncio.sleep(0.05)
+        said, end = await parent.hear(), await parent.hear()
+        await parent.close()
+        await asyncio.wait_for(ending, 5)
+        return said if end is None else end
+
+    assert asyncio.run(talk()) == {"done": True}
 
 
 def test_together_they_send_everybody_once(tmp_path: Path) -> None:
