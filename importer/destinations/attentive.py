@@ -22,7 +22,16 @@ from pydantic import Field as Key
 
 from importer import halving
 from importer.destinations import base
-from importer.destinations.base import Duration, IdentityField, PaceHint, Request, json_answer
+from importer.destinations.base import (
+    TRANSIENT_STATUS,
+    Duration,
+    IdentityField,
+    PaceHint,
+    Request,
+    contradiction,
+    json_answer,
+    json_of,
+)
 from importer.halving import Search
 from importer.models import (
     ALL_APPLIED,
@@ -94,8 +103,6 @@ _ME_STOPS: Mapping[int, str] = {
     403: "this key is not allowed to be used here; check the app's scopes",
     404: "there is no Attentive API at this address; check base_url",
 }
-_RETRY = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""429 and 500 are documented; the others are inferred: the writes are absolute sets."""
 
 _OK = 200
 _ACCEPTED = 202
@@ -215,13 +222,13 @@ class Destination(base.Destination):
 
     def read(self, call: Call, answer: Answer) -> Mapping[str, Any] | Judgement:
         """A list of name and value; every value comes back as text."""
-        body = _json(answer.body)
+        body = json_of(answer.body)
         if answer.status == _OK and isinstance(body, list):
             named = [v for v in body if isinstance(v, dict) and isinstance(v.get("name"), str)]
             return {v["name"]: v.get("value") for v in named}
         if answer.status in _STOPS:
             return Judgement(Decision.STOP, reason=f"http_{answer.status}", message=_STOPS[answer.status])
-        if answer.status in _RETRY:
+        if answer.status in TRANSIENT_STATUS:
             return _transient(answer)
         return Judgement(Decision.REFUSED, reason=f"http_{answer.status}", message="not readable")
 
@@ -269,11 +276,11 @@ class Destination(base.Destination):
 
     def _judge_submit(self, call: Call, answer: Answer) -> Judgement:
         """A 202 names the job, which is written down before it is polled."""
-        status, body = answer.status, _json(answer.body)
+        status, body = answer.status, json_of(answer.body)
         if _OK <= status < _MULTIPLE_CHOICES:
             job = body.get("batchJobId") if isinstance(body, dict) else None
             if not isinstance(job, str) or not re.fullmatch(r"[A-Za-z0-9_.:-]{1,200}", job):
-                return _contradiction("the answer names no job")
+                return contradiction("the answer names no job")
             poll = self._poll(call, job)
             return Judgement(Decision.CONTINUE, follow_up=(poll,), durable=True)
         return _judge_failure(answer) or _halve_job(call, status)
@@ -287,8 +294,8 @@ class Destination(base.Destination):
         if answer.status in _STOPS:
             return Judgement(Decision.STOP, reason=f"http_{answer.status}", message=_STOPS[answer.status])
         if answer.status == _NOT_FOUND:
-            return _contradiction("the destination does not know the job any more")
-        body = _json(answer.body)
+            return contradiction("the destination does not know the job any more")
+        body = json_of(answer.body)
         if answer.status != _OK or not isinstance(body, dict):
             return _transient(answer)
         status, url = str(body.get("status", "")).upper(), body.get("url")
@@ -307,7 +314,7 @@ class Destination(base.Destination):
         """The results, record by record; an address that is not good any more is asked for again."""
         context = json.loads(call.context)
         if answer.status != _OK:
-            if answer.status in _RETRY:
+            if answer.status in TRANSIENT_STATUS:
                 return _transient(answer)
             records = json.dumps(context["records"])
             poll = Call(
@@ -379,13 +386,6 @@ def _target(update: Update, keys: tuple[str, ...]) -> Target:
     return Target(update.person, update.distinct_id, "set", keys)
 
 
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
 def _number(text: str) -> int | None:
     return int(text) if text.isascii() and text.isdecimal() else None
 
@@ -395,14 +395,11 @@ def _transient(answer: Answer) -> Judgement:
     return Judgement(Decision.RETRY, reason=f"http_{status}", message=f"the destination answered {status}")
 
 
-def _contradiction(message: str) -> Judgement:
-    return Judgement(Decision.CONTRADICTION, reason="answer_contradicts", message=message)
-
-
 def _judge_failure(answer: Answer) -> Judgement | None:
     """What is no matter of one call's values: to be tried again, or the end of the run. None = it may be."""
     status = answer.status
-    if status in _RETRY or status >= 500:
+    if status in TRANSIENT_STATUS or status >= 500:
+        # 429 and 500 are documented; the others are inferred: the writes are absolute sets.
         return _transient(answer)
     if status in _STOPS:
         return Judgement(Decision.STOP, reason=f"http_{status}", message=_STOPS[status])
@@ -415,8 +412,8 @@ def _judge_failure(answer: Answer) -> Judgement | None:
 def _judge_me(answer: Answer) -> Judgement:
     status = answer.status
     if _OK <= status < _MULTIPLE_CHOICES:
-        ours = isinstance(_json(answer.body), dict)
-        return ALL_APPLIED if ours else _contradiction("an answer that is not the API's; check base_url")
+        ours = isinstance(json_of(answer.body), dict)
+        return ALL_APPLIED if ours else contradiction("an answer that is not the API's; check base_url")
     if status in _ME_STOPS:
         return Judgement(Decision.STOP, reason=f"http_{status}", message=_ME_STOPS[status])
     return _judge_failure(answer) or Judgement(
@@ -427,7 +424,7 @@ def _judge_me(answer: Answer) -> Judgement:
 def _judge_custom(call: Call, answer: Answer) -> Judgement:
     if _OK <= answer.status < _MULTIPLE_CHOICES:
         if not _is_plain_success(answer.body):
-            return _contradiction("the answer is not the API's, or speaks of an error")
+            return contradiction("the answer is not the API's, or speaks of an error")
         return _settle(call, answer.status, taken=True)
     failure = _judge_failure(answer)
     if failure:
@@ -442,7 +439,7 @@ def _is_plain_success(body: bytes) -> bool:
     """A 200 has no documented body: empty, or JSON that names no error."""
     if not body.strip():
         return True
-    said = _json(body)
+    said = json_of(body)
     return said is not None and not (isinstance(said, dict) and (said.get("error") or said.get("errors")))
 
 
@@ -552,7 +549,7 @@ def _read_results(body: bytes, records: Sequence[Any]) -> dict[int, _Result]:
     `statusCode`, `responseCode` or `code`, or `success` as true or false, at the top or in `response` or
     `result`.
     """
-    lines = [_json(line) for line in body.splitlines() if line.strip()]
+    lines = [json_of(line) for line in body.splitlines() if line.strip()]
     places = _Places(records)
     named = [places.find(line) if isinstance(line, dict) else None for line in lines]
     if lines and all(index is None for index in named) and len(lines) == len(records):
@@ -686,14 +683,14 @@ class Sandbox(base.Sandbox):
             lines = answer.body.splitlines(keepends=True)
             is_results = answer.headers.get("content-type") == _LINES
             return replace(answer, body=b"".join(lines[::2])) if is_results else None
-        body = _json(answer.body)
+        body = json_of(answer.body)
         if not isinstance(body, dict) or body.get("status") != "COMPLETED":
             return None
         return json_answer(_OK, body | {"status": "IN_PROGRESS", "url": ""})
 
     def distinct_ids(self, request: Request) -> tuple[str, ...]:
         """The people of a request, by the names they are stored under."""
-        body = _json(request.body)
+        body = json_of(request.body)
         if not isinstance(body, dict):
             return ()
         users = body.get("users")
@@ -713,7 +710,7 @@ class Sandbox(base.Sandbox):
         return json_answer(_OK, {"companyName": "Sandbox"})
 
     def _set(self, request: Request) -> Answer:
-        body = _json(request.body)
+        body = json_of(request.body)
         if not isinstance(body, dict) or set(body) != {"properties", "user"}:
             return _error(_BAD_REQUEST)
         names = _names_of(body["user"])
@@ -755,7 +752,7 @@ class Sandbox(base.Sandbox):
         return json_answer(_OK, [{"name": k, "value": _as_text(v)} for k, v in self.stored[person].items()])
 
     def _submit(self, request: Request) -> Answer:
-        body = _json(request.body)
+        body = json_of(request.body)
         users = body.get("users") if isinstance(body, dict) and set(body) == {"users"} else None
         if not isinstance(users, list) or not 0 < len(users) <= USERS_MAX:
             return _error(_BAD_REQUEST)

@@ -285,3 +285,31 @@ def json_answer(status: int, body: object, headers: Mapping[str, str] | None = N
         {"content-type": "application/json"} | dict(headers or {}),
         json.dumps(body, ensure_ascii=False).encode(),
     )
+
+
+def json_of(body: bytes) -> Any:
+    """The JSON value of a body, UTF-8 with or without a byte order mark; None where the body is none."""
+    try:
+        return json.loads(body)
+    except (ValueError, RecursionError):
+        return None
+
+
+TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+"""Statuses by which a server or a gateway says that it is worth trying again, whoever the vendor is."""
+
+
+def unreadable(message: str) -> Judgement:
+    """Not the documented shape: a proxy's page, a body cut short. Nobody who knows the call has answered.
+
+    The call is sent again; `message` says what is missing, and quotes nothing of the body.
+    """
+    return Judgement(Decision.RETRY, reason="answer_unreadable", message=message)
+
+
+def contradiction(message: str) -> Judgement:
+    """An answer that cannot be true of its call: the values are unconfirmed.
+
+    `message` says what does not fit, and quotes nothing of the body.
+    """
+    return Judgement(Decision.CONTRADICTION, reason="answer_contradicts", message=message)

@@ -20,7 +20,15 @@ from decimal import Context, Decimal
 from typing import Any, ClassVar, Literal
 
 from importer.destinations import base
-from importer.destinations.base import Definition, IdentityField, Request, json_answer
+from importer.destinations.base import (
+    TRANSIENT_STATUS,
+    Definition,
+    IdentityField,
+    Request,
+    contradiction,
+    json_answer,
+    json_of,
+)
 from importer.models import (
     ALL_APPLIED,
     SEPARATOR,
@@ -102,8 +110,6 @@ _STATUS_STOPS: Mapping[int, str] = {
     401: "the destination does not accept this key; check the API key and secret",
     403: "this key is not allowed to write; check the data source it belongs to",
 }
-_RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Nothing is documented of limits or outages; inferred."""
 
 
 class Destination(base.Destination):
@@ -209,14 +215,14 @@ class Destination(base.Destination):
 
     def judge(self, call: Call, answer: Answer) -> Judgement:
         """By the body's code, whatever the status; a code of 0 counts only with a status of success."""
-        body = _json(answer.body)
+        body = json_of(answer.body)
         code = body.get("code") if isinstance(body, dict) else None
         if isinstance(code, bool) or not isinstance(code, int):
             return _judge_status(answer.status)
         if code != 0:
             return self._judge_code(call, code)
         if not 200 <= answer.status < 300:
-            return _contradiction(f"the code says success, the status says {answer.status}")
+            return contradiction(f"the code says success, the status says {answer.status}")
         if call.path == REGISTER:
             return _judge_register(call, body.get("data"))
         return ALL_APPLIED
@@ -280,33 +286,22 @@ def _split(call: Call, at_fault: Refusal) -> Judgement:
     return Judgement(Decision.CONTINUE, reason=at_fault.reason, message=at_fault.message, follow_up=halves)
 
 
-def _json(body: bytes) -> Any:
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-def _contradiction(message: str) -> Judgement:
-    return Judgement(Decision.CONTRADICTION, reason="answer_contradicts", message=message)
-
-
 def _judge_status(status: int) -> Judgement:
     """An answer without a code: not the destination's own, or a gateway's."""
     reason, message = f"http_{status}", f"answered {status} without a code"
     if status in _STATUS_STOPS:
         return Judgement(Decision.STOP, reason=reason, message=_STATUS_STOPS[status])
-    if status in _RETRY_STATUS:
+    if status in TRANSIENT_STATUS:  # nothing is documented of limits or outages
         return Judgement(Decision.RETRY, reason=reason, message=message)
     if 200 <= status < 300:
-        return _contradiction("the answer holds no code")
+        return contradiction("the answer holds no code")
     return Judgement(Decision.REFUSED, reason=reason, message=message)
 
 
 def _judge_register(call: Call, data: Any) -> Judgement:
     """Code 0 with some of the ids or none, in any order; two euids for one id make it ambiguous ("")."""
     if data is not None and not isinstance(data, list):
-        return _contradiction("the answer's data is no list")
+        return contradiction("the answer's data is no list")
     asked = {t.distinct_id for t in call.targets}
     found: dict[str, str] = {}
     for entry in data or ():
@@ -383,7 +378,7 @@ class Sandbox(base.Sandbox):
 
     def distinct_ids(self, request: Request) -> tuple[str, ...]:
         """The people of a call: those to register, or the one whose euid it names."""
-        body = _json(request.body)
+        body = json_of(request.body)
         if not isinstance(body, dict):
             return ()
         if request.path == REGISTER:

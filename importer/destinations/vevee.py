@@ -18,7 +18,14 @@ from functools import lru_cache
 from typing import Any, ClassVar, Literal, cast
 
 from importer.destinations import base
-from importer.destinations.base import Definition, Request, json_answer
+from importer.destinations.base import (
+    TRANSIENT_STATUS,
+    Definition,
+    Request,
+    contradiction,
+    json_answer,
+    unreadable,
+)
 from importer.models import (
     ALL_APPLIED,
     SEPARATOR,
@@ -73,9 +80,6 @@ _STATUS_STOPS: Mapping[int, str] = {
     403: "this key is not allowed to write attributes; use a secret key (sk_...)",
     501: "the destination has not enabled this feature for the workspace",
 }
-
-_RETRY_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""500 is documented as safe to repeat; the others are inferred: the writes are absolute sets."""
 
 
 class Destination(base.Destination):
@@ -165,7 +169,7 @@ class Destination(base.Destination):
         if not 200 <= answer.status < 300:
             return _judge_error(call, answer.status, _error_code(body, self._own.envelope))
         stored = _result(body, self._own.envelope).get("attributes")
-        return stored if isinstance(stored, dict) else _unreadable("the answer holds no attributes")
+        return stored if isinstance(stored, dict) else unreadable("the answer holds no attributes")
 
 
 _text = json.JSONEncoder(ensure_ascii=False).encode
@@ -209,13 +213,13 @@ def _judge_batch(call: Call, result: Mapping[str, Any]) -> Judgement:
     if applied == len(keys) and rejected == [] and applied is not True:
         return ALL_APPLIED
     if not isinstance(applied, int) or isinstance(applied, bool) or not isinstance(rejected, list):
-        return _unreadable("the answer does not say what was applied and rejected")
+        return unreadable("the answer does not say what was applied and rejected")
     refused = [r for r in (_refusal(entry) for entry in rejected) if r is not None]
     named = [r.key for r in refused]
     if len(refused) != len(rejected) or len(set(named)) != len(named) or not set(named) <= set(keys):
-        return _contradiction("the answer rejects attributes that were not sent, or one twice")
+        return contradiction("the answer rejects attributes that were not sent, or one twice")
     if applied + len(refused) != len(keys):
-        return _contradiction(f"{len(keys)} values sent, but applied and rejected add up to another number")
+        return contradiction(f"{len(keys)} values sent, but applied and rejected add up to another number")
     return Judgement(Decision.DONE, tuple(refused))
 
 
@@ -229,9 +233,9 @@ def _judge_single(call: Call, result: Mapping[str, Any]) -> Judgement:
     """The answer shows the stored value, "truncated or normalized" perhaps: a difference is reported."""
     key = call.targets[0].keys[0]
     if "value" not in result:
-        return _unreadable("the answer does not say what is stored")
+        return unreadable("the answer does not say what is stored")
     if result.get("attribute") != key:
-        return _contradiction("the answer is about another attribute than the one that was sent")
+        return contradiction("the answer is about another attribute than the one that was sent")
     sent = json.loads(call.body, parse_float=Decimal)["value"]
     if base.is_same(sent, result["value"]):
         return ALL_APPLIED
@@ -241,16 +245,7 @@ def _judge_single(call: Call, result: Mapping[str, Any]) -> Judgement:
 def _judge_clear(result: Mapping[str, Any]) -> Judgement:
     """Clearing what is not set is a success too (`cleared: false`)."""
     cleared = result.get("cleared")
-    return ALL_APPLIED if isinstance(cleared, bool) else _unreadable("the answer does not say `cleared`")
-
-
-def _unreadable(message: str) -> Judgement:
-    """Not the documented shape: a proxy's page, a body cut short. Nobody who knows the call has answered."""
-    return Judgement(Decision.RETRY, reason="answer_unreadable", message=message)
-
-
-def _contradiction(message: str) -> Judgement:
-    return Judgement(Decision.CONTRADICTION, reason="answer_contradicts", message=message)
+    return ALL_APPLIED if isinstance(cleared, bool) else unreadable("the answer does not say `cleared`")
 
 
 def _error_code(body: Any, envelope: str) -> str:
@@ -274,7 +269,8 @@ def _judge_error(call: Call, status: int, code: str) -> Judgement:
     if code == "limit_reached":
         # An end user's metering plan is used up; the vendor says not to repeat it.
         return Judgement(Decision.REFUSED, reason=code, message="the person's plan limit is reached")
-    if status in _RETRY_STATUS or code == "internal_error":
+    if status in TRANSIENT_STATUS or code == "internal_error":
+        # 500 is documented as safe to repeat; the others are inferred: the writes are absolute sets.
         return Judgement(Decision.RETRY, reason=code or f"http_{status}", message=f"answered {status}")
     if status in _STATUS_STOPS:
         return Judgement(Decision.STOP, reason=code or f"http_{status}", message=_STATUS_STOPS[status])
