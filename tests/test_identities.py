@@ -17,26 +17,16 @@ from importer.explain import explain
 from importer.models import RunSummary
 from importer.options import Options, RejectLimit
 from importer.sandbox import SandboxOptions, SandboxServer
+from tests import test_attentive
 
 KEY = "key"
 HEADER = "id,email,phone,age,name\n"
 
 
 def settings(source: Path, url: str, **destination: Any) -> dict[str, Any]:
-    return {
-        "name": "people",
-        "source": {"path": str(source)},
-        "identity": {"column": "id"},
-        "destination": {
-            "type": "attentive",
-            "api_key": "env:PEOPLE_KEY",
-            "base_url": url,
-            "requests_per_second": 0,
-            "user": {"email": "email", "phone": "phone", "phone_ignore": " -"},
-            **destination,
-        },
-        "attributes": {"age": {"type": "number"}, "name": {"type": "free_text"}},
-    }
+    user = {"email": "email", "phone": "phone", "phone_ignore": " -"}
+    attributes = {"age": "number", "name": "free_text"}
+    return test_attentive.settings(source, url, attributes, **{"user": user, **destination})
 
 
 class Played:
@@ -63,7 +53,7 @@ def playing(
 ) -> Iterator[tuple[Mapping[str, Any], SandboxServer, Options]]:
     source = folder / "list.csv"
     source.write_text(HEADER + rows, "utf-8")
-    monkeypatch.setenv("PEOPLE_KEY", KEY)
+    monkeypatch.setenv("ATTENTIVE_TEST_KEY", KEY)
     config = configuration.parse(settings(source, "http://127.0.0.1:1", **destination))
     with sandbox.running(config, SandboxOptions(log=10_000), KEY) as server:
         yield settings(source, server.url, **destination), server, Options(state_dir=folder / "state")
