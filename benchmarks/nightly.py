@@ -26,11 +26,11 @@ import polars as pl
 
 from importer import config as configuration
 from importer import runs, sandbox
+from importer.buckets import BUCKETS
 from importer.chunker import Chunker, fields
 from importer.fingerprint import Fingerprints
 from importer.reading import open_sources
 from importer.snapshot import Snapshot, column, hashed
-from importer.spool import BUCKETS
 
 KEY = "sk_test_benchmark"
 PART = 500_000

@@ -16,13 +16,14 @@ import polars as pl
 
 from importer import attributes, reader, runs, snapshot, sources
 from importer import config as configuration
+from importer.buckets import BUCKETS
 from importer.config import Config
 from importer.errors import ConfigError
 from importer.intake import ORDER_SHIFT, ROW_OF, SOURCE_OF, compile_where, texts, typed_columns
 from importer.journal import Entry, Journal
 from importer.reading import Reading, source_options
 from importer.runs import RunFolder
-from importer.spool import BUCKETS, Spool
+from importer.spool import Spool
 
 
 @dataclass

@@ -14,27 +14,12 @@ from pathlib import Path
 import polars as pl
 
 from importer import runs
+from importer.buckets import BUCKETS, BucketFile
 from importer.snapshot import CLEARED, GROUP_PEOPLE, Snapshot, column, hashed
-from importer.spool import BUCKETS, detached
+from importer.spool import detached
 
 SEGMENT_ROWS = 1 << 20
 """Hashes and fingerprints of so many rows are sorted and written together."""
-
-
-_BATCH_ROWS = 8192
-"""Rows that are read together when the keys of a group are looked up."""
-
-
-@dataclass(frozen=True, slots=True)
-class _Segment:
-    """A file of keys, sorted by bucket; `starts[b]` is the first of bucket b."""
-
-    path: Path
-    starts: list[int]
-
-    def between(self, first: int, end: int) -> pl.DataFrame:
-        start, stop = self.starts[first], self.starts[end]
-        return pl.scan_ipc(self.path).slice(start, stop - start).collect()
 
 
 @dataclass
@@ -54,7 +39,7 @@ class Sieve:
     _layouts: list[int] = field(default_factory=list)
     _waiting: list[pl.DataFrame] = field(default_factory=list)
     _waiting_rows: int = 0
-    _segments: list["_Segment"] = field(default_factory=list)
+    _segments: list[BucketFile] = field(default_factory=list)
     _held: int = 0
 
     def hold(self, rows: pl.DataFrame, prints: pl.Series, layout: int) -> None:
@@ -78,14 +63,11 @@ class Sieve:
 
     def _flush(self) -> None:
         if self._waiting:
-            path = self.folder / f"keys-{len(self._segments):06d}.arrow"
             keys = pl.concat(self._waiting).with_columns(bucket=(pl.col("hash") % BUCKETS).cast(pl.UInt16))
+            file = f"keys-{len(self._segments):06d}"
             with runs.state_errors(self.folder):
-                keys.sort("bucket").drop("bucket").write_ipc(path, record_batch_size=_BATCH_ROWS)
-            sizes = keys["bucket"].value_counts(name="n")
-            every = pl.DataFrame({"bucket": range(BUCKETS)}, schema={"bucket": pl.UInt16})
-            counts = every.join(sizes, on="bucket", how="left", maintain_order="left")["n"].fill_null(0)
-            self._segments.append(_Segment(path, [0, *counts.cast(pl.Int64).cum_sum().to_list()]))
+                written = BucketFile.write(self.folder, file, keys.sort("bucket"), packed=False)
+            self._segments.append(written)
             self._waiting, self._waiting_rows = [], 0
 
     def due(self) -> Iterator[tuple[int, pl.DataFrame]]:
@@ -108,7 +90,7 @@ class Sieve:
 
     def _sift(self, first: int, end: int) -> pl.DataFrame:
         """Counts the unchanged rows of these buckets; the others as `file` and `at`."""
-        keys = pl.concat([segment.between(first, end) for segment in self._segments])
+        keys = pl.concat([segment.read(self.folder, first, end) for segment in self._segments])
         known = self.snapshot.prints(first, end).rename({"print": "known"})
         self._note_gone(first, end, known, keys)
         keys = keys.join(known, on="hash", how="left")

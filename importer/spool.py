@@ -2,11 +2,8 @@
 
 The spool holds rows as they stood in the source; types, winners and JSON are derived from them chunk by
 chunk, the same way in a first run, a resumed one and a retry. It is written as segments: each takes the rows
-as they come until it holds `SEGMENT_BYTES`, is sorted by bucket and written once, with an index of where each
-bucket begins. A chunk is a run of neighbouring buckets: a slice of every segment.
-
-People are spread by xxh64 of their id, whose values are fixed by its specification; polars' own hash is not
-stable between versions.
+as they come until it holds `SEGMENT_BYTES`, is sorted by bucket and written once. A chunk is a run of
+neighbouring buckets: a slice of every segment.
 """
 
 import json
@@ -18,11 +15,11 @@ from pathlib import Path
 import polars as pl
 import polars_hash as plh
 
+from importer.buckets import BUCKETS, HASH, BucketFile
 from importer.errors import StateError
 
-BUCKETS = 1024
-HASH = "xxh64/1024"
-"""Names the spread of people over buckets; stored, and checked when a spool is opened again."""
+FORMAT = "segments/2"
+"""Names how segments are written; stored, and checked when a spool is opened again."""
 
 SEGMENT_BYTES = 16 << 20
 CHUNK_BYTES = 8 << 20
@@ -33,24 +30,20 @@ LONG_ROW = 1 << 14
 LONG_ROW_COPIES = 4
 """A row longer than LONG_ROW weighs as much as its copies on the way: cells, JSON text, Python text, body."""
 
-_BATCH_ROWS = 4096
-"""Rows that are unpacked together when a slice of a segment is read."""
-
 _SPARE_BYTES = 256 << 20
 """Free disk that is left alone: the journal and the reports still have to be written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Segment:
-    """One file of the spool: `starts[b]` is the first row of bucket b, `weights[b]` the bytes it holds.
+    """One file of the spool: `weights[b]` is the bytes that its rows of bucket b hold.
 
     All rows of a segment share one layout, the index of the source layout by which they are read.
     """
 
-    file: str
     layout: int
-    starts: Sequence[int]
     weights: Sequence[int]
+    rows: BucketFile
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +99,8 @@ class SpoolWriter:
     def finish(self) -> "Spool":
         """Writes what is waiting and the manifest; the spool can be opened again from here on."""
         self._flush()
-        manifest = {"hash": HASH, "segments": [asdict(s) for s in self._segments]}
+        segments = [asdict(segment) for segment in self._segments]
+        manifest = {"hash": HASH, "format": FORMAT, "segments": segments}
         part = self.folder / "manifest.part"
         part.write_text(json.dumps(manifest))
         part.rename(self.folder / "manifest.json")
@@ -118,13 +112,9 @@ class SpoolWriter:
         frame = pl.concat(self._waiting, how="diagonal").sort("bucket", maintain_order=True)
         self._waiting, weight, self._weight = [], self._weight, 0
         _require_space(self.folder, weight)
-        file = f"segment-{len(self._segments):05d}.arrow"
-        frame.drop("bucket", "weight").write_ipc(
-            self.folder / file,
-            compression="lz4" if _has_text(frame) else "uncompressed",
-            record_batch_size=_BATCH_ROWS,
-        )
-        self._segments.append(Segment(file, self._layout, *_index(frame)))
+        file, rows = f"segment-{len(self._segments):05d}", frame.drop("weight")
+        written = BucketFile.write(self.folder, file, rows, packed=_has_text(frame))
+        self._segments.append(Segment(self._layout, _weights(frame["weight"], written.starts), written))
 
 
 def _weight(frame: pl.DataFrame) -> pl.Expr | pl.Series:
@@ -140,11 +130,10 @@ def _has_text(frame: pl.DataFrame) -> bool:
     return "raw" in frame.columns or "cells" in frame.columns
 
 
-def _index(frame: pl.DataFrame) -> tuple[list[int], list[int]]:
-    """Where each bucket of a sorted frame starts, and what it weighs."""
-    starts = frame["bucket"].search_sorted(pl.int_range(BUCKETS + 1, dtype=pl.UInt16, eager=True))
-    below = pl.concat([pl.Series([0], dtype=pl.Int64), frame["weight"].cum_sum()]).gather(starts)
-    return starts.to_list(), below.diff().drop_nulls().to_list()
+def _weights(weight: pl.Series, starts: Sequence[int]) -> list[int]:
+    """What each bucket of a sorted frame weighs."""
+    below = pl.concat([pl.Series([0], dtype=pl.Int64), weight.cum_sum()]).gather(starts)
+    return below.diff().drop_nulls().to_list()
 
 
 def _require_space(folder: Path, needed: int) -> None:
@@ -168,11 +157,11 @@ class Spool:
         """The spool of an earlier life; StateError where it was never finished or is damaged."""
         try:
             manifest = json.loads((folder / "manifest.json").read_text())
-            segments = [Segment(**s) for s in manifest["segments"]]
+            if (manifest["hash"], manifest.get("format")) != (HASH, FORMAT):
+                raise StateError(f"{folder}: written by another version of the importer; start a new run.")
+            segments = [Segment(**{**s, "rows": BucketFile(**s["rows"])}) for s in manifest["segments"]]
         except (OSError, ValueError, KeyError, TypeError):
             raise StateError(f"{folder}: the rows of this run are not there; start a new run.") from None
-        if manifest["hash"] != HASH:
-            raise StateError(f"{folder}: written by another version of the importer; start a new run.")
         return cls(folder, segments)
 
     def plan(self) -> list[ChunkPlan]:
@@ -185,7 +174,7 @@ class Spool:
                 plans.append(ChunkPlan(len(plans), first, bucket, rows))
                 first, weight, rows = bucket, 0, 0
             weight += more
-            rows += sum(s.starts[bucket + 1] - s.starts[bucket] for s in self._segments)
+            rows += sum(s.rows.height(bucket, bucket + 1) for s in self._segments)
         if rows:
             plans.append(ChunkPlan(len(plans), first, BUCKETS, rows))
         return plans
@@ -194,8 +183,8 @@ class Spool:
         """How many different ids these chunks hold."""
         found = 0
         for plan in plans:
-            slices = [(s.file, s.starts[plan.first], s.starts[plan.end]) for s in self._segments]
-            ids = [self._slice(file, start, end, ("id",)) for file, start, end in slices if end > start]
+            held = [s.rows for s in self._segments if s.rows.height(plan.first, plan.end)]
+            ids = [rows.read(self._folder, plan.first, plan.end, ["id"]) for rows in held]
             found += pl.concat(ids)["id"].n_unique()
         return found
 
@@ -207,21 +196,13 @@ class Spool:
         pieces: list[pl.DataFrame] = []
         weight, layout = 0, 0
         for segment in self._segments:
-            start, end = segment.starts[plan.first], segment.starts[plan.end]
             more = sum(segment.weights[plan.first : plan.end])
             if pieces and (segment.layout != layout or weight + more > CHUNK_BYTES):
                 yield layout, pl.concat(pieces)
                 pieces, weight = [], 0
-            if end > start:
+            if segment.rows.height(plan.first, plan.end):
                 layout = segment.layout
-                pieces.append(self._slice(segment.file, start, end, columns))
+                pieces.append(segment.rows.read(self._folder, plan.first, plan.end, columns))
                 weight += more
         if pieces:
             yield layout, pl.concat(pieces)
-
-    def _slice(self, file: str, start: int, end: int, columns: Sequence[str] = ()) -> pl.DataFrame:
-        try:
-            frame = pl.scan_ipc(self._folder / file).slice(start, end - start)
-            return (frame.select(columns) if columns else frame).collect()
-        except (pl.exceptions.PolarsError, OSError):
-            raise StateError(f"{self._folder / file}: damaged or gone; start a new run.") from None

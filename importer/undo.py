@@ -14,6 +14,7 @@ import polars as pl
 from importer import attributes, runs
 from importer import config as configuration
 from importer.attributes import Attribute
+from importer.buckets import BUCKETS
 from importer.changes import NONE, SAME
 from importer.config import Config
 from importer.errors import ConfigError
@@ -21,7 +22,6 @@ from importer.intake import typed_columns
 from importer.models import Encoding
 from importer.runs import RunFolder
 from importer.snapshot import CLEARED, STALE, UNKNOWN, Snapshot, column
-from importer.spool import BUCKETS
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ TIERS = (
     {"folding", "lines", "repair", "sources", "texts"},
     {"recovery"},
     {"splitter"},
-    {"config", "wire"},
+    {"buckets", "config", "wire"},
     {"addresses", "client", "options", "journal", "pacing", "spool", "runs"},
     {"reader", "damage", "memory", "repeats", "fingerprint", "endings"},
     {"dialect", "fetch", "identities", "kinds", "snapshot"},
