@@ -384,8 +384,8 @@ class Sandbox(base.Sandbox):
         if request.path == REGISTER:
             values = body.get("identity_values")
             return tuple(values) if isinstance(values, list) else ()
-        euid = body.get("euid")
-        return (self.ids[euid],) if euid in self.ids else ()
+        person = self._person(body.get("euid"))
+        return (person,) if person is not None else ()
 
     def _knows_key(self, request: Request) -> bool:
         scheme, _, text = request.headers.get(_KEY_HEADER, "").partition(" ")
