@@ -15,7 +15,7 @@ import pytest
 from importer.destinations import attentive, engagelab
 from importer.destinations.base import Request, json_answer
 from importer.models import Answer
-from tests.oracle.trouble import ATTEMPTS, BEFORE, CASES, PEOPLE, Ending, Trouble, World, assert_same, world
+from tests.trouble import ATTEMPTS, BEFORE, CASES, PEOPLE, Ending, Trouble, World, assert_same, world
 
 FLIGHT = 4
 """Calls in flight, where it is not one after another."""

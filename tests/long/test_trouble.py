@@ -10,7 +10,6 @@ from pathlib import Path
 
 import pytest
 
-from tests.oracle.trouble import CASES, PEOPLE, Trouble, assert_same, world
 from tests.test_trouble import (
     FLIGHT,
     REFUSALS,
@@ -23,6 +22,7 @@ from tests.test_trouble import (
     refused_and_ended,
     stopped_by_limit,
 )
+from tests.trouble import CASES, PEOPLE, Trouble, assert_same, world
 
 __all__ = ["base"]  # a fixture
 
