@@ -63,15 +63,15 @@ class Times:
 
 
 class Wire:
-    """Connections to one origin. `aclose` ends them all; calls still waiting then fail."""
+    """Connections to one origin, by TLS where told how. `aclose` ends them; calls still waiting fail."""
 
     def __init__(
-        self, base_url: str, headers: Mapping[str, str], times: Times, context: ssl.SSLContext
+        self, base_url: str, headers: Mapping[str, str], times: Times, tls: ssl.SSLContext | None
     ) -> None:
         parts = urlsplit(base_url)
         self._host = (parts.hostname or "").encode("idna").decode()
-        self._tls = context if parts.scheme == "https" else None
-        self._port = parts.port or (443 if self._tls else 80)
+        self._tls = tls
+        self._port = parts.port or (443 if tls else 80)
         self._base = parts.path
         name = f"[{self._host}]" if ":" in self._host else self._host
         fields = {"Host": f"{name}:{parts.port}" if parts.port else name, **headers}
