@@ -21,7 +21,7 @@ import polars as pl
 
 from importer.errors import SourceError
 
-BLOCK_BYTES = 8 << 20
+BLOCK_BYTES = 4 << 20
 """Bytes of text read at a time; what the reader holds in memory is a small multiple of it."""
 
 URL = re.compile(r"^(?:s3|s3a|gs|az|azure|abfss?|adl)://", re.IGNORECASE)
