@@ -88,3 +88,17 @@ def _firsts(starts: Sequence[int], rows: int) -> list[int]:
         if starts[bucket] - starts[firsts[-1]] >= max(1, rows) and starts[bucket] < starts[BUCKETS]:
             firsts.append(bucket)
     return firsts
+
+
+def detached(frame: pl.DataFrame) -> pl.DataFrame:
+    """The same rows with texts of their own: a few rows chosen from a file keep all of its text in memory."""
+    columns = [_copied(pl.col(name), kind).alias(name) for name, kind in frame.schema.items()]
+    return frame.select(columns)
+
+
+def _copied(column: pl.Expr, kind: object) -> pl.Expr:
+    if kind == pl.String:
+        return pl.concat_str(column, pl.lit(""))
+    if isinstance(kind, pl.Struct):
+        return pl.struct(_copied(column.struct.field(f.name), f.dtype).alias(f.name) for f in kind.fields)
+    return column

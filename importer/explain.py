@@ -15,12 +15,12 @@ from typing import Any
 import polars as pl
 
 from importer import attributes, reader, runs, snapshot, sources
-from importer import config as configuration
 from importer.buckets import BUCKETS
 from importer.config import Config
 from importer.errors import ConfigError
 from importer.intake import ORDER_SHIFT, ROW_OF, SOURCE_OF, compile_where, texts, typed_columns
 from importer.journal import Entry, Journal
+from importer.life import stored_config
 from importer.reading import Reading, source_options
 from importer.runs import RunFolder
 from importer.spool import Spool
@@ -74,9 +74,7 @@ def _newest(state_dir: Path, person: str) -> _Way:
 
 
 def _way(folder: RunFolder, person: str) -> _Way:
-    meta = folder.read_meta()
-    path = meta["config_path"]
-    config = configuration.parse(meta["config"], Path(path) if path else None)
+    config = stored_config(folder.read_meta())
     reading, calls = None, []
     if folder.journal.exists():
         journal = Journal(folder.journal)

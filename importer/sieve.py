@@ -14,9 +14,8 @@ from pathlib import Path
 import polars as pl
 
 from importer import runs
-from importer.buckets import BUCKETS, BucketFile
+from importer.buckets import BUCKETS, BucketFile, detached
 from importer.snapshot import CLEARED, GROUP_PEOPLE, Snapshot, column, hashed
-from importer.spool import detached
 
 SEGMENT_ROWS = 1 << 20
 """Hashes and fingerprints of so many rows are sorted and written together."""

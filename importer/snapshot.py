@@ -36,12 +36,11 @@ import polars as pl
 import polars_hash as plh
 
 from importer import fingerprint, runs
-from importer.buckets import BUCKETS, HASH
+from importer.buckets import BUCKETS, HASH, detached
 from importer.config import Config
 from importer.destinations.base import NORMALIZED
 from importer.errors import ConfigError, StateError
 from importer.journal import Entry
-from importer.spool import detached
 
 CLEARED = ""
 UNKNOWN = "?"

@@ -56,20 +56,6 @@ class ChunkPlan:
     rows: int
 
 
-def detached(frame: pl.DataFrame) -> pl.DataFrame:
-    """The same rows with texts of their own: a few rows chosen from a file keep all of its text in memory."""
-    columns = [_copied(pl.col(name), kind).alias(name) for name, kind in frame.schema.items()]
-    return frame.select(columns)
-
-
-def _copied(column: pl.Expr, kind: object) -> pl.Expr:
-    if kind == pl.String:
-        return pl.concat_str(column, pl.lit(""))
-    if isinstance(kind, pl.Struct):
-        return pl.struct(_copied(column.struct.field(f.name), f.dtype).alias(f.name) for f in kind.fields)
-    return column
-
-
 class SpoolWriter:
     """Takes the rows of a run in source order; `finish` makes them readable and durable under a name."""
 

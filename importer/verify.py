@@ -29,6 +29,7 @@ from importer.destinations.base import Destination, PaceHint
 from importer.errors import ConfigError, SourceError
 from importer.intake import ORDER_SHIFT, Gate
 from importer.journal import Held, Journal
+from importer.life import stored_config
 from importer.models import ALL_APPLIED, SEPARATOR, Answer, Call, Judgement, Outcome, Settled, Update
 from importer.options import DEFAULTS, Options, Silent
 from importer.pacing import Pacer
@@ -102,7 +103,7 @@ def verify(
     """
     folder = runs.find(state_dir, run_id, wanted=runs.has_sent)
     meta = folder.read_meta()
-    config = options.applied_to(configuration.parse(meta["config"], _path(meta["config_path"])))
+    config = options.applied_to(stored_config(meta))
     destination = config.build_destination()
     if not destination.reads_back:
         raise ConfigError(f"{destination.name} has no way to read a person's attributes back.")
@@ -122,10 +123,6 @@ def verify(
         shutil.rmtree(scratch.path, ignore_errors=True)
     _write(verified, work.reading)
     return verified
-
-
-def _path(text: str | None) -> Path | None:
-    return Path(text) if text else None
 
 
 def _sampled(journal: Journal, seed: str, count: int) -> pl.Series:
