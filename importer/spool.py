@@ -118,7 +118,7 @@ def _has_text(frame: pl.DataFrame) -> bool:
 
 def _weights(weight: pl.Series, starts: Sequence[int]) -> list[int]:
     """What each bucket of a sorted frame weighs."""
-    below = pl.concat([pl.Series([0], dtype=pl.Int64), weight.cum_sum()]).gather(starts)
+    below = pl.concat([pl.Series([0], dtype=pl.Int64), weight.cum_sum()]).gather(list(starts))
     return below.diff().drop_nulls().to_list()
 
 

@@ -24,6 +24,7 @@ import tomllib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, field, fields
+from itertools import chain
 from pathlib import Path
 from typing import Self
 
@@ -383,9 +384,10 @@ def test_every_module_stands_in_the_map() -> None:
 
 def test_every_dependency_has_its_reason() -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
-    groups = [d for group in project["dependency-groups"].values() for d in group if isinstance(d, str)]
-    asked = [*project["project"]["dependencies"], *groups]
-    names = {re.split(r"[^A-Za-z0-9._-]", d)[0] for d in asked}
+    extras, groups = project["project"]["optional-dependencies"], project["dependency-groups"]
+    asked = [*project["project"]["dependencies"], *chain(*extras.values(), *groups.values())]
+    names = {re.split(r"[^A-Za-z0-9._-]", d)[0] for d in asked if isinstance(d, str)}
+    names.remove(project["project"]["name"])  # an extra that stands for others
     assert set(first_column("## Dependencies")) == names
 
 
