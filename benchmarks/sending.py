@@ -35,7 +35,6 @@ PICTURE = Path(__file__).parent / "sending.svg"
 ROUNDS = 3
 IN_FLIGHT = 64
 CEILING_SECONDS = 12
-WORKERS_ROWS = 500_000  # long enough that the start of a worker weighs little
 
 PEERS = {"usual script": 500, "undici": 52_000, "wrk": 226_000}
 """What these did on a machine of this kind when it had nothing else to do, in calls a second."""
@@ -282,22 +281,6 @@ def show_ceilings(bench: Bench, latency: float = 0.05) -> None:
             print(f"| {ceiling:,} | {used:,.0f} | {used / ceiling:.1%} |")
 
 
-def show_workers(bench: Bench, server: Server) -> None:
-    """One worker and two on the same two processors, the time that the server takes there taken off."""
-    print("\n| workers | sending, s | server's CPU, s | left for the client, s | x one | client's CPU, s |")
-    print("|---|---|---|---|---|---|")
-    alone = 0.0
-    for workers in (1, 2):
-        before = server.cpu()
-        cpus = (CLIENT,) if workers == 1 else (CLIENT, SERVER)
-        taken, summary = bench.importer(bench.rows, "--workers", str(workers), cpus=cpus)
-        sending, served = summary["seconds"]["sending"], server.cpu() - before
-        left = sending if workers == 1 else sending - served / 2
-        alone = alone or left
-        figures = (sending, served, left, alone / left, taken.cpu)
-        print(f"| {workers} | {' | '.join(f'{figure:.2f}' for figure in figures)} |")
-
-
 def main() -> None:
     """Runs it all and prints the tables."""
     rows = int(sys.argv[1]) if len(sys.argv) > 1 else 200_000
@@ -312,9 +295,6 @@ def main() -> None:
             show_parts(bench)
             show_shares(bench)
             show_ceilings(bench)
-        if len(CPUS) > 1:
-            with serving(folder / "both", lists.ANSWER, CLIENT, SERVER) as server:
-                show_workers(Bench(folder, server.url, max(rows, WORKERS_ROWS)), server)
 
 
 if __name__ == "__main__":

@@ -108,18 +108,13 @@ class Changes:
         self.snapshot.settle(opened.chunk.plan.number, pl.concat(failed))
 
 
-def open_changes(life: Life, journal: Journal, *, joins: bool) -> Changes | None:
-    """The snapshot, which every run keeps true; a check looks into it where it is asked for the diff.
-
-    `joins`: this process is a worker, and its parent has begun.
-    """
+def open_changes(life: Life, journal: Journal) -> Changes | None:
+    """The snapshot, which every run keeps true; a check looks into it where it is asked for the diff."""
     wanted = life.config.run.changed_only
     if not life.sends and not wanted:
         return None
     snapshot = Snapshot(life.state_dir, life.config, lambda run_id: _answers_of(life.folder.beside(run_id)))
-    if joins:
-        snapshot.join(life.folder.run_id)
-    elif life.sends:
+    if life.sends:
         snapshot.begin(life.folder.run_id)
     compares = journal.fact("compares")
     if compares is None:

@@ -29,7 +29,6 @@ from importer.options import Event, Options, RejectLimit
 from importer.runs import RunFolder
 from importer.summary import as_json
 
-WORKERS_MAX = 64
 
 PROJECT = Path(__file__).resolve().parent.parent
 """The checkout, where the demo finds its sample and its configuration."""
@@ -256,9 +255,7 @@ def _add_sending(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_time(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument(
-        "--workers", metavar="N", type=_workers, default=1, help="processes that send (default: 1)"
-    )
+    parser.add_argument("--workers", metavar="N", help=argparse.SUPPRESS)
     parser.add_argument(
         "--wait", metavar="TIME", type=_duration, default=0.0, help="queue behind another run, like 30m or 2h"
     )
@@ -324,13 +321,6 @@ def _people(text: str) -> int:
     return number
 
 
-def _workers(text: str) -> int:
-    number = _count(text)
-    if not 1 <= number <= WORKERS_MAX:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 to {WORKERS_MAX}")
-    return number
-
-
 def _rate(text: str) -> float:
     try:
         value = float(text)
@@ -365,7 +355,6 @@ def _options(args: argparse.Namespace) -> Options:
         max_rejects=args.max_rejects,
         rate=args.rate,
         strict=getattr(args, "strict", False),
-        workers=getattr(args, "workers", 1),
         again=getattr(args, "again", False),
         allow=tuple(args.allow),
         wait=getattr(args, "wait", 0.0),

@@ -1,13 +1,11 @@
-"""Send: everything that is still open, by this process alone or by several, and first of all the canary."""
+"""Send: everything that is still open, and first of all the canary."""
 
 import asyncio
 import time
-from collections.abc import Callable
 
 import uvloop
 
 from importer import guards, memory, signals
-from importer.crew import Crew, Progress
 from importer.life import Life
 from importer.pacing import Pacer
 from importer.reconciler import Answers
@@ -55,10 +53,6 @@ async def _send(life: Life, books: Books) -> None:
     sender.key_check, sender.first_calls = destination.check_key(), books.first_values()
     with signals.draining(stop), signals.until(life.deadline, stop):
         await _try_canary(life, books, sender)
-        workers = min(life.options.workers, len(books.plans))
-        if workers > 1 and not stop.is_set:
-            await _send_together(life, books, workers)
-            return
         await _stream(life, books).send(sender)
     if pacer.borne:
         memory.keep_pace(life.state_dir, life.config, pacer.borne)
@@ -84,30 +78,3 @@ async def _try_canary(life: Life, books: Books, sender: Sender) -> None:
         books.journal.remember("canary", told)
     if error := guards.stop({"canary": str(told)} if told else {}, (), sent=guards.LOOK):
         life.stop.because(error)
-
-
-async def _send_together(life: Life, books: Books, workers: int) -> None:
-    """The same by several processes; what they left is counted here."""
-    crew = Crew(life.folder.path, workers, life.stop, _watch(life, books))
-    await crew.send(life.lock)
-    life.spent.add_workers(crew.progress, books.journal)
-    if crew.dead:
-        books.dead.update(crew.dead)
-        books.journal.remember("dead", books.dead)
-    if crew.borne:
-        memory.keep_pace(life.state_dir, life.config, crew.borne)
-    books.end()
-
-
-def _watch(life: Life, books: Books) -> Callable[[Progress], None]:
-    """Shows how far the workers are, and stops them where together they pass the reject limit."""
-    intake, limit = books.reading.intake, life.options.max_rejects
-    before = intake.filtered + intake.set_aside + sum(books.tally.rows.values())
-
-    def watch(now: Progress) -> None:
-        life.observer.sending(before + now.rows, intake.rows_read, intake.rejected + now.bad)
-        error = limit and guards.limit_passed(limit, intake.rejected, Answers(now.values, now.bad))
-        if error:
-            life.stop.because(error)
-
-    return watch

@@ -123,7 +123,7 @@ def _summary(life: Life, reading: Reading, tally: Tally, state: str, code: int, 
         warnings=reading.warnings,
         seconds={name: round(value, 3) for name, value in seconds.items()},
         requests_per_second=round(counts.sent / max(seconds["sending"], 0.001), 1),
-        peak_rss_bytes=peak_rss_bytes() + life.spent.workers_rss,
+        peak_rss_bytes=peak_rss_bytes(),
         message=message,
         guards=error.allow if isinstance(error := life.stop.error, GuardError) else (),
     )

@@ -1,6 +1,6 @@
 """The run's durable record of what was answered: call, person, attributes, operation, state.
 
-One SQLite file per run, write-ahead logged, shared by all its workers. Answers are appended in groups, a
+One SQLite file per run, write-ahead logged. Answers are appended in groups, a
 commit at most `COMMIT_SECONDS` apart, so a kill loses at most the answers of that interval: those calls go
 out again. A commit survives the end of the process at once and a power cut from the next checkpoint on
 (`synchronous = NORMAL`); what a power cut takes is the newest commits, never one from the middle.

@@ -39,13 +39,10 @@ class _Read(NamedTuple):
     places: dict[int, int]
 
 
-def open_books(life: Life, journal: Journal, *, joins: bool = False) -> Books:
-    """What the chunks share: everything read, in this life or by an earlier one.
-
-    `joins`: this process is a worker, for which its parent has read.
-    """
+def open_books(life: Life, journal: Journal) -> Books:
+    """What the chunks share: everything read, in this life or by an earlier one."""
     reports = Reports(life.folder)
-    changes = open_changes(life, journal, joins=joins)
+    changes = open_changes(life, journal)
     read = _taken_up(life, journal) or _read_sources(life, journal, reports, _sifting(life, changes))
     withheld, sums = _withholding(life, read.places)
     dead = journal.fact("dead")
@@ -71,7 +68,7 @@ def open_books(life: Life, journal: Journal, *, joins: bool = False) -> Books:
 
 
 def _taken_up(life: Life, journal: Journal) -> _Read | None:
-    """What an earlier life, or a worker's parent, has read; None where nothing was read to its end."""
+    """What an earlier life has read; None where nothing was read to its end."""
     known = journal.fact("reading")
     if not isinstance(known, dict):
         return None

@@ -46,7 +46,7 @@ class Options:
     """How this run differs from what is configured.
 
     `state_dir` None = `.importer` beside the config; `rate` in requests per second, 0 = no ceiling; `strict`
-    refuses to send a list that shows signs of spreadsheet damage; `workers` is how many processes send;
+    refuses to send a list that shows signs of spreadsheet damage;
     `again` sends increases a second time; `allow` names the guards that may not stop the run; `wait` is how
     long to queue behind another run of the import, in seconds; `stop_by` ("HH:MM", local time) and `longest`
     (seconds) say when to stop sending, the earlier one counts; `changed_only` sends what differs from the
@@ -60,7 +60,6 @@ class Options:
     max_rejects: RejectLimit | None = None
     rate: float | None = None
     strict: bool = False
-    workers: int = 1
     again: bool = False
     allow: tuple[str, ...] = ()
     wait: float = 0.0

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from importer import config as configuration
-from importer import dispatch, finishing, guards, helping, runs
+from importer import dispatch, finishing, guards, runs
 from importer.config import Config
 from importer.errors import ConfigError, ImporterError, command
 from importer.journal import Journal
@@ -99,11 +99,6 @@ def as_config(config: Config | Mapping[str, Any] | str | Path) -> Config:
     if isinstance(config, Config):
         return config
     return configuration.load(config) if isinstance(config, (str, Path)) else configuration.parse(config)
-
-
-def help_out(end: socket.socket, folder: Path, number: int, count: int) -> None:
-    """One worker's part of a run; see `crew.py`."""
-    helping.help_out(Life.again(RunFolder(folder), DEFAULTS, Silent()), end, number, count)
 
 
 def _live(life: Life) -> RunSummary:

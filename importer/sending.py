@@ -50,7 +50,7 @@ class Books:
     had handed in; `dead` maps an attribute to the destination's reason for never taking it; `problems` holds
     the people whom the destination could not tell. `marks` is there where only marks of the rows were
     spooled; `sends` is false where nothing is meant to be sent (`check`); `changes` is there where the
-    snapshot is looked at, `release` closes what `prepare` has opened; `final` where nothing more is sent.
+    snapshot is looked at, `release` closes what `prepare` has opened.
     """
 
     config: Config
@@ -74,7 +74,6 @@ class Books:
     tally: Tally = field(default_factory=Tally)
     answers: Answers = field(default_factory=Answers)
     plans: list[ChunkPlan] = field(default_factory=list)
-    final: bool = False
 
     def __post_init__(self) -> None:
         encoding, compare = self.destination.encoding, self.changes.compare if self.changes else None
@@ -106,15 +105,6 @@ class Books:
     def _prints(self, layout: int, rows: pl.DataFrame, cells: pl.DataFrame) -> pl.Series:
         return self._fingerprints.of(self.reading.sources[layout].layout, rows, cells)
 
-    def end(self) -> None:
-        """Counts what other processes have sent, and what nobody sends any more."""
-        self.final = True
-        self.tally = Tally()
-        for tally in self.journal.closed_chunks().values():
-            self.tally.add(Tally.load(tally))
-        self.take_up()
-        self.count_without_sending(self.plans)
-
     def open(self, plan: ChunkPlan) -> OpenChunk:
         """A chunk ready to send, marked in the snapshot."""
         opened = self._open(plan)
@@ -128,7 +118,7 @@ class Books:
         dead_reasons = self.destination.dead_reasons
         opened = OpenChunk(chunk, self.journal, self.answers, self.dead, dead_reasons, self.doubts)
         earlier, pending = self.earlier.get(plan.number, ()), self.pending.get(plan.number, ())
-        opened.restore(earlier, pending, final=self.final)
+        opened.restore(earlier, pending)
         self.prepare(opened)
         if self.changes:
             self.changes.count(chunk)
@@ -224,8 +214,6 @@ class ChunkStream:
         self._people_left: int | None = None  # how many more people may be called, None = all
         self.unfinished: dict[int, _Progress] = {}
         self.finished_jobs = 0
-        self.on_bad: Callable[[], None] | None = None
-        self._bad = 0
         self._again: deque[_Progress] = deque()
         self._change = asyncio.Event()
         self._failed: StateError | None = None
@@ -235,11 +223,6 @@ class ChunkStream:
         """Sends every chunk; what a stop left open is in `unfinished` and in the plans not begun."""
         await self._deliver(sender)
         self._count_unfinished()
-
-    async def send_part(self, sender: Sender) -> None:
-        """Sends every chunk, as one of several workers; what a stop left open is its parent's to count."""
-        await self._deliver(sender)
-        self._show()
 
     async def send_first(self, sender: Sender, people: int) -> None:
         """Sends the calls of the first `people` and nothing more; the open chunks are another's to count."""
@@ -404,10 +387,7 @@ class ChunkStream:
         self._watch_limit()
 
     def _watch_limit(self) -> None:
-        """The reject limit, judged with each answer; a worker's parent judges it."""
-        if self.on_bad and self._books.answers.bad != self._bad:
-            self._bad = self._books.answers.bad
-            self.on_bad()
+        """The reject limit, judged with each answer."""
         if self._limit:
             error = limit_passed(self._limit, self._books.reading.intake.rejected, self._books.answers)
             if error:

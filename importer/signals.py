@@ -47,20 +47,6 @@ def draining(stop: Stop) -> Iterator[None]:
 
 
 @contextmanager
-def passed_on(stop: Stop) -> Iterator[None]:
-    """A worker's signals: they stop the whole run, and how long is waited is the parent's to say."""
-    loop = asyncio.get_running_loop()
-
-    def drain(number: int) -> None:
-        if not stop.signal:
-            stop.by_signal(number)
-
-    for number in _NUMBERS:
-        loop.add_signal_handler(number, drain, number)
-    yield
-
-
-@contextmanager
 def until(deadline: Deadline | None, stop: Stop) -> Iterator[None]:
     """At the deadline no further call is begun; those in flight are waited for as after a signal."""
     loop, timers = asyncio.get_running_loop(), []

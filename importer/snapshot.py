@@ -145,10 +145,6 @@ class Snapshot:
             self._write_manifest()
             self._tidy()
 
-    def join(self, run_id: str) -> None:
-        """Takes part in a run that another process has begun."""
-        self._own = self._known["runs"][run_id]
-
     def _declare(self, number: int) -> None:
         """From this run on, values sent under another declaration are stale."""
         declared = self._known["declared"]

@@ -3,7 +3,6 @@
 import time
 from dataclasses import dataclass, field
 
-from importer.crew import Progress
 from importer.journal import Journal
 from importer.sender import Counts
 
@@ -12,14 +11,12 @@ from importer.sender import Counts
 class Spent:
     """`counts` are the requests; `seconds` is by `reading`, `sending` and `total`, all lives added.
 
-    `several`: one call may be about several people. `workers_rss` is the most memory that the workers of this
-    life have held, in bytes.
+    `several`: one call may be about several people.
     """
 
     several: bool
     counts: Counts = field(default_factory=Counts)
     seconds: dict[str, float] = field(default_factory=lambda: {"reading": 0.0, "sending": 0.0, "total": 0.0})
-    workers_rss: int = 0
     _began: float = field(default_factory=time.monotonic)
 
     def begin(self) -> None:
@@ -40,14 +37,6 @@ class Spent:
             self.counts.retried += int(former["retried_besides"])
             self.counts.throttled = int(former["throttled"])
             self.seconds = {name: float(former.get(name, 0.0)) for name in self.seconds}
-
-    def add_workers(self, done: Progress, journal: Journal) -> None:
-        """Adds what the workers sent; one that was killed has told less than stands in the journal."""
-        sent, retried = self._answered(journal)
-        self.counts.sent = max(sent, self.counts.sent + done.sent)
-        self.counts.retried = max(retried, self.counts.retried + done.retried)
-        self.counts.throttled += done.throttled
-        self.workers_rss = done.peak_rss_bytes
 
     def leave(self, journal: Journal) -> None:
         """Sets it down for a later life."""

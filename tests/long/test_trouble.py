@@ -63,28 +63,3 @@ def test_both_at_every_request(what: str, way: str, base: Base, tmp_path: Path) 
         folder.mkdir()
         with world(folder, CASES[name], max_in_flight=1 if at % 2 else FLIGHT) as here:
             refused_and_ended(here, base(name), what, (2 + 7 * at) % PEOPLE, way, at)
-
-
-@pytest.mark.parametrize("way", ["term", "stop", "cut_before", "cut_after"])
-@pytest.mark.parametrize("name", ["vevee", "attentive", "attentive-bulk", "engagelab", "engagelab-sums"])
-def test_two_workers(name: str, way: str, tmp_path: Path) -> None:
-    """A list of several chunks as they are, so that both workers have some."""
-    (tmp_path / "base").mkdir()
-    with world(tmp_path / "base", CASES[name], padding=PADDING) as here:
-        assert here.run()[0] == 1
-        ending, requests = here.ending(), here.server.stats.requests
-    for number in (2, requests // 3, 2 * requests // 3):
-        folder = tmp_path / str(number)
-        folder.mkdir()
-        trouble = Trouble(way, number)
-        with world(folder, CASES[name], max_in_flight=FLIGHT, padding=PADDING) as here:
-            code, err = here.run("--workers", 2, trouble=trouble)
-            assert code == {"term": 143, "stop": 4}.get(way, 1), err
-            if code != 1:
-                code, err = here.resume("--workers", 2)
-                assert code == 1, err
-            if doubtful(here, trouble) and way.startswith("cut"):
-                assert_in_doubt(here, here.ending(), ending, trouble)
-            else:
-                assert_same(here.ending(), ending)
-            assert here.server.stats.requests <= 2 * requests, "polls and checks of the key included"
