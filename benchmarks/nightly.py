@@ -24,13 +24,14 @@ from typing import Any
 
 import polars as pl
 
-from importer import config as configuration
-from importer import runs, sandbox
-from importer.buckets import BUCKETS
-from importer.chunker import Chunker, fields
-from importer.fingerprint import Fingerprints
-from importer.reading import open_sources
-from importer.snapshot import Snapshot, column, hashed
+from importer.chunk.chunker import Chunker, fields
+from importer.config import loader as configuration
+from importer.pipeline.source_reader import open_sources
+from importer.sandbox import server as sandbox
+from importer.storage import run_folder
+from importer.storage.partitions import PARTITIONS
+from importer.storage.snapshot import Snapshot, column, hashed
+from importer.values.row_hash import RowHasher
 
 KEY = "sk_test_benchmark"
 PART = 500_000
@@ -103,11 +104,11 @@ def make_known(source: Path, state: Path, url: str, people: int) -> None:
     """The snapshot as a first run of the list leaves it, its calls left out."""
     config = configuration.parse(config_of(source, url))
     destination = config.build_destination()
-    runs.prepare_state_dir(state)
+    run_folder.prepare_state_dir(state)
     snapshot = Snapshot(state, config, lambda _: ())
     snapshot.begin("first")
     layout = open_sources(config, [])[0].layout
-    prints = Fingerprints(config, destination.encoding)
+    prints = RowHasher(config, destination.encoding)
     for chunk, first in enumerate(range(0, people, PART)):
         cells = rows(first, min(PART, people - first))
         raw = cells.select(pl.concat_str(pl.all(), separator=",").alias("raw"))
@@ -117,10 +118,10 @@ def make_known(source: Path, state: Path, url: str, people: int) -> None:
         frame = pl.DataFrame(
             [cells["customer_id"].alias("id"), prints.of(layout, raw, cells), counts, *values]
         )
-        bucket = frame.select(hashed()).to_series() % BUCKETS
-        for part, low in enumerate(range(0, BUCKETS, WIDTH)):  # as the chunks of a run lie: by bucket
-            within = bucket.is_between(low, low + WIDTH - 1)
-            number = chunk * (BUCKETS // WIDTH) + part
+        partition = frame.select(hashed()).to_series() % PARTITIONS
+        for part, low in enumerate(range(0, PARTITIONS, WIDTH)):  # as the chunks of a run lie: by bucket
+            within = partition.is_between(low, low + WIDTH - 1)
+            number = chunk * (PARTITIONS // WIDTH) + part
             snapshot.mark(number, low, low + WIDTH, frame.filter(within))
             snapshot.settle(number, pl.DataFrame(schema={"id": pl.String, "key": pl.String}))
     snapshot.finish(full_at=time.time())

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
-from importer import reader
+from importer.source import reader
 
 ROUNDS = 5
 COLUMNS = [f"c{n}" for n in range(11)]

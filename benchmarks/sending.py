@@ -15,10 +15,8 @@ from pathlib import Path
 
 from benchmarks import lists
 from benchmarks.machine import (
-    CLIENT,
     CPUS,
     SERVER,
-    Server,
     Taken,
     describe,
     node_with,

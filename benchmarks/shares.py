@@ -17,14 +17,14 @@ from pathlib import Path
 from typing import Any
 
 import importer
-from importer.journal import Journal
-from importer.reconciler import OpenChunk
-from importer.reports import Reports
+from importer.reconcile.reconciler import OpenChunk
+from importer.report.reject_files import RejectFiles
+from importer.storage.journal import Journal
 
 WATCHED: tuple[tuple[str, type, tuple[str, ...]], ...] = (
     ("journal", Journal, ("append", "flush", "close_chunk", "close")),
     ("books", OpenChunk, ("settle", "close")),
-    ("reports", Reports, ("add_chunk", "write")),
+    ("reports", RejectFiles, ("add_chunk", "write")),
 )
 
 
@@ -35,7 +35,7 @@ class _Running(threading.local):
         self.inside: list[float] = []
 
 
-def watched(name: str, spent: Counter[str], running: _Running, run: Callable[..., Any]) -> Callable[..., Any]:
+def watched(name: str, stats: Counter[str], running: _Running, run: Callable[..., Any]) -> Callable[..., Any]:
     """`run` with its own time, without that of what else is watched inside it, added to `spent`."""
 
     @functools.wraps(run)
@@ -46,7 +46,7 @@ def watched(name: str, spent: Counter[str], running: _Running, run: Callable[...
             return run(*arguments, **options)
         finally:
             took = time.thread_time() - began
-            spent[name] += took - running.inside.pop()  # type: ignore[assignment]
+            stats[name] += took - running.inside.pop()  # type: ignore[assignment]
             if running.inside:
                 running.inside[-1] += took
 
@@ -55,16 +55,16 @@ def watched(name: str, spent: Counter[str], running: _Running, run: Callable[...
 
 def main() -> None:
     """Prints the shares as JSON."""
-    spent: Counter[str] = Counter()
+    stats: Counter[str] = Counter()
     running = _Running()
     for name, owner, methods in WATCHED:
         for method in methods:
-            setattr(owner, method, watched(name, spent, running, getattr(owner, method)))
+            setattr(owner, method, watched(name, stats, running, getattr(owner, method)))
     with tempfile.TemporaryDirectory() as folder:
         began = time.process_time()
         importer.run(Path(sys.argv[1]), options=importer.Options(state_dir=Path(folder)))
         whole = time.process_time() - began
-    print(json.dumps({name: spent[name] / whole for name, _, _ in WATCHED}))
+    print(json.dumps({name: stats[name] / whole for name, _, _ in WATCHED}))
 
 
 if __name__ == "__main__":

@@ -7,19 +7,20 @@ mapping with the keys of the TOML file, or an `importer.config.Config`.
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from importer.models import RunSummary
-    from importer.options import Options, RejectLimit
-    from importer.pipeline import check, resume, retry, run
+    from importer.config.options import Options, RejectLimit
+    from importer.core.models import RunSummary
+    from importer.pipeline.runner import check, resume, retry, run
 
 __all__ = ["Options", "RejectLimit", "RunSummary", "check", "resume", "retry", "run"]
 
-_HOMES = {"RunSummary": "models", "Options": "options", "RejectLimit": "options"}
+_HOMES = {"RunSummary": "core.models", "Options": "config.options", "RejectLimit": "config.options"}
 
 
 def __getattr__(name: str) -> Any:
-    """Loads the library on first use, so that `import importer.errors` stays light."""
+    """Loads the library on first use, so that `import importer.core.errors` stays light."""
     if name not in __all__:
         raise AttributeError(f"module 'importer' has no attribute {name!r}")
     import importlib
 
-    return getattr(importlib.import_module(f"importer.{_HOMES.get(name, 'pipeline')}"), name)
+    home = _HOMES.get(name, "pipeline.runner")
+    return getattr(importlib.import_module(f"importer.{home}"), name)

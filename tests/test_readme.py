@@ -32,21 +32,16 @@ import pytest
 from pydantic import BaseModel, PlainSerializer
 from pydantic.fields import FieldInfo
 
-from importer import (
-    attributes,
-    cli,
-    config,
-    damage,
-    destinations,
-    errors,
-    kinds,
-    models,
-    reading,
-    reports,
-    sandbox,
-    summary,
-)
-from importer.destinations import attentive
+from importer import destinations
+from importer.cli import main
+from importer.config import attribute, schema
+from importer.core import errors, models
+from importer.destinations.attentive import destination as attentive
+from importer.pipeline import source_reader
+from importer.report import reject_files, summary
+from importer.sandbox import server as sandbox
+from importer.validate import data_quality
+from importer.values import inference
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
@@ -299,13 +294,13 @@ def _shown_default(info: FieldInfo) -> str | None:
 
 
 MODELS: dict[str, type[BaseModel]] = {
-    "### `[source]`": config.SourceConfig,
-    "### `[identity]`": config.IdentityConfig,
-    "### `[destination]`": config.DestinationConfig,
-    "### `[attributes.KEY]`": attributes.Attribute,
-    "### `[guards]`": config.GuardsConfig,
-    "### `[notify]`": config.NotifyConfig,
-    "### `[run]`": config.RunConfig,
+    "### `[source]`": schema.SourceConfig,
+    "### `[identity]`": schema.IdentityConfig,
+    "### `[destination]`": schema.DestinationConfig,
+    "### `[attributes.KEY]`": attribute.Attribute,
+    "### `[guards]`": schema.GuardsConfig,
+    "### `[notify]`": schema.NotifyConfig,
+    "### `[run]`": schema.RunConfig,
 }
 MODELS.update(
     (f'### `[destination]` with `type = "{name}"`', destinations.load(name).settings_type)
@@ -331,7 +326,7 @@ def test_every_key_of_the_configuration_is_described(heading: str) -> None:
 
 def test_every_table_of_the_configuration_is_described() -> None:
     tables = {re.sub(r"\.KEY$", "", h[6:-2]) for h in MODELS if "with" not in h}
-    assert {*tables, "name"} == config.Config.model_fields.keys() - {"vendor", "path"}
+    assert {*tables, "name"} == schema.Config.model_fields.keys() - {"vendor", "path"}
 
 
 def test_every_exit_code_is_described() -> None:
@@ -346,7 +341,7 @@ def _subclasses(kind: type[errors.ImporterError]) -> Iterator[type[errors.Import
 
 
 def test_every_column_of_the_rejects_is_described() -> None:
-    assert tuple(first_column("### `rejects.csv`")) == reports.COLUMNS
+    assert tuple(first_column("### `rejects.csv`")) == reject_files.COLUMNS
 
 
 def test_every_key_of_the_summary_is_described() -> None:
@@ -364,13 +359,14 @@ def test_every_state_is_described() -> None:
 
 
 def test_every_warning_is_described() -> None:
-    vendors = Path(destinations.__file__).parent.glob("*.py")
+    vendors = Path(destinations.__file__).parent.rglob("*.py")
     source = "".join(
-        path.read_text("utf-8") for path in (Path(damage.__file__), Path(reading.__file__), *vendors)
+        path.read_text("utf-8")
+        for path in (Path(data_quality.__file__), Path(source_reader.__file__), *vendors)
     )
     codes = set(re.findall(r'(?:_mark|RunWarning)\(\s*"([a-z_]+)"', source))
-    codes |= {kinds.MIXED, *kinds.LOOKS_LIKE.values()}
-    assert set(first_column("### Warnings")) == codes | damage.DAMAGE
+    codes |= {inference.MIXED, *inference.LOOKS_LIKE.values()}
+    assert set(first_column("### Warnings")) == codes | data_quality.DAMAGE
 
 
 def test_every_fault_of_the_sandbox_is_described() -> None:
@@ -395,7 +391,7 @@ def test_every_dependency_has_its_reason() -> None:
 
 
 def _commands() -> dict[str, argparse.ArgumentParser]:
-    for action in cli._parser()._actions:
+    for action in main._parser()._actions:
         if isinstance(action, argparse._SubParsersAction):
             return dict(action.choices)
     raise AssertionError("the parser has no commands")

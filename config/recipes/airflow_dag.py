@@ -10,7 +10,7 @@ from airflow.exceptions import AirflowException, AirflowFailException
 from airflow.sdk import dag, task
 
 import importer
-from importer.errors import ConfigError, ImporterError
+from importer.core.errors import ConfigError, ImporterError
 
 CONFIG = os.environ.get("IMPORTER_CONFIG", "/srv/importer/nightly.toml")
 STATE = Path(os.environ.get("IMPORTER_STATE_DIR", "/srv/importer/.importer"))

@@ -7,7 +7,7 @@ from pathlib import Path
 from dagster import AssetExecutionContext, Failure, MaterializeResult, RetryRequested, asset
 
 import importer
-from importer.errors import ConfigError, ImporterError
+from importer.core.errors import ConfigError, ImporterError
 
 CONFIG = os.environ.get("IMPORTER_CONFIG", "/srv/importer/nightly.toml")
 STATE = Path(os.environ.get("IMPORTER_STATE_DIR", "/srv/importer/.importer"))

@@ -4,35 +4,15 @@ A vendor's module holds, in this order: `Settings` (its own keys under `[destina
 subclass, a `Sandbox` subclass, and `DESTINATION = <the subclass>`. The sender runs whatever calls come back.
 """
 
-import json
 import math
-import re
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Annotated, Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict
 
-from importer.models import Answer, Call, Decision, Encoding, Judgement, RunWarning, Update
-
-_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
-
-
-def seconds_of(text: str) -> float | None:
-    """Seconds of a text like "15m", "26h" or "30d"; None where it is none."""
-    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)", text)
-    return float(found[1]) * _UNITS[found[2]] if found else None
-
-
-def _duration(value: Any) -> Any:
-    """Seconds from a text like "15m"; anything else is left to the type to judge."""
-    found = seconds_of(value) if isinstance(value, str) else None
-    return value if found is None else found
-
-
-Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
-"""Seconds, or a text like "90s", "15m", "2h"."""
+from importer.core.models import Answer, Call, Classification, Encoding, RunWarning, Update, Verdict
 
 
 class Settings(BaseModel):
@@ -189,16 +169,16 @@ class Destination(ABC):
         return None
 
     @abstractmethod
-    def judge(self, call: Call, answer: Answer) -> Judgement:
+    def classify(self, call: Call, answer: Answer) -> Classification:
         """What `answer` means for `call`. Never raises: an answer that makes no sense is a CONTRADICTION."""
 
     def read_back(self, update: Update) -> Call | None:
         """The call that reads one person's stored values; None where the vendor has none for this person."""
         return None
 
-    def read(self, call: Call, answer: Answer) -> Mapping[str, Any] | Judgement:
+    def read(self, call: Call, answer: Answer) -> Mapping[str, Any] | Classification:
         """What `answer` to a `read_back` says is stored, by attribute, or why it does not (never DONE)."""
-        return Judgement(Decision.REFUSED, reason="not_readable")
+        return Classification(Verdict.REFUSED, reason="not_readable")
 
     def is_stored(self, sent: Any, stored: Any) -> bool:
         """Whether a value read back is the value that was sent; both as JSON has them, floats as Decimal."""
@@ -220,96 +200,3 @@ def is_same(sent: Any, stored: Any) -> bool:
     if isinstance(sent, list) and isinstance(stored, list):
         return sorted(map(repr, sent)) == sorted(map(repr, stored))
     return isinstance(sent, bool) == isinstance(stored, bool) and bool(sent == stored)
-
-
-@dataclass(slots=True)
-class Request:
-    """What a sandbox is asked; `headers` and `query` with lower-case names, `body` as it came."""
-
-    method: str
-    path: str
-    query: Mapping[str, str]
-    headers: Mapping[str, str]
-    body: bytes
-
-
-@dataclass
-class Sandbox(ABC):
-    """A vendor's side of the wire, as documented: plain data in, plain data out, no sockets.
-
-    `stored` maps distinct id to attribute to the value the vendor would hold now; people with no value are
-    not in it. `settings` are the vendor's own keys of the configuration, where they change the wire.
-    """
-
-    demo_lacks: ClassVar[Literal["undefined", "archived"]] = "undefined"
-    """How the demo's server has one attribute of the sample list, so that it refuses its values."""
-    lies: ClassVar[frozenset[str]] = frozenset()
-    """The faults `lie` knows: answers that contradict what was sent."""
-    demo: ClassVar[Sequence[str]] = ()
-    """The lies of the demo, for all of its calls."""
-    default_key: ClassVar[str] = "sk_test_sandbox"
-    """The key it takes where the configuration's own cannot be read."""
-
-    definitions: Mapping[str, Definition]
-    key: str
-    stored: dict[str, dict[str, Any]] = field(default_factory=dict)
-    settings: Settings = field(default_factory=Settings)
-    limit: float = 0.0
-    """The limit in force, in requests per second, for a vendor that announces it; 0 = none."""
-
-    @abstractmethod
-    def answer(self, request: Request) -> Answer:
-        """The vendor's answer, `stored` updated."""
-
-    def fault(self, name: str) -> Answer | None:
-        """The vendor's way of saying `quota` or a status (`429`, `500`, ...); None = none is documented."""
-        return None
-
-    def lie(self, name: str, answer: Answer) -> Answer | None:
-        """`answer`, a success, turned into the lie `name`; None where this answer cannot be turned."""
-        return None
-
-    def know(self, value: str, address: int) -> None:
-        """A person who is there already, where the vendor resolves ids."""
-        raise NotImplementedError
-
-    def distinct_ids(self, request: Request) -> tuple[str, ...]:
-        """The people a request is about, for the sandbox's own log; empty where it names none."""
-        return ()
-
-
-def json_answer(status: int, body: object, headers: Mapping[str, str] | None = None) -> Answer:
-    """An answer with a JSON body."""
-    return Answer(
-        status,
-        {"content-type": "application/json"} | dict(headers or {}),
-        json.dumps(body, ensure_ascii=False).encode(),
-    )
-
-
-def json_of(body: bytes) -> Any:
-    """The JSON value of a body, UTF-8 with or without a byte order mark; None where the body is none."""
-    try:
-        return json.loads(body)
-    except (ValueError, RecursionError):
-        return None
-
-
-TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses by which a server or a gateway says that it is worth trying again, whoever the vendor is."""
-
-
-def unreadable(message: str) -> Judgement:
-    """Not the documented shape: a proxy's page, a body cut short. Nobody who knows the call has answered.
-
-    The call is sent again; `message` says what is missing, and quotes nothing of the body.
-    """
-    return Judgement(Decision.RETRY, reason="answer_unreadable", message=message)
-
-
-def contradiction(message: str) -> Judgement:
-    """An answer that cannot be true of its call: the values are unconfirmed.
-
-    `message` says what does not fit, and quotes nothing of the body.
-    """
-    return Judgement(Decision.CONTRADICTION, reason="answer_contradicts", message=message)

@@ -21,8 +21,8 @@ from typing import Any
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
 import importer
-from tests.oracle.damaging import damage_one
-from tests.test_fuzzed import DECLARED, FOUND, check, read
+from tests.support.oracle.damaging import damage_one
+from tests.unit.source.test_fuzzed_lists import DECLARED, FOUND, check, read
 
 Case = tuple[int, int, bytes]
 
@@ -46,8 +46,8 @@ PARTS += [b"\xef\xbb\xbf", b" ", b"\x1f", b"\xd8", b"a,b,c\n", b'x,"y\nz",w\n', 
 BLOCKS = (1, 5, 30, 1 << 20)
 LONGEST = 400
 TRACED = frozenset(
-    str(Path(importer.__file__).parent / f"{name}.py")
-    for name in "dialect lines reader records recovery repair splitter texts".split()
+    str(Path(importer.__file__).parent / "source" / f"{name}.py")
+    for name in "dialect csv_blocks reader csv_grammar csv_recovery csv_repair csv_splitter decode".split()
 )
 
 

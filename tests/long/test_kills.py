@@ -18,8 +18,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.oracle.program import importer
-from tests.test_faults import GROUP, Setting, control, own_process, prepared, started
+from tests.integration.test_faults import GROUP, Setting, control, own_process, prepared, started
+from tests.support.oracle.program import importer
 
 KILLS = int(os.environ.get("IMPORTER_KILLS", "200"))
 PER_RUN = 10

@@ -21,8 +21,8 @@ from typing import IO, cast
 import pytest
 from backports import zstd
 
-from tests.oracle.program import ROOT, Result, config_text, start
-from tests.oracle.reading import Attribute, Declared
+from tests.support.oracle.program import ROOT, Result, config_text, start
+from tests.support.oracle.reading import Attribute, Declared
 
 LIMIT = 500 << 20
 CALLS = int(os.environ.get("IMPORTER_LONG_CALLS", "200000"))
@@ -190,7 +190,7 @@ def session(leader: int) -> Iterator[dict[str, int]]:
 def url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """A reply server in a process of its own, so that its memory is not the program's."""
     port_file = tmp_path_factory.mktemp("server") / "port"
-    command = [sys.executable, "-m", "tests.oracle.replies", str(port_file)]
+    command = [sys.executable, "-m", "tests.support.oracle.replies", str(port_file)]
     with subprocess.Popen(command, cwd=ROOT) as server:
         while not port_file.exists():
             assert server.poll() is None

@@ -17,13 +17,13 @@ from pathlib import Path
 import pytest
 import uvloop
 
-from importer import config as configuration
-from importer.models import Call, Settled, Target
-from importer.pacing import Pacer, Slot
-from importer.sender import Job, Limits, Sender
-from tests.oracle.program import ROOT
-from tests.oracle.replies import KEY
-from tests.test_faults import Setting, control, prepared
+from importer.config import loader as configuration
+from importer.core.models import Call, Settled, Target
+from importer.send.rate_limiter import RateLimiter, Slot
+from importer.send.sender import Job, Limits, Sender
+from tests.integration.test_faults import Setting, control, prepared
+from tests.support.oracle.program import ROOT
+from tests.support.oracle.replies import KEY
 
 SECONDS = float(os.environ.get("IMPORTER_PACE_SECONDS", "20"))
 FIRST = 6.0
@@ -54,7 +54,7 @@ def serving(setting: Setting, latency: str, limit: float, retry_after: str | Non
             process.terminate()
 
 
-class Watched(Pacer):
+class Watched(RateLimiter):
     """Remembers when each slot was given: the sender's own send times."""
 
     def __init__(self, ceiling: float) -> None:

@@ -10,19 +10,17 @@ from pathlib import Path
 
 import pytest
 
-from tests.test_trouble import (
+from tests.integration.test_one_person_in_trouble import (
     FLIGHT,
     REFUSALS,
     WAYS,
     Base,
-    assert_in_doubt,
     base,
-    doubtful,
     refused,
     refused_and_ended,
     stopped_by_limit,
 )
-from tests.trouble import CASES, PEOPLE, Trouble, assert_same, world
+from tests.support.trouble import CASES, PEOPLE, world
 
 __all__ = ["base"]  # a fixture
 

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from importer import config as configuration
-from importer import sandbox
+from importer.config import loader as configuration
+from importer.sandbox import server as sandbox
 
 KEY = "sk_test_two"
 TIMES = 50

@@ -1,0 +1,1 @@
+"""Commands that look at, correct or remove what runs have left."""

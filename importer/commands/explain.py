@@ -1,0 +1,291 @@
+"""One person's way, from line to answer: `importer explain`. The one place that shows a person's values.
+
+A finished run holds no rows but those with something rejected. The others are read again from the source,
+where that is still what the run read.
+"""
+
+import csv
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from importer.config.schema import Config
+from importer.core.errors import ConfigError
+from importer.core.row_order import ORDER_SHIFT, ROW_OF, SOURCE_OF
+from importer.pipeline.context import stored_config
+from importer.pipeline.source_reader import source_options
+from importer.source import locate, reader
+from importer.storage import run_folder, snapshot
+from importer.storage.journal import Entry, Journal
+from importer.storage.partitions import PARTITIONS
+from importer.storage.run_folder import RunFolder
+from importer.storage.spool import Spool
+from importer.validate.read_result import ReadResult
+from importer.validate.validator import texts, typed_columns
+from importer.values import column_types
+from importer.values.expressions import compile_where
+
+
+@dataclass
+class _Way:
+    """What one run knows of one person. `rows` maps a source order to its cells; `unread` says why none."""
+
+    folder: RunFolder
+    config: Config
+    reading: ReadResult | None
+    calls: Sequence[Entry]
+    rejects: Sequence[Mapping[str, str]]
+    rows: dict[int, tuple[int | None, pl.DataFrame]] = field(default_factory=dict)
+    unread: list[str] = field(default_factory=list)
+
+    @property
+    def is_known(self) -> bool:
+        return bool(self.calls or self.rejects or self.rows)
+
+
+def explain(state_dir: Path, person: str, run_id: str | None = None) -> Iterator[str]:
+    """The lines of the newest run that knows this distinct id, or of the run named.
+
+    ConfigError where no run does.
+    """
+    if run_id is not None:
+        found = _way(run_folder.find(state_dir, run_id), person)
+        _read_rows(found, person)
+    else:
+        found = _newest(state_dir, person)
+    if not found.is_known:
+        raise ConfigError(f"Run {found.folder.run_id} knows nobody of this id; another run: --run RUN")
+    yield from _lines(found, person)
+
+
+def _newest(state_dir: Path, person: str) -> _Way:
+    """By what runs have written down first: that is quick; then by the rows of the newest."""
+    folders = run_folder.all_runs(state_dir)
+    if not folders:
+        raise ConfigError(f"{state_dir}: no run here yet; start one with: importer run CONFIG")
+    for folder in reversed(folders):
+        found = _way(folder, person)
+        if found.is_known:
+            _read_rows(found, person)
+            return found
+    newest = _way(folders[-1], person)
+    _read_rows(newest, person)
+    return newest
+
+
+def _way(folder: RunFolder, person: str) -> _Way:
+    config = stored_config(folder.read_meta())
+    reading, calls = None, []
+    if folder.journal.exists():
+        journal = Journal(folder.journal)
+        try:
+            known = journal.fact("reading")
+            reading = ReadResult.load(known) if isinstance(known, dict) else None
+            calls = journal.answers_of(person)
+        finally:
+            journal.close()
+    return _Way(folder, config, reading, calls, list(_reject_lines(folder, person)))
+
+
+def _reject_lines(folder: RunFolder, person: str) -> Iterator[Mapping[str, str]]:
+    if not folder.rejects.exists():
+        return
+    with folder.rejects.open(encoding="utf-8", newline="") as file:
+        yield from (line for line in csv.DictReader(file) if line["distinct_id"] == person)
+
+
+# ------------------------------------------------------------------- the rows
+
+
+def _read_rows(way: _Way, person: str) -> None:
+    if way.reading is None:
+        way.unread.append("the run never came to the end of its source")
+        return
+    if way.folder.read_meta()["mode"] != "check" and (way.folder.spool / "manifest.json").exists():
+        _take_spooled(way, way.reading, person)
+        return
+    _take_kept(way, way.reading, person)
+    for index, opened in enumerate(way.reading.sources):
+        if opened.mark is None or locate.version_of(opened.path) != opened.mark:
+            way.unread.append(f"{opened.path} is gone or has changed since: only rows with rejects are known")
+        else:
+            _take_from_source(way, index, opened.path, opened.rows, person)
+
+
+def _take(way: _Way, rows: pl.DataFrame, cells: pl.DataFrame) -> None:
+    lines = rows["line"].to_list() if "line" in rows.columns else [None] * rows.height
+    for place, order in enumerate(rows["order"].to_list()):
+        if order not in way.rows or way.rows[order][0] is None:
+            way.rows[order] = lines[place], cells.slice(place, 1)
+
+
+def _take_spooled(way: _Way, reading: ReadResult, person: str) -> None:
+    spool = Spool.open(way.folder.spool)
+    for plan in spool.plan():
+        for layout, piece in spool.read(plan):
+            mine = piece.filter(pl.col("id") == person)
+            if mine.height:
+                _take(way, mine, reading.cells(layout, mine))
+
+
+def _take_kept(way: _Way, reading: ReadResult, person: str) -> None:
+    for path in sorted(way.folder.kept.glob("*.parquet")):
+        frame = pl.read_parquet(path, glob=False)
+        if "original" not in frame.columns or "id" not in frame.columns:
+            continue
+        mine = frame.filter((pl.col("id") == person) & pl.col("original").is_not_null())
+        for (index,), part in mine.group_by(SOURCE_OF):
+            name = "cells" if isinstance(part.schema["original"], pl.Struct) else "raw"
+            _take(way, part, reading.cells(int(str(index)), part.rename({"original": name})))
+
+
+def _take_from_source(way: _Way, index: int, path: str, count: int, person: str) -> None:
+    identity = way.config.identity
+    for batch in reader.open_source(path, source_options(way.config)).batches():
+        ids = column_types.as_text(batch.cells[identity.column])
+        mine = ((ids.str.strip_chars() if identity.trim else ids) == person) & (batch.row <= count)
+        rows = pl.DataFrame({"order": batch.row + (index << ORDER_SHIFT), "line": batch.line})
+        mine = mine.fill_null(value=False)
+        _take(way, rows.filter(mine), batch.cells.filter(mine))
+
+
+# ------------------------------------------------------------------- the lines
+
+
+def _lines(way: _Way, person: str) -> Iterator[str]:
+    meta, summary = way.folder.read_meta(), way.folder.read_summary()
+    state = run_folder.state_of(meta, summary)
+    ended = f", exit {summary['exit_code']}" if summary else ""
+    destination = meta["config"]["destination"]["type"]
+    where = f"{meta['name']} → {destination}"
+    yield f"{_shown(person)} in {meta['mode']} {way.folder.run_id}: {where}, {state}{ended}"
+    bad = {(r["file"], r["row"], r["attribute"]): r for r in way.rejects}
+    for order in sorted(way.rows):
+        yield from _row_lines(way, order, bad)
+    for sentence in way.unread:
+        yield f"\n  {sentence}"
+    known = {_place(way, order) for order in way.rows}
+    for line in way.rejects:
+        if (line["file"], line["row"]) not in known:
+            yield f"\n  {line['file']} row {line['row']}, line {line['line']}"
+            yield f"    {line['attribute'] or 'whole row'}  {_shown(line['value'])}  {_told(line)}"
+    yield ""
+    yield "  sent" if way.calls else "  nothing was sent"
+    for call in way.calls:
+        yield from _call_lines(way, call)
+    yield ""
+    yield from _snapshot_lines(way, person)
+
+
+def _place(way: _Way, order: int) -> tuple[str, str]:
+    """File and row of a source order, as `rejects.csv` writes them."""
+    frame = pl.DataFrame({"order": [order]}).select(SOURCE_OF.alias("s"), ROW_OF.alias("r"))
+    source, row = frame.row(0)
+    assert way.reading is not None
+    return way.reading.sources[source].path, str(row)
+
+
+def _row_lines(way: _Way, order: int, bad: Mapping[tuple[str, str, str], Mapping[str, str]]) -> Iterator[str]:
+    line, cells = way.rows[order]
+    path, row = _place(way, order)
+    left_out = "" if _is_chosen(way.config, cells) else ", left out by where"
+    yield ""
+    yield f"  {path} row {row}{f', line {line}' if line else ''}{left_out}"
+    width = max(map(len, way.config.attributes))
+    encoding = way.config.build_destination().encoding
+    for key, column, typed in typed_columns(way.config, cells):
+        attribute = way.config.attributes[key]
+        raw, value = column_types.display(column)[0], column_types.encode(typed, attribute, encoding)[0]
+        text = f"    {key.ljust(width)}  {_shown(raw)}"
+        if value is not None:
+            text += f" → {_safe(value)}"
+        if reject := bad.get((path, row, key)):
+            text += f"  {_told(reject)}"
+        yield text
+    for reject in way.rejects:  # of the person: what names them to the destination, or all of them
+        what = reject["attribute"]
+        if (reject["file"], reject["row"]) == (path, row) and what not in way.config.attributes:
+            named = f"{what}  {_shown(reject['value'])}" if what else "the person"
+            yield f"    {named}  {_told(reject)}"
+
+
+def _is_chosen(config: Config, cells: pl.DataFrame) -> bool:
+    condition = compile_where(config.source.where)
+    if condition is None:
+        return True
+    text = texts(cells, config.source.null_values)
+    return bool(text.with_columns(_chosen=condition)["_chosen"].fill_null(value=False)[0])
+
+
+def _told(line: Mapping[str, str]) -> str:
+    what = "trimmed" if line["stage"] == "trim" else "unconfirmed" if line["reason"] == "unconfirmed" else ""
+    return f"{what or 'rejected by ' + line['stage']}: {line['reason']}, {_safe(line['message'])}"
+
+
+def _call_lines(way: _Way, call: Entry) -> Iterator[str]:
+    at = datetime.fromtimestamp(call.at, UTC).isoformat(timespec="milliseconds") if call.at else "not sent"
+    rows = (
+        ", ".join(" row ".join(_place(way, order)) for order in dict.fromkeys(call.origin))
+        if way.reading
+        else ""
+    )
+    answer = call.state + (f" ({call.reason})" if call.reason else "")
+    if call.status or call.attempts:
+        answer += f", status {call.status or 'none'}, {call.attempts} attempt{'s' * (call.attempts != 1)}"
+    what = f"{call.operation} {', '.join(call.attributes)}"
+    yield f"    {at}  {what}: {answer}{f'; from {rows}' if rows else ''}"
+    for attribute, reason, message in call.refusals:
+        what = attribute or "the person"  # refused as a whole
+        yield f"      but {what}: {reason}{f', {_safe(message)}' if message else ''}"
+
+
+def _snapshot_lines(way: _Way, person: str) -> Iterator[str]:
+    """What the import's snapshot holds of the person now, whatever this run did."""
+
+    def answers(run_id: str) -> Sequence[Entry]:
+        other = RunFolder(way.folder.path.parent / run_id)
+        if not other.journal.exists():
+            return []
+        journal = Journal(other.journal)
+        try:
+            return list(journal.open_answers())
+        finally:
+            journal.close()
+
+    known = snapshot.Snapshot(way.folder.path.parent.parent, way.config, answers)
+    wanted = pl.DataFrame({"id": [person]})
+    partition = wanted.select(snapshot.hashed() % PARTITIONS).item()
+    held = known.held(partition, partition + 1, wanted)
+    if not held.height:
+        yield "  the snapshot does not know this person"
+        return
+    yield "  the snapshot holds now"
+    width = max(map(len, known.keys))
+    for key in known.keys:
+        value = held[snapshot.column(key)][0]
+        if value is not None:
+            yield f"    {key.ljust(width)}  {_held(value)}"
+
+
+def _held(value: str) -> str:
+    if value == snapshot.CLEARED:
+        return "cleared"
+    if value == snapshot.UNKNOWN:
+        return "unknown: sent or to be sent, and not acknowledged; due"
+    if value.startswith(snapshot.STALE):
+        return f"{_safe(value.removeprefix(snapshot.STALE))}, under another declaration of the attribute; due"
+    return _safe(value)
+
+
+def _shown(cell: Any) -> str:
+    return "blank" if cell is None or cell == "" else _safe(json.dumps(cell, ensure_ascii=False))
+
+
+def _safe(text: str) -> str:
+    """No character that could move a terminal's cursor or turn its direction."""
+    return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)

@@ -1,0 +1,241 @@
+"""`importer undo`: a source file with the values that the snapshot held before a run, ready to import.
+
+What the run set down in `before/` is written back as text of the source: a value as the configuration reads
+it, a clear where there was none. Left out, and counted, is what a later run has written, what was not known
+(sent, and never acknowledged), and what this configuration would not read back as the same value.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+
+from importer.config import loader as configuration
+from importer.config.attribute import Attribute
+from importer.config.schema import Config
+from importer.core.errors import ConfigError
+from importer.core.models import Encoding
+from importer.reconcile.diff import NONE, SAME
+from importer.storage import run_folder
+from importer.storage.partitions import PARTITIONS
+from importer.storage.run_folder import RunFolder
+from importer.storage.snapshot import CLEARED, STALE, UNKNOWN, Snapshot, column
+from importer.validate.validator import typed_columns
+from importer.values import column_types
+
+
+@dataclass(frozen=True, slots=True)
+class Undone:
+    """The file, None where there is nothing to write; how many values go back; how many are left out, why."""
+
+    file: Path | None
+    config: str
+    people: int = 0
+    values: int = 0
+    cleared: int = 0
+    later: int = 0
+    unknown: int = 0
+    unreadable: int = 0
+
+
+def undo(state_dir: Path, run_id: str | None) -> Undone:
+    """Writes the file of one run, the newest by default.
+
+    ConfigError where the run sent nothing, or where the configuration has no way to write a clear.
+    """
+    folder = run_folder.find(state_dir, run_id, wanted=lambda f: f.before.exists())
+    meta = folder.read_meta()
+    if not folder.before.exists():
+        raise ConfigError(f"Run {folder.run_id} has sent nothing that could be undone.")
+    path = Path(meta["config_path"]) if meta["config_path"] else None
+    config = configuration.load(path) if path and path.exists() else configuration.parse(meta["config"], path)
+    destination = config.model_copy(
+        update={"destination": config.destination.model_copy(update=_place(meta["config"]))}
+    )
+    writer = _Writer(
+        destination, folder, Snapshot(state_dir, destination, lambda _: ()), _later(state_dir, folder)
+    )
+    return writer.write()
+
+
+def _place(config: dict[str, dict[str, str]]) -> dict[str, str]:
+    """Where the run has written, also where the command line said so."""
+    section = config["destination"]
+    return {key: section[key] for key in ("base_url", "account") if key in section}
+
+
+def _later(state_dir: Path, folder: RunFolder) -> list[Path]:
+    """What later runs of the same import have written."""
+    meta = folder.read_meta()
+    return [
+        path
+        for run in run_folder.all_runs(state_dir)
+        if (other := run.read_meta())["identity"] == meta["identity"]
+        and (other["started_at"], run.run_id) > (meta["started_at"], folder.run_id)
+        for path in sorted(run.before.glob("*.arrow"))
+    ]
+
+
+class _Writer:
+    """Writes the values back, part by part of what the run set down."""
+
+    def __init__(self, config: Config, folder: RunFolder, snapshot: Snapshot, later: Sequence[Path]) -> None:
+        self._config = config
+        self._encoding = config.build_destination().encoding
+        self._folder = folder
+        self._snapshot = snapshot
+        self._later = later
+        self._counts = dict.fromkeys(("people", "values", "cleared", "later", "unknown", "unreadable"), 0)
+        columns = list(config.columns.values())
+        if len(set(columns)) < len(columns):
+            raise ConfigError(
+                "undo: two attributes are read from one column, so they cannot be written apart."
+            )
+
+    def write(self) -> Undone:
+        """The whole file, or nothing where nothing goes back."""
+        every = (self._part(pl.scan_ipc(p).collect()) for p in sorted(self._folder.before.glob("*.arrow")))
+        parts = [part for part in every if part.height]
+        rows = pl.concat(parts, how="diagonal") if parts else pl.DataFrame()
+        file = self._file()
+        if not rows.height:
+            return Undone(None, str(self._config.path or "CONFIG"), **self._counts)
+        with run_folder.state_errors(file):
+            file.write_bytes(b"".join(_lines(self._config, rows)))
+        self._counts["people"] = rows.height
+        return Undone(file, str(self._config.path or "CONFIG"), **self._counts)
+
+    def _file(self) -> Path:
+        kind = "tsv" if self._config.source.format == "tsv" else "csv"
+        if self._config.source.format == "parquet":
+            raise ConfigError(
+                'undo: writes text, and [source] says format = "parquet"; take that line out (the extension '
+                "tells as well), then again."
+            )
+        return self._folder.path / f"undo.{kind}"
+
+    def _part(self, before: pl.DataFrame) -> pl.DataFrame:
+        """One chunk's people with something to write back: the text of every column, null = blank."""
+        keys = [k for k in self._config.attributes if column(k) in before.columns]
+        before = self._without_later(before, keys)
+        for k in keys:
+            value = pl.col(column(k))
+            self._counts["unknown"] += before.filter(value == UNKNOWN).height
+            plain = pl.when(~value.is_in([UNKNOWN, SAME])).then(value.str.strip_prefix(STALE))
+            before = before.with_columns(plain.replace({NONE: CLEARED}).alias(column(k)))
+        some = pl.any_horizontal(pl.lit(value=False), *(pl.col(column(k)).is_not_null() for k in keys))
+        return self._as_text(before.filter(some), keys)
+
+    def _without_later(self, before: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+        for path in self._later:
+            later = pl.scan_ipc(path).collect().join(before, on="id", how="semi")
+            for k in keys:
+                if later.height and column(k) in later.columns:
+                    newer = later.filter(pl.col(column(k)).is_not_null())["id"]
+                    hit = pl.col("id").is_in(newer.implode()) & (pl.col(column(k)) != SAME)
+                    self._counts["later"] += before.filter(hit).height
+                    before = before.with_columns(pl.when(~hit).then(column(k)).alias(column(k)))
+        return before
+
+    def _as_text(self, before: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+        rows = before.select(pl.col("id").alias(self._config.identity.column))
+        needs = [k for k, a in self._config.attributes.items() if a.blank != "skip"]
+        now = self._now(before.select("id"), needs)
+        good = pl.repeat(True, before.height, eager=True)
+        nothing = pl.repeat(None, before.height, dtype=pl.String, eager=True)
+        for k, attribute in self._config.attributes.items():
+            back = before[column(k)] if k in keys else nothing
+            value = back.zip_with(back.is_not_null(), now[k]) if k in needs else back
+            text = self._text(attribute, value)
+            lost = value.is_not_null() & text.is_null()
+            good &= ~lost & (value.is_not_null() if k in needs else True)
+            rows = rows.with_columns(text.alias(self._config.columns[k]))
+            self._count(back, good=good, lost=lost)
+        return rows.filter(good)
+
+    def _count(self, back: pl.Series, *, good: pl.Series, lost: pl.Series) -> None:
+        self._counts["values"] += int((back.is_not_null() & good).sum())
+        self._counts["cleared"] += int(((back == CLEARED) & good).sum())
+        self._counts["unreadable"] += int((back.is_not_null() & lost).sum())
+
+    def _now(self, people: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
+        """What is known now of attributes for which a blank cell would mean something."""
+        held = self._snapshot.held(0, PARTITIONS, people) if keys else people
+        held = people.join(held, on="id", how="left", maintain_order="left")
+        known = [
+            pl.when(~pl.col(column(k)).str.starts_with(STALE) & (pl.col(column(k)) != UNKNOWN))
+            .then(column(k))
+            .alias(k)
+            for k in keys
+        ]
+        return held.select(known)
+
+    def _text(self, attribute: Attribute, value: pl.Series) -> pl.Series:
+        """The cells that this configuration reads as `value`; null where it would not, or where it is."""
+        text = decode(attribute, value.set(value == CLEARED, None), self._encoding)
+        name = next(iter(self._config.attributes))
+        one = self._config.model_copy(
+            update={"attributes": {name: attribute.model_copy(update={"column": "cell"})}}
+        )
+        ((_, _, typed),) = typed_columns(one, pl.DataFrame({"cell": text}))
+        again = column_types.encode(typed, attribute, self._encoding)
+        text = text.set((again != value).fill_null(value=True) | (again.is_null()), None)
+        cleared = value == CLEARED
+        if not cleared.any():
+            return text
+        clears = self._config.source.clear_values
+        if not clears:
+            raise ConfigError(
+                f"{self._config.path or 'configuration'}: an undo has to clear values, and nothing says how "
+                'a cell asks for that; add clear_values = ["\\\\N"] under [source], then again.'
+            )
+        return text.set(cleared.fill_null(value=False), clears[0])
+
+
+def decode(attribute: Attribute, value: pl.Series, encoding: Encoding) -> pl.Series:
+    """JSON text as it was sent → the text of a cell, as far as that is possible."""
+    json = value.rename("j").to_frame()
+    string = pl.when(pl.col("j").str.starts_with('"')).then(pl.col("j"))
+    text = json.select(string.str.json_decode(pl.String)).to_series()
+    plain = text.zip_with(text.is_not_null(), value)
+    if attribute.type == "number":
+        return plain.str.replace(".", attribute.decimal, literal=True)
+    if attribute.type == "boolean":
+        words = {encoding.true: attribute.true_values[0], encoding.false: attribute.false_values[0]}
+        return value.replace_strict(words, default=None, return_dtype=pl.String)
+    if attribute.type == "multi_choice":
+        lists = json.select(
+            pl.when(pl.col("j").str.starts_with("[")).then("j").str.json_decode(pl.List(pl.String))
+        ).to_series()
+        return lists.list.join(attribute.separator).zip_with(lists.is_not_null(), text)
+    if attribute.type == "date":
+        return text.str.to_date(encoding.date, strict=False).dt.strftime(attribute.format or "%Y-%m-%d")
+    if attribute.type == "datetime" and attribute.format:
+        return text.str.to_datetime(encoding.datetime, strict=False).dt.strftime(attribute.format)
+    return text
+
+
+def _lines(config: Config, rows: pl.DataFrame) -> Iterator[bytes]:
+    """The file in the dialect of the configuration."""
+    source = config.source
+    delimiter = source.delimiter or ("\t" if source.format == "tsv" else ",")
+    columns = list(source.columns) if source.columns else rows.columns
+    signs = (delimiter, source.quote, source.escape, "\r", "\n")
+
+    def cell(text: str | None) -> str:
+        if text is None:
+            return ""
+        if source.quote and any(sign in text for sign in signs):
+            inside = text.replace(source.escape, source.escape * 2)
+            if source.escape != source.quote:
+                inside = inside.replace(source.quote, source.escape + source.quote)
+            return source.quote + inside + source.quote
+        return text
+
+    yield ("\n" * source.skip_lines).encode(source.encoding)
+    if source.header:
+        yield (delimiter.join(map(cell, columns)) + "\n").encode(source.encoding)
+    lacking = [pl.lit(None, pl.String).alias(c) for c in columns if c not in rows.columns]
+    for row in rows.with_columns(lacking).select(columns).iter_rows():
+        yield (delimiter.join(map(cell, row)) + "\n").encode(source.encoding)

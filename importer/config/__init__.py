@@ -1,0 +1,1 @@
+"""The configuration: its sections and keys, how a file is read and checked, secrets by reference."""

@@ -1,0 +1,93 @@
+"""When a run has to be over: `--stop-by 06:00`, `--for 2h`.
+
+The wall clock says when that is, once, at the start; from then on time is counted by one that never jumps.
+"""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from importer.core.errors import ConfigError, OutOfTimeError
+
+
+@dataclass(frozen=True, slots=True)
+class Deadline:
+    """A moment of the monotonic clock, and how it was asked for."""
+
+    at: float
+    asked: str
+    clock: Callable[[], float] = time.monotonic
+
+    def left(self) -> float:
+        """Seconds until it comes; negative once it is over."""
+        return self.at - self.clock()
+
+    def error(self) -> OutOfTimeError:
+        """What the run says that it stops."""
+        return OutOfTimeError(f"{self.asked}: the time is up; what is not sent yet waits in the run.")
+
+
+def deadline(stop_by: str | None, longest: float | None) -> Deadline | None:
+    """The earlier of the two, from now on; None where neither is given.
+
+    `stop_by` is "HH:MM", local time, its next occurrence; `longest` is in seconds.
+    """
+    found = []
+    if stop_by is not None:
+        found.append(Deadline(time.monotonic() + seconds_until(stop_by), f"--stop-by {stop_by}"))
+    if longest is not None:
+        found.append(Deadline(time.monotonic() + longest, f"--for {spoken(longest)}"))
+    return min(found, key=lambda d: d.at, default=None)
+
+
+def seconds_until(stop_by: str, now: datetime | None = None) -> float:
+    """Seconds from `now` to the next "HH:MM" of the local clock, also over midnight or a change of hour.
+
+    ConfigError where it is no time of day.
+    """
+    now = now or datetime.now()  # noqa: DTZ005 - the local clock is what was asked for
+    found = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", stop_by, re.ASCII)
+    if not found:
+        raise ConfigError("--stop-by: expected a time of day like 06:00.")
+    then = now.replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
+    if then <= now:
+        then += timedelta(days=1)
+    return then.timestamp() - now.timestamp()
+
+
+def spoken(seconds: float) -> str:
+    """A length of time in its two largest units: `1 h 5 min`, `12 s`."""
+    total = round(seconds)
+    if total < 60:
+        return f"{seconds:.1f} s" if seconds < 10 and seconds != total else f"{total} s"
+    units = (("d", 86400), ("h", 3600), ("min", 60), ("s", 1))
+    parts: list[tuple[int, str]] = []
+    for name, size in units:
+        count, total = divmod(total, size)
+        if count or parts:
+            parts.append((count, name))
+    return " ".join(f"{count} {name}" for count, name in parts[:2] if count)
+
+
+_UNITS = {"ms": 0.001, "s": 1.0, "m": 60.0, "h": 3600.0, "d": 86400.0}
+
+
+def seconds_of(text: str) -> float | None:
+    """Seconds of a text like "15m", "26h" or "30d"; None where it is none."""
+    found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)", text)
+    return float(found[1]) * _UNITS[found[2]] if found else None
+
+
+def _duration(value: Any) -> Any:
+    """Seconds from a text like "15m"; anything else is left to the type to judge."""
+    found = seconds_of(value) if isinstance(value, str) else None
+    return value if found is None else found
+
+
+Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
+"""Seconds, or a text like "90s", "15m", "2h"."""

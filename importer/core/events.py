@@ -1,0 +1,44 @@
+"""What happens in a run, and who watches it."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """Something that happened in a run: `text` is a sentence, `fields` the same for a program.
+
+    `kind` is `waiting`, `began`, `read`, `cost`, `ended`, `notified` or `not_notified`. No event holds a
+    value of a person.
+    """
+
+    kind: str
+    text: str
+    fields: Mapping[str, object] = field(default_factory=dict)
+
+
+class Observer(Protocol):
+    """Who watches a run, such as a progress bar. `reading` and `sending` may be called often."""
+
+    def tell(self, event: Event) -> None:
+        """Something happened that a person or a log should know."""
+
+    def reading(self, rows: int) -> None:
+        """So many rows are read so far."""
+
+    def sending(self, rows: int, total: int, rejects: int) -> None:
+        """So many of `total` rows are done, with so many values and rows rejected."""
+
+
+class Silent:
+    """An observer that does not look."""
+
+    def tell(self, event: Event) -> None:
+        """Nothing."""
+
+    def reading(self, rows: int) -> None:
+        """Nothing."""
+
+    def sending(self, rows: int, total: int, rejects: int) -> None:
+        """Nothing."""

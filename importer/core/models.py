@@ -1,0 +1,246 @@
+"""The frozen types that travel between the stages, in the order of the data."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+SEPARATOR = "\x1f"
+"""Stands between the JSON members of a part. JSON text never holds a raw control character, so a joined
+string can be split again without loss."""
+
+
+class Outcome(StrEnum):
+    """How one value ended. Every value of a well-formed row with an id ends in exactly one of these."""
+
+    APPLIED = "applied"
+    REJECTED = "rejected"
+    SUPERSEDED = "superseded"
+    UNCHANGED = "unchanged"
+    UNCONFIRMED = "unconfirmed"
+    NOT_ATTEMPTED = "not_attempted"
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """The attributes of one person that go out under one operation.
+
+    `keys` and `members` stand in the same order; `members` joins the encoded JSON members (`"age":42`) with
+    SEPARATOR and is empty where the operation carries no value (`clear`).
+    """
+
+    operation: str
+    keys: tuple[str, ...]
+    members: str
+
+    def only(self, keys: Sequence[str]) -> "Part":
+        """The same part with these of its keys alone."""
+        if len(keys) == len(self.keys):
+            return self
+        by_key = dict(zip(self.keys, self.members.split(SEPARATOR), strict=False))
+        return Part(self.operation, tuple(keys), SEPARATOR.join(by_key.get(k, "") for k in keys))
+
+
+@dataclass(frozen=True, slots=True)
+class Update:
+    """One person's id and what to write of them: at most one part per operation, sets first.
+
+    `person` is the index of the person in its chunk. It never leaves the process: durable records name people
+    by their distinct id. `user` holds the texts of the destination's identity fields, in their order, ""
+    where blank; `address` is what it resolved the distinct id to, "" where it resolves none. `doubtful` names
+    attributes that were at fault again and again in this run, the worst first; only for a destination whose
+    answers do not name the value at fault.
+    """
+
+    person: int
+    distinct_id: str
+    parts: tuple[Part, ...]
+    user: tuple[str, ...] = ()
+    doubtful: tuple[str, ...] = ()
+    address: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What one call writes of one person: `operation` on `keys`."""
+
+    person: int
+    distinct_id: str
+    operation: str
+    keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request to the destination.
+
+    `path` begins with `/` and follows the base URL; a whole URL is a file at another address, fetched without
+    our headers. `repeatable` is false where sending it twice is not the same as sending it once. `after` is
+    how many seconds to wait before it goes out: a poll, asked again for as long as no usable answer comes.
+    `context` is what the destination wants to know again when the answer comes; nobody else looks at it.
+    """
+
+    method: str
+    path: str
+    body: bytes
+    targets: tuple[Target, ...]
+    repeatable: bool = True
+    after: float = 0.0
+    context: str = ""
+
+    @property
+    def writes(self) -> bool:
+        """Whether it writes attributes; a call that resolves ids names people, but no keys."""
+        return any(target.keys for target in self.targets)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One HTTP answer: `headers` with lower-case names, `body` cut at the sender's bound."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Verdict(StrEnum):
+    """What an answer means for its call."""
+
+    DONE = "done"  # final: every key of the call's targets is applied, but for those in `refused`
+    RETRY = "retry"  # transient: the same call may be sent again
+    CONTRADICTION = "contradiction"  # the destination's own words, not to be believed: sent again as well
+    REFUSED = "refused"  # final: the destination refused the whole call; every key is rejected
+    UNCONFIRMED = "unconfirmed"  # final: what became of the call will not be known
+    UNADDRESSED = "unaddressed"  # the address is unknown there: resolved once more, then sent again
+    CONTINUE = "continue"  # not the end: the follow-up calls carry on for all of the call's targets
+    STOP = "stop"  # the destination refuses the run: key, permission, quota
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One key of one target that the destination refused; `reason` is its own word.
+
+    `key` "" is the person: every key of the target is refused, with one line in the report. `status` is the
+    HTTP status of the refusal, where it is not that of the call's own last answer.
+    """
+
+    target: int
+    key: str
+    reason: str
+    message: str = ""
+    status: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Classification:
+    """A destination's reading of one answer.
+
+    `reason` and `message` explain any decision but a clean DONE and never quote the body, which may echo
+    values. `normalized` names keys that are stored, but not as they were sent. `follow_up` calls go out after
+    this one, for the same people, before anything else of theirs. `durable`, with CONTINUE: they are on disk
+    before they go out, and a later life of the run goes on with them instead of sending anew. `unsaid`, with
+    DONE: indices of targets of which the answer says nothing; `carried`: of those that are still to be sent,
+    by the follow-up calls. `addresses` maps each distinct id that the answer resolved to its address, ""
+    where it gives several.
+    """
+
+    verdict: Verdict
+    refused: tuple[Refusal, ...] = ()
+    reason: str = ""
+    message: str = ""
+    normalized: tuple[Refusal, ...] = ()
+    follow_up: tuple[Call, ...] = ()
+    durable: bool = False
+    unsaid: tuple[int, ...] = ()
+    carried: tuple[int, ...] = ()
+    addresses: Mapping[str, str] = field(default_factory=dict)
+
+
+ALL_APPLIED = Classification(Verdict.DONE)
+
+
+_UNCONFIRMED = (Verdict.RETRY, Verdict.CONTRADICTION, Verdict.UNCONFIRMED)
+
+
+@dataclass(frozen=True, slots=True)
+class Settled:
+    """A call that has come to its end, as the sender hands it to the reconciler.
+
+    `status` is the last HTTP status, 0 where none came; `attempts` counts the requests sent, first one
+    included; `at` is Unix time in seconds.
+    """
+
+    call: Call
+    classification: Classification
+    status: int
+    attempts: int
+    at: float
+
+    @property
+    def unconfirmed(self) -> bool:
+        """Sent, and no usable answer came back."""
+        return self.classification.verdict in _UNCONFIRMED
+
+
+@dataclass(frozen=True, slots=True)
+class Encoding:
+    """How a destination writes typed values as JSON; everything else is common to all.
+
+    `true` and `false` are JSON texts. `date` and `datetime` are strftime patterns for the text sent;
+    `datetime_utc` is the pattern for a moment whose zone the source gave (it is converted to UTC).
+    """
+
+    true: str = "true"
+    false: str = "false"
+    date: str = "%Y-%m-%d"
+    datetime: str = "%Y-%m-%dT%H:%M:%S%.f"
+    datetime_utc: str = "%Y-%m-%dT%H:%M:%S%.fZ"
+
+
+@dataclass(frozen=True, slots=True)
+class RejectCount:
+    """How many values or rows ended under one stage, reason and attribute."""
+
+    stage: str
+    reason: str
+    attribute: str
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class RunWarning:
+    """Something a person should look at: never a value, only where. `rows` are the first few row numbers."""
+
+    code: str
+    column: str
+    count: int
+    rows: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunSummary:
+    """What `summary.json` holds; see DESIGN.md section 6 for the meaning of every count."""
+
+    run_id: str
+    name: str
+    destination: str
+    account: str | None
+    confirms: str
+    state: str
+    exit_code: int
+    started_at: str
+    finished_at: str
+    sources: Sequence[Mapping[str, object]]
+    limited: bool
+    rows: Mapping[str, int]
+    values: Mapping[str, int]
+    people: Mapping[str, int]
+    calls: Mapping[str, int]
+    trimmed: int
+    rejects: Sequence[RejectCount]
+    warnings: Sequence[RunWarning]
+    seconds: Mapping[str, float]
+    requests_per_second: float
+    peak_rss_bytes: int
+    diff: Mapping[str, object] | None = None
+    message: str = field(default="")
+    guards: Sequence[str] = ()

@@ -1,0 +1,1 @@
+"""Attentive: custom attributes, one person a call, or up to 256 people a job."""

@@ -1,0 +1,211 @@
+"""What stops a night before its first call: a list that is too old, too short, too blank, too strange.
+
+Judged once, when everything is read, against `[guards]` and the list of the last good run. A guard that trips
+stays tripped for the run until `--allow` names it. The reject limit is judged here too, before the first call
+and with each answer, and so is the canary.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+
+from importer.config.options import Options, RejectLimit
+from importer.config.schema import Config, GuardsConfig
+from importer.core.durations import spoken
+from importer.core.errors import GuardError
+from importer.core.events import Event
+from importer.destinations.base import Destination
+from importer.reconcile.reconciler import Answers
+from importer.storage.run_history import ListShape
+from importer.validate.data_quality import DAMAGE
+from importer.validate.read_result import ReadResult, ReadSource
+from importer.validate.validator import ReadCounts
+
+LOOK = "Look at rejects.csv before you go on."
+
+FLAGS = ("strict", "canary", "max_gone")
+"""Guards that are not judged here, and that `--allow` names too."""
+
+NAMES = (*(name for name in GuardsConfig.model_fields if name != "canary"), *FLAGS)
+"""What `--allow` takes."""
+
+SHARE_FROM = 100
+"""From so many values answered on, a share of rejects is judged; before, it would be chance."""
+
+NOTHING_SENT = "Nothing was sent."
+
+Tripped = Mapping[str, str]
+"""Guard → what it found, in one sentence."""
+
+
+def shape(reading: ReadResult, run_id: str) -> ListShape:
+    """What of a list the next night is compared with."""
+    intake = reading.intake
+    filled = {key: intake.rows - blanks for key, blanks in intake.blanks.items()}
+    return ListShape(
+        run_id,
+        intake.rows_read,
+        {key: _share(blanks, intake.rows) for key, blanks in intake.blanks.items()},
+        {key: _share(count, filled[key]) for key, count in intake.undeclared.items()},
+    )
+
+
+def judge(config: Config, reading: ReadResult, good: ListShape | None, now: float, *, whole: bool) -> Tripped:
+    """The guards of `config` that trip on what was read; `now` is Unix time in seconds.
+
+    `good` is the last good run's list, None where there is none. `whole` is false where only some rows were
+    meant to be read: then their number says nothing.
+    """
+    found: dict[str, str] = {}
+    guards, tonight = config.guards, shape(reading, "")
+    gone, known = reading.intake.gone, reading.intake.known
+    if config.run.on_gone == "clear" and gone * 100 > config.run.max_gone * known:
+        found["max_gone"] = (
+            f"{gone:,} of {known:,} known people are gone from the list, where at most "
+            f"{config.run.max_gone:g}% may be"
+        )
+    if guards.max_age is not None:
+        _note(found, "max_age", _too_old(reading.sources, guards.max_age, now))
+    if whole and guards.min_rows is not None and tonight.rows < guards.min_rows:
+        found["min_rows"] = f"{tonight.rows:,} rows where at least {guards.min_rows:,} are expected"
+    if whole and guards.max_row_change is not None and good:
+        _note(found, "max_row_change", _row_change(tonight, good, guards.max_row_change))
+    if guards.max_blank_change is not None and good and reading.intake.rows:
+        _note(found, "max_blank_change", _blank_change(tonight, good, guards.max_blank_change))
+    if guards.max_unknown_options is not None:
+        _note(found, "max_unknown_options", _unknown_options(tonight, good, guards.max_unknown_options))
+    return found
+
+
+def before_first_call(reading: ReadResult, options: Options) -> Iterator[GuardError]:
+    """What must stop the run before anything is sent: its guards, and the reject limit."""
+    if error := stop({**reading.guards, **_damage(reading, strict=options.strict)}, options.allow):
+        yield error
+    limit, intake = options.max_rejects, reading.intake
+    values = intake.values_read + intake.set_aside - intake.set_aside_free
+    if limit and limit.passed(intake.rejected, values):
+        yield GuardError(_over_limit(limit, intake.rejected, NOTHING_SENT))
+
+
+def _damage(reading: ReadResult, *, strict: bool) -> Tripped:
+    """`--strict`: a list that shows signs of damage is not sent."""
+    signs = [w for w in reading.warnings if w.code in DAMAGE]
+    if not strict or not signs:
+        return {}
+    what = ", ".join(f"{w.code} in {w.column}" for w in signs)
+    return {"strict": f"the list shows damage ({what}); mend it"}
+
+
+def stop(tripped: Tripped, allowed: Sequence[str], *, sent: str = NOTHING_SENT) -> GuardError | None:
+    """The error of the guards that are not allowed for; None where there are none."""
+    left = {name: text for name, text in tripped.items() if name not in allowed}
+    if not left:
+        return None
+    told = "; ".join(f"{name}: {text}" for name, text in left.items())
+    return GuardError(f"Guard {told}. {sent}", tuple(left))
+
+
+def _note(found: dict[str, str], name: str, told: Iterator[str]) -> None:
+    text = "; ".join(told)
+    if text:
+        found[name] = text
+
+
+def _too_old(sources: Sequence[ReadSource], most: float, now: float) -> Iterator[str]:
+    for source in sources:
+        if source.mark is None:
+            yield f"the age of {source.path} is not known"
+        elif now - source.mark.modified > most:
+            since = datetime.fromtimestamp(source.mark.modified).astimezone().isoformat(timespec="minutes")
+            age = spoken(now - source.mark.modified)
+            yield f"{source.path} is from {since}, {age} ago; at most {spoken(most)}"
+
+
+def _row_change(tonight: ListShape, good: ListShape, percent: float) -> Iterator[str]:
+    if abs(tonight.rows - good.rows) * 100 > percent * good.rows:
+        before = f"where run {good.run_id} had {good.rows:,}"
+        yield f"{tonight.rows:,} rows {before}; at most {percent:g}% more or less"
+
+
+def _blank_change(tonight: ListShape, good: ListShape, percent: float) -> Iterator[str]:
+    for key, now in tonight.blank.items():
+        before = good.blank.get(key)
+        if before is not None and abs(now - before) * 100 > percent:
+            yield (
+                f"{key} is {now:.1%} blank where run {good.run_id} had {before:.1%}; "
+                f"at most {percent:g} points more or less"
+            )
+
+
+def _unknown_options(tonight: ListShape, good: ListShape | None, percent: float) -> Iterator[str]:
+    for key, now in tonight.undeclared.items():
+        if now * 100 > percent:
+            before = good.undeclared.get(key) if good else None
+            told = "" if before is None or good is None else f" where run {good.run_id} had {before:.1%}"
+            share = f"{now:.1%} of the values of {key}"
+            yield f"{share} name an option that is not declared{told}; at most {percent:g}%"
+
+
+def _share(part: int, whole: int) -> float:
+    return part / whole if whole else 0.0
+
+
+def judge_canary(answers: Answers, limit: RejectLimit | None) -> str:
+    """Why the rest must not be sent after these first people; "" where it may."""
+    bad = answers.rejected + answers.unconfirmed
+    if answers.values and bad == answers.values:
+        return f"none of the first {answers.values:,} values was applied"
+    if limit and limit.percent is not None and limit.passed(answers.bad, answers.values):
+        return f"{answers.bad:,} of the first {answers.values:,} values were not applied as they stood"
+    return ""
+
+
+def limit_passed(limit: RejectLimit, before: int, answers: Answers) -> GuardError | None:
+    """The stop where the reject limit is passed; `before`: rejected before the first call."""
+    if limit.count is not None:
+        passed = limit.passed(before + answers.bad, 0)
+    else:
+        passed = answers.values >= SHARE_FROM and limit.passed(answers.bad, answers.values)
+    return GuardError(_over_limit(limit, before + answers.bad, LOOK)) if passed else None
+
+
+def _over_limit(limit: RejectLimit, rejected: int, sent: str) -> str:
+    """What a passed `--max-rejects` says."""
+    bad = f"{rejected:,} values and rows were rejected, trimmed or unconfirmed"
+    return f"--max-rejects {limit} is passed: {bad}. {sent}"
+
+
+def counted(number: int, one: str, many: str = "") -> str:
+    """`1 call`, `1,102 calls`."""
+    return f"{number:,} {one if number == 1 else many or one + 's'}"
+
+
+def cost(
+    config: Config,
+    destination: Destination,
+    intake: ReadCounts,
+    people: int,
+    learned_rate: float | None,
+    *,
+    compares: bool = False,
+) -> Event:
+    """What a run is about to send, repeats and splits aside; `borne` is the pace found earlier, if any.
+
+    `compares`: what the snapshot holds is still to be left out.
+
+    Every call may count against a quota: where a vendor documents one, it counts calls.
+    """
+    clears = sum(intake.blanks[key] for key, a in config.attributes.items() if a.blank == "clear")
+    calls = destination.calls_at_most(people, clears)
+    ceiling = config.destination.requests_per_second or 0.0
+    pace = min(ceiling or learned_rate or 0.0, learned_rate or ceiling)
+    if not pace:
+        time = "no ceiling is set, so the time depends on the pace it bears"
+    else:
+        why = "the pace it bore last" if pace < (ceiling or float("inf")) else "the ceiling"
+        time = f"{spoken(calls / pace)} at {pace:g} a second, {why}"
+    less = ", less those of whom nothing has changed" if compares else ""
+    what = f"{counted(calls, 'call')} for {counted(people, 'person', 'people')}{less}"
+    text = f"{what}, repeats and splits aside, each may count against your quota; {time}"
+    return Event(
+        "cost", text, {"calls": calls, "people": people, "seconds": round(calls / pace, 1) if pace else None}
+    )

@@ -1,0 +1,301 @@
+"""Applied, rejected, unconfirmed: what became of every value of a chunk that is being sent.
+
+Each answer goes into the journal, and into the chunk's endings. What they say is open goes out; when the last
+call is settled, the chunk is closed by them.
+"""
+
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+import polars as pl
+
+from importer.chunk.chunker import Chunk, Parse
+from importer.config.schema import Config
+from importer.core.models import ALL_APPLIED, Call, Outcome, Part, Refusal, Settled, Target, Update, Verdict
+from importer.destinations.base import NORMALIZED
+from importer.reconcile import chunk_report
+from importer.reconcile.chunk_report import ChunkReport
+from importer.reconcile.outcomes import OutcomeDetail, Outcomes
+from importer.storage.journal import NOT_REPEATABLE, Entry, Journal
+
+
+@dataclass(slots=True)
+class Answers:
+    """Values answered in this life of the run: how many, and how many of them not well."""
+
+    values: int = 0
+    rejected: int = 0
+    unconfirmed: int = 0
+    trimmed: int = 0
+
+    @property
+    def bad(self) -> int:
+        """What the reject limit counts."""
+        return self.rejected + self.unconfirmed + self.trimmed
+
+
+@dataclass(slots=True)
+class Doubts:
+    """Attributes at fault again and again, where the destination's refusals do not name the value.
+
+    Counts, from an attribute's first fault on, the people it was sent for and those with whom it was at
+    fault; both are halved now and then, so that what was long ago weighs little.
+    """
+
+    _sent: dict[str, int] = field(default_factory=dict)
+    _faults: dict[str, int] = field(default_factory=dict)
+    doubtful: tuple[str, ...] = ()
+
+    def note(self, keys: Sequence[str], refused: Sequence[str]) -> None:
+        """One person's values were answered, and those of `refused` were at fault."""
+        if not refused and not self._sent:
+            return
+        for key in refused:
+            self._faults[key] = self._faults.get(key, 0) + 1
+            self._sent.setdefault(key, 0)
+        for key in self._sent.keys() & set(keys):
+            self._sent[key] += 1
+            if self._sent[key] >= _DOUBT_MEMORY:
+                self._sent[key] //= 2
+                self._faults[key] //= 2
+        worst = sorted(self._faults, key=lambda key: -self._faults[key])
+        self.doubtful = tuple(key for key in worst if self._is_doubtful(key))
+
+    def _is_doubtful(self, key: str) -> bool:
+        faults = self._faults[key]
+        return faults >= _DOUBT_FROM and faults >= _DOUBT_SHARE * self._sent[key]
+
+
+_DOUBT_FROM = 3
+_DOUBT_SHARE = 0.25  # sent apart costs one call a person, found by splitting about four
+_DOUBT_MEMORY = 64
+
+
+@dataclass
+class OpenChunk:
+    """One chunk between its first call and its last.
+
+    `dead` maps an attribute to the destination's reason for never taking it; it and `doubts` are shared by
+    all chunks. `carried` are calls of an earlier life that go on before anything else. `endings` is the one
+    record of what has ended, and how.
+    """
+
+    chunk: Chunk
+    journal: Journal
+    answers: Answers
+    dead: dict[str, str]
+    dead_reasons: frozenset[str]
+    doubts: Doubts | None = None
+    carried: list[Call] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        people, operations = self.chunk.people, self.chunk.operations
+        lengths = {op: people[f"keys_{op}"].str.len_chars().fill_null(0).to_list() for op in operations}
+        keys = [f.key for f in self.chunk.fields]
+        self.outcomes = Outcomes(lengths, keys, excluded=self.chunk.problems["person"])
+        self._orders: list[int] = people["order"].to_list()
+        self._trims: list[int] = people["trims"].to_list()
+        self._origins = _origins(self.chunk)
+
+    def jobs(self) -> Iterator[Update]:
+        """The updates still to be sent: without what has ended already or can never be taken.
+
+        What ends while they are given out concerns those given out before; asked for again, they lack it.
+        """
+        some_ended = self.outcomes.some_ended()
+        for update in self.chunk.updates():
+            left = self._reduced(update) if self.dead or some_ended else update
+            if left.parts:
+                doubtful = self.doubts.doubtful if self.doubts else ()
+                yield replace(left, doubtful=doubtful) if doubtful else left
+
+    def _reduced(self, update: Update) -> Update:
+        parts = (part.only(keys) for part in update.parts if (keys := self._left(update, part)))
+        return replace(update, parts=tuple(parts))
+
+    def _left(self, update: Update, part: Part) -> list[str]:
+        left = self.outcomes.left(update.person, part.operation, part.keys)
+        for key in [key for key in left if key in self.dead]:
+            left.remove(key)
+            self._refuse_dead(update, part.operation, key)
+        return left
+
+    def _refuse_dead(self, update: Update, operation: str, key: str) -> None:
+        reason, person = self.dead[key], update.person
+        self.answers.rejected += 1
+        self.answers.values += 1
+        message = "not sent again: the destination refused this attribute before in this run"
+        self.outcomes.ended(person, (key,), OutcomeDetail(Outcome.REJECTED, reason, message, at=time.time()))
+        target = Target(person, update.distinct_id, operation, (key,))
+        self.journal.append(self._entry(target, "rejected", reason))
+
+    def origin(self, person: int, key: str) -> int:
+        """The source order of the row that a person's value of this attribute came from."""
+        several = self._origins.get(person)
+        return several[key] if several else self._orders[person]
+
+    def leave_out(self, update: Update, operation: str, key: str, outcome: Outcome) -> None:
+        """Settles a value without a call: `unchanged`, or `superseded` by what the destination has."""
+        self.outcomes.ended(update.person, (key,), OutcomeDetail(outcome))
+        target = Target(update.person, update.distinct_id, operation, (key,))
+        self.journal.append(self._entry(target, outcome))
+
+    def settle(self, settled: Settled) -> None:
+        """Takes the end of one call: marks its values and appends it to the journal."""
+        classification = settled.classification
+        for index, target in enumerate(settled.call.targets):
+            if not target.keys or index in classification.carried:
+                continue  # answered in an earlier life of the run, or not yet
+            if settled.attempts and self.outcomes.called(target.person):
+                self.answers.trimmed += self._trims[target.person]
+            if classification is ALL_APPLIED:
+                self._applied(settled, target)
+            else:
+                self._judged(settled, index, target)
+
+    def _judged(self, settled: Settled, index: int, target: Target) -> None:
+        verdict = settled.classification.verdict
+        if settled.unconfirmed or index in settled.classification.unsaid:
+            self._whole(settled, target, Outcome.UNCONFIRMED)
+        elif verdict is Verdict.DONE:
+            self._done(settled, index, target)
+        elif verdict is Verdict.REFUSED:
+            self._whole(settled, target, Outcome.REJECTED)
+        elif verdict is Verdict.STOP:
+            self.journal.release(self._intent(target))
+
+    def _applied(self, settled: Settled, target: Target, lines: Sequence[tuple[str, str, str]] = ()) -> None:
+        """Every value of the target is applied, but for those that `lines` speak of."""
+        person, operation, keys = target.person, target.operation, target.keys
+        if self.doubts:
+            self.doubts.note(keys, [key for key, reason, _ in lines if reason != NORMALIZED])
+        self.outcomes.applied(person, operation, keys)
+        self.answers.values += len(keys)
+        self.journal.append(self._entry(target, "applied", "", settled, lines))
+
+    def _done(self, settled: Settled, index: int, target: Target) -> None:
+        refused = [r for r in settled.classification.refused if r.target == index]
+        if any(not r.key for r in refused):
+            self._refuse_person(settled, target, refused[0])
+            return
+        normalized = [r for r in settled.classification.normalized if r.target == index]
+        self._applied(settled, target, [(r.key, r.reason, r.message) for r in (*refused, *normalized)])
+        for refusal in refused:
+            self._refuse(settled, target, refusal)
+        for change in normalized:
+            said = _said(settled, Outcome.APPLIED, change.reason, change.message)
+            self.outcomes.ended(target.person, (change.key,), said)
+        self.answers.trimmed += len(normalized)
+
+    def _refuse(self, settled: Settled, target: Target, refusal: Refusal) -> None:
+        message = refusal.message or "the destination refused this value"
+        said = _said(settled, Outcome.REJECTED, refusal.reason, message, refusal.status)
+        self.outcomes.ended(target.person, (refusal.key,), said)
+        self.answers.rejected += 1
+        if refusal.reason in self.dead_reasons and refusal.key not in self.dead:
+            self.dead[refusal.key] = refusal.reason
+            self.journal.remember("dead", self.dead)
+
+    def _refuse_person(self, settled: Settled, target: Target, refusal: Refusal) -> None:
+        """The destination refuses the person, not a value: every value is rejected, with one line."""
+        message = refusal.message or "the destination refused this person"
+        said = _said(settled, Outcome.REJECTED, refusal.reason, message, refusal.status)
+        self.outcomes.person_refused(target.person, target.operation, target.keys, said)
+        self.answers.rejected += len(target.keys)
+        self.answers.values += len(target.keys)
+        lines = [("", refusal.reason, message)]
+        self.journal.append(self._entry(target, "rejected", refusal.reason, settled, lines))
+
+    def _whole(self, settled: Settled, target: Target, outcome: Outcome) -> None:
+        classification = settled.classification
+        reason = "unconfirmed" if outcome is Outcome.UNCONFIRMED else classification.reason
+        message = classification.message or "the answer does not say what became of it"
+        self.outcomes.ended(target.person, target.keys, _said(settled, outcome, reason, message))
+        if outcome is Outcome.UNCONFIRMED:
+            self.answers.unconfirmed += len(target.keys)
+        else:
+            self.answers.rejected += len(target.keys)
+        self.answers.values += len(target.keys)
+        self.journal.append(self._entry(target, outcome, reason, settled))
+
+    def _entry(
+        self,
+        target: Target,
+        state: str,
+        reason: str = "",
+        settled: Settled | None = None,
+        refusals: Sequence[tuple[str, str, str]] = (),
+    ) -> Entry:
+        """What the journal holds of the values of a target; `settled` where a call brought it about."""
+        chunk, person = self.chunk.plan.number, target.distinct_id
+        operation, keys = target.operation, target.keys
+        origin: tuple[int, ...] = (self._orders[target.person],)
+        if several := self._origins.get(target.person):
+            origins = tuple([several[key] for key in keys])
+            origin = origins[:1] if len(set(origins)) == 1 else origins
+        if settled is None:
+            return Entry(chunk, person, operation, keys, origin, state, reason, 0, 0, 0.0, refusals)
+        status, attempts, at = settled.status, settled.attempts, settled.at
+        return Entry(chunk, person, operation, keys, origin, state, reason, status, attempts, at, refusals)
+
+    def intend(self, call: Call) -> None:
+        """Has on disk, before it goes out, that a call is sent which must not be sent again."""
+        self.journal.intend([self._intent(target) for target in call.targets])
+
+    def release(self, call: Call) -> None:
+        """Takes back what `intend` has written: the call did not go out, or was turned away."""
+        for target in () if call.repeatable else call.targets:
+            self.journal.release(self._intent(target))
+
+    def _intent(self, target: Target) -> Entry:
+        entry = self._entry(target, Outcome.UNCONFIRMED, NOT_REPEATABLE)
+        return entry._replace(attempts=1, at=time.time())
+
+    def keep(self, settled: Settled) -> None:
+        """Has on disk, before they go out, the calls that carry on what the destination has taken."""
+        self.journal.keep(self.chunk.plan.number, settled.classification.follow_up)
+        for call in settled.classification.follow_up:
+            self._carry(call)
+
+    def _carry(self, call: Call) -> None:
+        for target in call.targets:
+            if target.keys:
+                self.outcomes.taken(target.person, target.operation, target.keys)
+
+    def restore(self, entries: Iterable[Entry], carried: Iterable[Call] = (), *, final: bool = False) -> None:
+        """Takes over what an earlier life had answered; what it left unconfirmed may be sent again.
+
+        `final`: it may not, for nothing more is sent; it stays as it is until something later is said of it.
+        `carried` are calls that carry on what the destination has taken; they go out before anything else.
+        """
+        place = {id_: person for person, id_ in enumerate(self.chunk.people["id"].to_list())}
+        for call in carried:
+            targets = tuple(replace(t, person=place[t.distinct_id]) for t in call.targets)
+            self.carried.append(replace(call, targets=targets))
+            self._carry(self.carried[-1])
+        for entry in entries:
+            person = place.get(entry.person)
+            again = entry.state == Outcome.UNCONFIRMED and entry.reason != NOT_REPEATABLE
+            if person is not None and (final or not again):
+                self.outcomes.take_up(person, entry)
+
+    def close(self, config: Config, parse: Parse, *, check: bool = False) -> ChunkReport:
+        """How every row and value of the chunk ended. `check`: nothing was meant to be sent."""
+        return chunk_report.report_chunk(self.chunk, self.outcomes, config, parse, check=check)
+
+
+def _said(settled: Settled, outcome: Outcome, reason: str, message: str, status: int = 0) -> OutcomeDetail:
+    """What an answer says of a value of its call; `status` where it has one of its own."""
+    return OutcomeDetail(outcome, reason, message, status or settled.status, settled.attempts, settled.at)
+
+
+def _origins(chunk: Chunk) -> dict[int, dict[str, int]]:
+    """Person → attribute → source order of its value, for the people whose values come from several rows."""
+    several = chunk.rows.filter(pl.col("person").is_duplicated())
+    found: dict[int, dict[str, int]] = {}
+    for f in chunk.fields:
+        winners = several.filter(pl.col(f.value).is_not_null()).select("person", "order")
+        for person, order in winners.iter_rows():
+            found.setdefault(person, {})[f.key] = order
+    return found

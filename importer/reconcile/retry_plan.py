@@ -1,0 +1,280 @@
+"""`importer retry`: what a run did not get through, again, and nothing else.
+
+A value goes out only where the run left it rejected or unconfirmed, or never saw it. What is already written
+is `unchanged`. What a later row of it or a later run has another value for is `superseded`, written or not,
+so that an old value never comes back: what the later run could not write is that run's to retry.
+
+Values that go into a sum or union do not replace one another, so each is looked at on its own row: in the run
+that is corrected, in those that it corrected itself, and in every other correction of any of them.
+"""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import polars as pl
+
+from importer.chunk.aggregation import TAKES_ALL
+from importer.chunk.chunker import Field
+from importer.config.schema import Config
+from importer.core.models import Outcome
+from importer.core.row_order import ORDER_SHIFT, SOURCE_OF
+from importer.reconcile.reconciler import OpenChunk
+from importer.storage import run_folder
+from importer.storage.journal import Journal, KnownValue
+from importer.storage.run_folder import RunFolder
+from importer.validate.validator import ValidatedBatch
+
+_OPEN = (Outcome.REJECTED, Outcome.UNCONFIRMED)
+
+
+@dataclass(frozen=True, slots=True)
+class RetryPlan:
+    """Decides value by value what is not sent again.
+
+    `places` maps a row of the corrected file to its place in the run it corrects, as source orders; it is
+    empty where the rows cannot be matched one by one with certainty. `by_time`: it is not the place of a row
+    that makes it newer, so of a person of whom another row was written nothing is written over.
+    """
+
+    run: RunFolder
+    later: Sequence[RunFolder]
+    places: Mapping[int, int]
+    by_time: bool = False
+    _open: dict[str, Journal] = field(default_factory=dict)
+
+    def _held(self, run: RunFolder, people: Sequence[str]) -> dict[str, dict[str, KnownValue]]:
+        """What a run has written of these people; its journal is opened, and looked through, once."""
+        if run.run_id not in self._open:
+            self._open[run.run_id] = Journal(run.journal)
+        return self._open[run.run_id].held(people)
+
+    def close(self) -> None:
+        """Lets go of the journals."""
+        for journal in self._open.values():
+            journal.close()
+
+    def prepare(self, opened: OpenChunk) -> None:
+        """Settles, without a call, every value of the chunk that must not be sent again."""
+        people = opened.chunk.people["id"].to_list()
+        held, later = self._held(self.run, people), [self._held(run, people) for run in self.later]
+        for update in list(opened.chunk.updates()):
+            for part in update.parts:
+                for key in part.keys if part.operation not in TAKES_ALL else ():
+                    if any(key in known.get(update.distinct_id, {}) for known in later):
+                        outcome: Outcome | None = Outcome.SUPERSEDED
+                    else:
+                        known = held.get(update.distinct_id, {}).get(key)
+                        outcome = self._outcome(known, opened.origin(update.person, key))
+                    if outcome:
+                        opened.leave_out(update, part.operation, key, outcome)
+
+    def _outcome(self, known: KnownValue | None, order: int) -> Outcome | None:
+        """How the value is settled without a call, None = it is to be sent."""
+        if known is None:
+            return None
+        if known.state in (Outcome.UNCHANGED, Outcome.SUPERSEDED):
+            return Outcome(known.state)
+        place = self.places.get(order)
+        if place is None:
+            return None if known.state in _OPEN else Outcome.UNCHANGED
+        if place < known.origin or (self.by_time and place != known.origin):
+            return Outcome.SUPERSEDED
+        if place > known.origin or known.state in _OPEN:
+            return None
+        return Outcome.UNCHANGED
+
+
+@dataclass(frozen=True, slots=True)
+class Relative:
+    """A run whose rows the rows to be sent now were, once.
+
+    `places` maps a row's source order now to the one it had there; a row that is not in it was not there.
+    None = the rows cannot be matched with certainty.
+    """
+
+    run: RunFolder
+    places: Mapping[int, int] | None
+
+
+def relatives(corrected: RunFolder, places: Mapping[int, int], every: Sequence[RunFolder]) -> list[Relative]:
+    """`corrected`, the runs it corrected itself, and all other corrections of any of them.
+
+    `places` maps the rows of now to those of `corrected`; `every` are the import's runs, but for the present.
+    """
+    family = [Relative(corrected, places or None)]
+    for known in family:  # grows meanwhile
+        met = {r.run.run_id for r in family}
+        parent = known.run.read_meta().get("corrects")
+        for run in every:
+            if run.run_id in met or not run.journal.exists():
+                continue
+            if run.run_id == parent:
+                family.append(Relative(run, _then(known.places, _places_of(known.run))))
+            elif run.read_meta().get("corrects") == known.run.run_id:
+                back = {there: here for here, there in _places_of(run).items()}
+                family.append(Relative(run, _then(known.places, back)))
+    return family
+
+
+def _then(first: Mapping[int, int] | None, second: Mapping[int, int]) -> dict[int, int] | None:
+    if first is None or not second:
+        return None
+    return {now: second[there] for now, there in first.items() if there in second}
+
+
+def _places_of(run: RunFolder) -> dict[int, int]:
+    """Row of a run → row of the run that it corrects, as that run remembered it."""
+    journal = Journal(run.journal)
+    try:
+        reading = journal.fact("reading")
+    finally:
+        journal.close()
+    places = reading.get("places", {}) if isinstance(reading, dict) else {}
+    return {int(here): int(there) for here, there in places.items()}
+
+
+@dataclass(frozen=True, slots=True)
+class RetrySums:
+    """Takes out of sums and unions what is in one already, row by row.
+
+    An `increase` without a usable answer stays out too, and so does one whose row cannot be matched with
+    certainty while the person has been increased: it may have been counted. The other operations may be
+    repeated.
+    """
+
+    family: Sequence[Relative]
+
+    def withhold(self, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
+        """The rows with those values null, and how they ended in the fields' `withheld`."""
+        summed = [f for f in fields if f.takes_all]
+        people = rows["id"].unique().to_list()
+        verdicts = [list(self._verdicts(relative, rows, summed, people)) for relative in self.family]
+        for number, f in enumerate(summed):
+            said = {str(i): columns[number] for i, columns in enumerate(verdicts)}
+            said_of_all = pl.DataFrame(said).select(
+                pl.when(pl.any_horizontal(pl.all() == Outcome.UNCONFIRMED))
+                .then(pl.lit(Outcome.UNCONFIRMED.value))
+                .when(pl.any_horizontal(pl.all() == Outcome.UNCHANGED))
+                .then(pl.lit(Outcome.UNCHANGED.value))
+            )
+            ended = said_of_all.to_series().set(rows[f.value].is_null(), None)
+            value = rows[f.value].set(ended.is_not_null(), None)
+            rows = rows.with_columns(value.alias(f.value), ended.alias(f.withheld))
+        return rows
+
+    def _verdicts(
+        self, relative: Relative, rows: pl.DataFrame, fields: Sequence[Field], people: Sequence[str]
+    ) -> Iterator[pl.Series]:
+        """Per field, what one relative says of each row's value: `unchanged`, `unconfirmed`, or null."""
+        held = _held(relative.run, people)
+        known = relative.places
+        place = rows["order"].replace_strict(known or {}, default=None, return_dtype=pl.Int64)
+        refused = _refused_by_check(relative.run)
+        for number, f in enumerate(fields):
+            states = {id_: of[f.key].state for id_, of in held.items() if f.key in of}
+            state = rows["id"].replace_strict(states, default=None, return_dtype=pl.String)
+            there = refused.filter(pl.col("attribute") == f.key)["order"]
+            counted = place.is_not_null() & ~place.is_in(there.implode())
+            frame = pl.DataFrame({"state": state, "counted": counted})
+            yield frame.select(_ended(f.operation, certain=known is not None).alias(str(number))).to_series()
+
+
+def _ended(operation: str, *, certain: bool) -> pl.Expr:
+    written = pl.col("state").is_in([Outcome.APPLIED, Outcome.UNCHANGED])
+    open_ = pl.col("state") == Outcome.UNCONFIRMED
+    once = operation == "increase"
+    if not certain:
+        return pl.when((written | open_) & once).then(pl.lit(Outcome.UNCONFIRMED.value))
+    return (
+        pl.when(pl.col("counted") & written)
+        .then(pl.lit(Outcome.UNCHANGED.value))
+        .when(pl.col("counted") & open_ & once)
+        .then(pl.lit(Outcome.UNCONFIRMED.value))
+    )
+
+
+def _refused_by_check(run: RunFolder) -> pl.DataFrame:
+    """`order` and `attribute` of the values that a run never sent, because they failed its check."""
+    summary = run.read_summary()
+    if summary is None or not run.rejects.exists():
+        return pl.DataFrame(schema={"order": pl.Int64, "attribute": pl.String})
+    index = {source["path"]: n << ORDER_SHIFT for n, source in enumerate(summary["sources"])}
+    lines = pl.scan_csv(run.rejects, infer_schema=False).filter(pl.col("stage") == "check")
+    start = pl.col("file").replace_strict(index, default=None, return_dtype=pl.Int64)
+    return lines.select(order=start + pl.col("row").cast(pl.Int64), attribute="attribute").collect()
+
+
+def _held(run: RunFolder, people: Sequence[str]) -> dict[str, dict[str, KnownValue]]:
+    journal = Journal(run.journal)
+    try:
+        return journal.held(people)
+    finally:
+        journal.close()
+
+
+def withholding(
+    corrected: RunFolder, places: Mapping[int, int], every: Sequence[RunFolder], *, by_time: bool
+) -> tuple[RetryPlan, RetrySums]:
+    """What keeps a retry of `corrected` from sending twice or writing over newer values.
+
+    `every` are the import's runs, but for the present.
+    """
+    started = corrected.read_meta()["started_at"]
+    others = (folder for folder in every if folder.run_id != corrected.run_id)
+    later = [folder for folder in others if folder.read_meta()["started_at"] > started]
+    return RetryPlan(corrected, later, places, by_time), RetrySums(relatives(corrected, places, every))
+
+
+def other_runs(state_dir: Path, config: Config, but: RunFolder) -> list[RunFolder]:
+    """All runs of the same import that send, one aside."""
+    return [
+        folder
+        for folder in run_folder.all_runs(state_dir)
+        if folder.run_id != but.run_id
+        and (meta := folder.read_meta())["identity"] == run_folder.identity(config)
+        and meta["mode"] != "check"
+        and folder.journal.exists()
+    ]
+
+
+def seen_by(seen: list[pl.DataFrame]) -> Callable[[ValidatedBatch], None]:
+    """Collects order and id of every row taken, null where the row has no id that can be used."""
+
+    def look(taken: ValidatedBatch) -> None:
+        seen.append(taken.rows.select("order", "id"))
+        if taken.kept.height:
+            without = taken.kept.filter(pl.col("id").is_null())
+            seen.append(without.select("order", "id"))
+
+    return look
+
+
+def places_in(corrected: RunFolder, seen: Sequence[pl.DataFrame]) -> dict[int, int]:
+    """Where the rows of corrected files (`seen_by`) stood in the run they correct."""
+    if not seen:
+        return {}
+    paths = sorted(corrected.kept.glob("*.parquet"))
+    kept = pl.scan_parquet(paths, glob=False, missing_columns="insert", extra_columns="ignore")
+    every = kept.select("order", "id").unique("order").sort("order").collect()
+    rows = pl.concat(seen).unique("order").sort("order")
+    places: dict[int, int] = {}
+    for _, file in rows.group_by(SOURCE_OF, maintain_order=True):
+        places |= align(file, every)
+    return places
+
+
+def align(rows: pl.DataFrame, kept: pl.DataFrame) -> dict[int, int]:
+    """Row of the corrected file → its place in the run, or nothing where that is not certain.
+
+    `rows` are the file's rows (`order`, `id`), `kept` those that the run kept (`order`, `id`, null where the
+    id could not be read). They match one by one where a source kept exactly as many rows as the file has, and
+    every id that could be read stands in the same place.
+    """
+    for _, source in kept.group_by(SOURCE_OF, maintain_order=True):
+        if source.height != rows.height:
+            continue
+        same = pl.DataFrame({"then": source["id"], "now": rows["id"]})
+        if same.select((pl.col("then").is_null() | (pl.col("then") == pl.col("now"))).all()).item():
+            return dict(zip(rows["order"].to_list(), source["order"].to_list(), strict=True))
+    return {}

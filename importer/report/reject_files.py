@@ -1,0 +1,218 @@
+"""The reports of a run: `rejects.csv`, sorted by file and row, and the original rows to correct.
+
+Rejects of the reader and of the check come in file order, those of the destination chunk by chunk. Both are
+set down as parts while the run goes on and merged at the end, one stretch of the input after another, so that
+memory stays the same whatever was rejected.
+"""
+
+import gzip
+import re
+import shutil
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import polars as pl
+
+from importer.core.rejects import REJECTS
+from importer.core.row_order import ROW_OF, SOURCE_OF
+from importer.source.csv_grammar import Layout
+from importer.source.decode import TextEncoding
+from importer.source.locate import zstd_module
+from importer.storage.run_folder import RunFolder, state_errors
+from importer.validate.read_result import Original
+
+COLUMNS = (
+    "file",
+    "row",
+    "line",
+    "distinct_id",
+    "attribute",
+    "value",
+    "stage",
+    "reason",
+    "message",
+    "status",
+    "attempts",
+    "at",
+)
+STRETCH_LINES = 50_000
+"""Batches of the reader are merged together until they hold so many lines or rows."""
+
+
+class RejectFiles:
+    """Takes parts while the run goes on; `write` merges them into the files of the run."""
+
+    def __init__(self, folder: RunFolder) -> None:
+        self._folder = folder
+        folder.kept.mkdir(exist_ok=True)
+
+    def add_batch(self, number: int, rejects: pl.DataFrame, kept: pl.DataFrame) -> None:
+        """What reading and checking refused of one batch; both frames are in file order."""
+        self._put(f"batch-{number:06d}", rejects, kept)
+
+    def add_chunk(self, number: int, rejects: pl.DataFrame, kept: pl.DataFrame) -> None:
+        """What became of one chunk; both frames are in file order."""
+        self._put(f"chunk-{number:06d}", rejects, kept)
+
+    def add_late(self, number: int, rejects: pl.DataFrame, kept: pl.DataFrame) -> None:
+        """What the check refused of rows that had to wait; both frames are in file order."""
+        self._put(f"chunk-late-{number:06d}", rejects, kept)
+
+    def _put(self, name: str, rejects: pl.DataFrame, kept: pl.DataFrame) -> None:
+        for frame, folder in ((rejects, self._folder.work), (kept, self._folder.kept)):
+            part = folder / f"{name}.parquet"
+            with state_errors(self._folder.path):
+                if frame.height:
+                    frame.write_parquet(part, compression="lz4")
+                else:
+                    part.unlink(missing_ok=True)  # what an earlier life of the run had to say of it
+
+    def _stretches(self, batches: int) -> Iterator[tuple[int, int]]:
+        """Runs of neighbouring batches [first, end) that are small enough together."""
+        first, lines = 0, 0
+        for batch in range(batches):
+            name = f"batch-{batch:06d}.parquet"
+            here = _height(self._folder.work / name) + _height(self._folder.kept / name)
+            if lines and lines + here > STRETCH_LINES:
+                yield first, batch
+                first, lines = batch, 0
+            lines += here
+        if batches:
+            yield first, batches
+
+    def write_rows(self, edges: Sequence[int], originals: Sequence[Original]) -> None:
+        """Writes `rejected_rows/` anew from what is kept."""
+        with state_errors(self._folder.path), ExitStack() as stack:
+            for path in self._folder.rejected_rows.glob("*"):
+                path.unlink()
+            (self._folder.path / "work").mkdir(exist_ok=True)
+            rows = _RowFiles(self._folder.rejected_rows, originals, stack)
+            chunks = sorted(self._folder.kept.glob("chunk-*.parquet"))
+            for first, last in self._stretches(len(edges)):
+                kept = _merged(self._folder.kept, chunks, first, last, edges)
+                if kept is not None and kept.height:
+                    rows.write(kept.unique("order", keep="first", maintain_order=True))
+            rows.finish()
+        shutil.rmtree(self._folder.path / "work", ignore_errors=True)
+
+    def write(self, edges: Sequence[int], originals: Sequence[Original]) -> None:
+        """Writes `rejects.csv` and `rejected_rows/`. `edges` is the last source order of each batch read."""
+        with state_errors(self._folder.path), ExitStack() as stack:
+            part = self._folder.rejects.with_suffix(".part")
+            report = stack.enter_context(part.open("wb"))
+            report.write((",".join(COLUMNS) + "\n").encode())
+            rows = _RowFiles(self._folder.rejected_rows, originals, stack)
+            chunks = [sorted(f.glob("chunk-*.parquet")) for f in (self._folder.work, self._folder.kept)]
+            for first, last in self._stretches(len(edges)):
+                lines = _merged(self._folder.work, chunks[0], first, last, edges)
+                if lines is not None:
+                    _report_lines(lines, originals).write_csv(report, include_header=False)
+                kept = _merged(self._folder.kept, chunks[1], first, last, edges)
+                if kept is not None:
+                    rows.write(kept.unique("order", keep="first", maintain_order=True))
+            rows.finish()
+            part.replace(self._folder.rejects)
+
+
+def _height(path: Path) -> int:
+    return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()) if path.exists() else 0
+
+
+def _merged(
+    folder: Path, chunks: Sequence[Path], first: int, last: int, edges: Sequence[int]
+) -> pl.DataFrame | None:
+    """The parts of one stretch, in source order, None = there are none.
+
+    The damaged rows of a source have no column `original`.
+    """
+    low = edges[first - 1] if first else -1
+    found = [
+        pl.read_parquet(path, glob=False)
+        for path in (folder / f"batch-{n:06d}.parquet" for n in range(first, last))
+        if path.exists()
+    ]
+    between = pl.col("order").is_between(low, edges[last - 1], closed="right")
+    for path in chunks:
+        frame = pl.scan_parquet(path, glob=False).filter(between).collect()
+        if frame.height:
+            found.append(frame)
+    if len(found) <= 1:
+        return found[0] if found else None
+    by = ["order", "position"] if "position" in found[0].columns else ["order"]
+    return pl.concat(found, how="diagonal").sort(by)
+
+
+def _report_lines(frame: pl.DataFrame, originals: Sequence[Original]) -> pl.DataFrame:
+    paths = pl.Series([o.path for o in originals], dtype=pl.String)
+    return frame.select(list(REJECTS)).select(
+        paths.gather(frame.select(SOURCE_OF).to_series()).alias("file"),
+        ROW_OF.alias("row"),
+        *COLUMNS[2:],
+    )
+
+
+class _RowFiles:
+    """`rejected_rows/NN-name`, one per source with something rejected, opened when first needed."""
+
+    def __init__(self, folder: Path, originals: Sequence[Original], stack: ExitStack) -> None:
+        self._folder = folder
+        self._originals = originals
+        self._stack = stack
+        self._open: dict[int, BinaryIO] = {}
+        self._tables: dict[int, list[Path]] = {}
+
+    def write(self, frame: pl.DataFrame) -> None:
+        """Appends rows, in source order."""
+        for (number,), part in frame.group_by(SOURCE_OF, maintain_order=True):
+            source = int(str(number))
+            original = self._originals[source]
+            if original.layout is None:
+                self._write_table(source, part)
+            else:
+                self._write_text(source, part, original, original.layout)
+
+    def _name(self, source: int) -> Path:
+        self._folder.mkdir(exist_ok=True)
+        folder, _, name = self._originals[source].path.rstrip("/").rpartition("/")
+        if folder.endswith(self._folder.name):  # a retry of such a file keeps the name of the first source
+            name = re.sub(r"^[0-9]+-", "", name)
+        return self._folder / f"{source + 1:02d}-{name}"
+
+    def _write_text(self, source: int, part: pl.DataFrame, original: Original, layout: Layout) -> None:
+        file = self._open.get(source)
+        if file is None:
+            file = self._open[source] = self._stack.enter_context(_create(self._name(source)))
+            file.write(original.header)
+        rows = _original_bytes(part, original, layout)
+        file.write(b"".join(row + original.newline for row in rows))
+
+    def _write_table(self, source: int, part: pl.DataFrame) -> None:
+        parts = self._tables.setdefault(source, [])
+        path = self._folder.parent / "work" / f"rows-{source:03d}-{len(parts):06d}.parquet"
+        part["original"].struct.unnest().write_parquet(path)
+        parts.append(path)
+
+    def finish(self) -> None:
+        """Joins the parts of the Parquet files."""
+        for source, parts in self._tables.items():
+            pl.scan_parquet(parts, glob=False).sink_parquet(self._name(source))
+
+
+def _original_bytes(part: pl.DataFrame, original: Original, layout: Layout) -> Iterator[bytes]:
+    """Each row as it stood in the file: damaged ones as bytes, healthy ones from their text."""
+    encoding = TextEncoding(layout.dialect.encoding)
+    encoding.settle(original.header)
+    nothing = [None] * part.height
+    texts = part["original"].to_list() if "original" in part.columns else nothing
+    damaged = part["bytes"].to_list() if "bytes" in part.columns else nothing
+    for text, raw in zip(texts, damaged, strict=True):
+        yield raw if text is None else encoding.restore(text.encode())
+
+
+def _create(path: Path) -> BinaryIO:
+    """A file to write, compressed as its name says, so that it can be read back as the source was."""
+    if path.suffix == ".gz":
+        return cast(BinaryIO, gzip.open(path, "wb", compresslevel=6))
+    return cast(BinaryIO, zstd_module().open(path, "wb")) if path.suffix == ".zst" else path.open("wb")

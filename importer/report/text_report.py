@@ -1,0 +1,173 @@
+"""What a person reads: a run's summary in five seconds, the past runs in a table, the next command to type.
+
+Lines of text only; `cli` prints them. No line holds a value of a person.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from importer.core.errors import GuardError, command
+from importer.storage import run_folder
+from importer.storage.run_folder import RunFolder
+
+"""Where the commands without a configuration look."""
+
+_MOST = 10
+_CONFIRMS = {
+    "value": "the destination confirmed each value by name",
+    "call": "the destination confirmed the call, not each value",
+    "job": "the destination confirmed the job that carried the value",
+}
+
+
+def summary_lines(summary: Mapping[str, Any], mode: str) -> Iterator[str]:
+    """How a run ended, in the order in which a person asks."""
+    name = f"check of {summary['name']}" if mode == "check" else summary["name"]
+    yield (
+        f"{name} → {summary['destination']}: {summary['state']} after {summary['seconds']['total']:.1f} s, "
+        f"exit {summary['exit_code']}"
+    )
+    yield ""
+    for counted in ("rows", "values", "people"):
+        yield f"  {counted:<8}{_counts(summary[counted])}"
+    yield from _diff_lines(summary["diff"])
+    calls = summary["calls"]
+    if calls["sent"]:
+        pace = f"{summary['requests_per_second']:,.0f} a second"
+        yield f"  {'calls':<8}{calls['sent']:,} sent, {calls['retried']:,} of them repeated, {pace}"
+    if summary["values"]["applied"]:
+        yield ""
+        yield f"  applied means: {_CONFIRMS[summary['confirms']]}"
+    yield from _reject_lines(summary["rejects"])
+    yield from _warning_lines(summary["warnings"])
+
+
+def undone_lines(found: Any, state_dir: Path) -> Iterator[str]:
+    """What an undo would write back, and the command that does."""
+    yield (
+        f"{found.values:,} values of {found.people:,} people can go back to what they were before, "
+        f"{found.cleared:,} of them are cleared"
+    )
+    left_out = {
+        "written by a later run": found.later,
+        "not known before": found.unknown,
+        "not to be written as text of this source": found.unreadable,
+    }
+    for why, count in left_out.items():
+        if count:
+            yield f"  left out: {count:,} {why}"
+    if found.file:
+        yield f"  file     {found.file}"
+        yield f"  next     {command('run', found.config, str(found.file), state_dir=state_dir)}"
+
+
+def _diff_lines(diff: Mapping[str, Any] | None) -> Iterator[str]:
+    """What a run with `changed_only` found changed."""
+    if diff:
+        people = (f"{diff[name]:,} {name}" for name in ("new", "changed", "unchanged", "gone"))
+        yield f"  {'diff':<8}{', '.join(people)} people"
+        for key, count in diff["attributes"].items():
+            yield f"  {count:>14,}  {key}"
+
+
+def _counts(counts: Mapping[str, int]) -> str:
+    shown = [
+        f"{n:,} {name.replace('_', ' ')}" for name, n in counts.items() if n or name in ("read", "applied")
+    ]
+    return ", ".join(shown)
+
+
+def _reject_lines(rejects: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    if rejects:
+        yield ""
+        yield "  not written as it stood, by stage, reason and attribute:"
+    for reject in rejects[:_MOST]:
+        what = reject["attribute"] or ("whole row" if reject["stage"] == "read" else "whole person")
+        yield f"    {reject['count']:>9,}  {reject['stage']:<6} {reject['reason']:<26} {what}"
+    if len(rejects) > _MOST:
+        yield f"    and more in summary.json: {len(rejects) - _MOST}"
+
+
+def _warning_lines(warnings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    for warning in warnings:
+        yield ""
+        if warning["code"] == "dialect_differs":
+            yield f"  warning: the source plainly wants another dialect: {warning['column']}"
+            continue
+        if warning["code"] == "gone_not_known":
+            yield f"  warning: it cannot be told who is gone, so nobody is: {warning['column']}"
+            continue
+        rows = f", rows {', '.join(map(str, warning['rows']))}" if warning["rows"] else ""
+        count = f", {warning['count']:,} in all" if warning["count"] > len(warning["rows"]) else ""
+        yield f"  warning: {warning['code']} in column {warning['column']}{rows}{count}"
+
+
+def next_lines(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) -> Iterator[str]:
+    """Where the reports are, and the next command to type."""
+    meta, files = folder.read_meta(), sorted(folder.rejected_rows.glob("*"))
+    yield ""
+    if summary["rejects"]:
+        yield f"  report   {folder.rejects}"
+    if files:
+        yield f"  rows     {files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}"
+    if meta["mode"] == "check":
+        yield f"  next     {command('run', meta['config_path'] or 'CONFIG', *meta['arguments'])}"
+    elif summary["state"] != "finished":
+        yield f"  next     {way_on(summary, state_dir)}"
+    elif files:
+        retry = command("retry", folder.run_id, str(files[0]), state_dir=state_dir)
+        yield f"  next     correct the rows, then: {retry}"
+
+
+def verified_lines(found: Mapping[str, Any], report: Path) -> Iterator[str]:
+    """What reading back has found, differences by attribute."""
+    yield f"verify of {found['run_id']}: {found['people']:,} people read back, exit {found['exit_code']}"
+    yield ""
+    yield f"  {'values':<8}{found['values']:,} compared, {found['same']:,} stored as they were sent"
+    if found["unread"]:
+        yield f"  {'unread':<8}{found['unread']:,} people could not be read"
+    if found["differences"]:
+        yield ""
+        yield "  not stored as it was sent, by kind and attribute:"
+    for one in found["differences"]:
+        yield f"    {one['count']:>9,}  {one['what']:<12} {one['attribute']}"
+    if found["differences"]:
+        yield ""
+        yield f"  report   {report}"
+
+
+def way_on(summary: Mapping[str, Any], state_dir: Path) -> str:
+    """The command that goes on with a stopped run; on purpose, where a guard stopped it."""
+    resume = command("resume", summary["run_id"], state_dir=state_dir)
+    if summary["exit_code"] != GuardError.exit_code:
+        return resume
+    if allow := [word for name in summary["guards"] for word in ("--allow", name)]:
+        on_purpose = command("resume", summary["run_id"], *allow, state_dir=state_dir)
+        return f"mend the list and run it again, or go on on purpose: {on_purpose}"
+    return f"mend the list and run it again, or go on on purpose: {resume} --max-rejects N"
+
+
+_NUMBERS = ("rows", "called", "applied", "unchanged", "rejected", "unconfirmed")
+
+
+def table(folders: Sequence[RunFolder]) -> Iterator[str]:
+    """The runs, oldest first, a line each."""
+    head = ("run", "started", "command", "import", "destination", "state", "exit", *_NUMBERS)
+    lines = [head, *(_run_line(folder) for folder in folders)]
+    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
+    for line in lines:
+        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
+
+
+def _run_line(folder: RunFolder) -> tuple[str, ...]:
+    meta, summary = folder.read_meta(), folder.read_summary()
+    started = datetime.fromisoformat(meta["started_at"]).isoformat(timespec="seconds")
+    known = (folder.run_id, started, meta["mode"], meta["name"], meta["config"]["destination"]["type"])
+    state = run_folder.state_of(meta, summary)
+    if summary is None:
+        return *known, state, "", *("" for _ in _NUMBERS)
+    values = summary["values"]
+    numbers = (summary["rows"]["read"], summary["people"]["called"], *(values[n] for n in _NUMBERS[2:]))
+    return *known, state, str(summary["exit_code"]), *(f"{n:,}" for n in numbers)

@@ -1,0 +1,1 @@
+"""A local server that answers as a destination would, with faults on request."""

@@ -1,0 +1,1 @@
+"""Sends calls: in flight, at the allowed rate, retried, stopped in time."""

@@ -1,0 +1,145 @@
+"""Physical lines of a source: a block of them as bytes, and the same as the grammar sees them."""
+
+import re
+from functools import cached_property
+
+import polars as pl
+
+from importer.core.errors import SourceError
+from importer.source.csv_grammar import Layout, grammar_of
+
+HOLD = 8
+"""Rows kept back at the end of a block: what follows may show that they were cut short."""
+
+
+class Block:
+    """Complete lines of a source, and the same as the grammar sees them."""
+
+    def __init__(self, layout: Layout, data: bytes) -> None:
+        self.data = data
+        self._layout = layout
+        self._there: dict[str, bool] = {}
+        self.damaged = False  # holds bytes that are not UTF-8; known once `lines` were asked for
+        self.has_cr = b"\r" in data
+        self._lines: pl.Series | None = None
+        self._see(data)
+
+    def _see(self, data: bytes) -> None:
+        self.grammar = grammar_of(self._layout, data)
+        self.mapped = self.grammar.signs.put(data)  # with the line ends as they stand
+        self.view = self.mapped
+        if self.has_cr:
+            self.view = self.mapped.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        self._there.clear()
+
+    @property
+    def lines(self) -> pl.Series:
+        """The lines without their ends, in signs. `view` is seen anew where it turns out to be damaged."""
+        if self._lines is None:
+            self._lines = self._split()
+        return self._lines
+
+    def settle(self) -> None:
+        """Looks at the lines now, so that `view` stays as it is from here on."""
+        assert self.lines is not None
+
+    def _split(self) -> pl.Series:
+        try:
+            return pl.read_lines(self.view, name="raw", glob=False)["raw"]
+        except pl.exceptions.PolarsError:
+            if self.damaged:
+                raise SourceError("the text cannot be split into lines") from None
+        self.damaged = True
+        self._see(_without_damage(self.data))
+        return self._split()
+
+    @property
+    def height(self) -> int:
+        """How many lines."""
+        return self.lines.len()
+
+    @cached_property
+    def kept(self) -> list[bytes]:
+        """The lines with their ends, as bytes of the source."""
+        return self.data.splitlines(keepends=True)
+
+    @cached_property
+    def mapped_lines(self) -> list[str]:
+        """The lines in signs, with their own ends."""
+        return [line.decode() for line in self.mapped.splitlines(keepends=True)]
+
+    @cached_property
+    def joined(self) -> list[bool] | None:
+        """Whether each line ends in a carriage return alone, where most lines of the block end otherwise.
+
+        Such a line may be a row of a mixed file, or the first part of a row with a stray return inside.
+        None = there is no such line, or it is the way this file ends its lines.
+        """
+        alone = self.data.count(b"\r") - self.data.count(b"\r\n") if self.has_cr else 0
+        if not 0 < alone < self.data.count(b"\n"):
+            return None
+        return [line.endswith(b"\r") for line in self.kept]
+
+    @cached_property
+    def structure(self) -> pl.Series:
+        """The lines without NUL: one that was put in moves no boundary of a field."""
+        return self.lines.str.replace_all("\0", "", literal=True) if self.has("\0") else self.lines
+
+    def has(self, sign: str) -> bool:
+        """Does it stand anywhere in the block? Remembered, since it is asked once per damaged row."""
+        if sign not in self._there:
+            self._there[sign] = bool(sign) and sign.encode() in self.view
+        return self._there[sign]
+
+    @cached_property
+    def _texts(self) -> list[str]:
+        return self.lines.to_list()
+
+    def text(self, start: int, end: int) -> str:
+        """The record of lines [start, end) in signs, inner line ends as they stand."""
+        if not self.has_cr:
+            return "\n".join(self._texts[start:end])
+        return _cut_end("".join(self.mapped_lines[start:end]))
+
+    def size_of_last(self, count: int) -> int:
+        """Bytes of the last `count` lines."""
+        if count > 2 * HOLD:
+            return sum(map(len, self.kept[-count:]))
+        at = len(self.data)
+        for _ in range(count):
+            at = self._line_start(at)
+        return len(self.data) - at
+
+    def _line_start(self, end: int) -> int:
+        content = end - len(_line_end(self.data[max(0, end - 2) : end]))
+        before = self.data.rfind(b"\n", 0, content)
+        if self.has_cr:
+            before = max(before, self.data.rfind(b"\r", 0, content))
+        return before + 1
+
+
+def _without_damage(data: bytes) -> bytes:
+    """The same with NUL in the place of each byte that is not UTF-8: no offset moves."""
+    return re.sub("[\udc80-\udcff]", "\0", data.decode("utf-8", "surrogateescape")).encode()
+
+
+def _line_end(data: bytes) -> bytes:
+    return next((end for end in (b"\r\n", b"\n", b"\r") if data.endswith(end)), b"")
+
+
+def _cut_end(text: str) -> str:
+    return text[: len(text) - len(_line_end(text[-2:].encode("utf-8", "replace")))]
+
+
+def cut_end_bytes(data: bytes) -> bytes:
+    """The line without its end."""
+    return data[: len(data) - len(_line_end(data[-2:]))]
+
+
+def last_line_end(data: bytes) -> int:
+    """Where the last line that is certainly complete ends; 0 when none is.
+
+    A CR in the last place does not count: it may be the first half of CRLF.
+    """
+    at = max(data.rfind(b"\n"), data.rfind(b"\r", 0, max(0, len(data) - 1)))
+    return at + 1

@@ -1,0 +1,102 @@
+"""Proposes the line of configuration that a file plainly wants. Nothing is ever read by a guess.
+
+Asked only when a source does not read as declared: no declared column in its header, or many rows of its
+first block set aside. Each proposal is tried on the file itself, and given only where it reads without fault.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import polars as pl
+
+from importer.core.errors import SourceError
+from importer.source import reader
+from importer.source.reader import Batch, SourceOptions
+
+_DELIMITERS = (",", ";", "\t", "|", ":")
+_QUOTES = ('"', "'")
+_ENCODINGS = ("utf-8", "utf-16", "cp1252", "latin-1")
+_SKIPPED = range(1, 11)
+_LOOK_BYTES = 1 << 18
+_MANY = 0.1
+_NOT_ASCII = r"[^\x00-\x7f]"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A proposal: `line` as it would stand under [source], and what is wrong without it."""
+
+    line: str
+    malformed: int
+    rows: tuple[int, ...]
+
+
+def suggest(path: str, options: SourceOptions, declared: Sequence[str]) -> Finding | None:
+    """The line that makes the start of `path` read with every declared column and no row set aside.
+
+    None where it reads well enough as declared, or where no single change helps.
+    """
+    if path.endswith((".parquet", ".pq")):
+        return None
+    seen = _try(path, options, declared)
+    aside = seen.set_aside["row"] if seen else pl.Series([], dtype=pl.Int64)
+    if seen and len(aside) < _MANY * (len(aside) + seen.cells.height):
+        return None
+    for line, changed in changes(options):
+        other = _try(path, changed, declared)
+        if other and not other.set_aside.height and not _bends(seen, other, options, changed):
+            return Finding(line, len(aside), tuple(aside.head(5).to_list()))
+    return None
+
+
+def _try(path: str, options: SourceOptions, declared: Sequence[str]) -> Batch | None:
+    """The first rows of the file; None where it does not open so, or has none."""
+    try:
+        source = reader.open_source(path, options)
+        if not set(declared) <= set(source.columns):
+            return None
+        batch = next(islice(source.batches(_LOOK_BYTES), 1), None)
+    except SourceError:
+        return None
+    return batch if batch and batch.cells.height + batch.set_aside.height else None
+
+
+def _bends(seen: Batch | None, other: Batch, declared: SourceOptions, changed: SourceOptions) -> bool:
+    """Whether rows that read well as declared would come out wrong: with their quotes, or decoded anew."""
+    text = pl.all().cast(pl.String)
+    if changed.quote != declared.quote and declared.quote:
+        marked = text.str.starts_with(declared.quote) | text.str.ends_with(declared.quote)
+        return _any(other.cells, marked)
+    return (
+        seen is not None
+        and changed.encoding != declared.encoding
+        and _any(seen.cells, text.str.contains(_NOT_ASCII))
+    )
+
+
+def _any(cells: pl.DataFrame, sign: pl.Expr) -> bool:
+    return bool(cells.select(sign.any()).select(pl.any_horizontal(pl.all())).item())
+
+
+def changes(options: SourceOptions) -> Iterator[tuple[str, SourceOptions]]:
+    """One change at a time, then delimiter and encoding together, as a spreadsheet exports them."""
+    for delimiter in _DELIMITERS:
+        yield _line("delimiter", delimiter), replace(options, delimiter=delimiter)
+    for encoding in _ENCODINGS:
+        yield _line("encoding", encoding), replace(options, encoding=encoding)
+    for quote in _QUOTES:
+        yield _line("quote", quote), replace(options, quote=quote, escape=quote)
+    yield r'escape = "\\"', replace(options, escape="\\")
+    yield "trailing_delimiter = true", replace(options, trailing_delimiter=True)
+    for skipped in _SKIPPED:
+        yield f"skip_lines = {skipped}", replace(options, skip_lines=skipped)
+    for delimiter in _DELIMITERS:
+        for encoding in _ENCODINGS:
+            both = f"{_line('delimiter', delimiter)} and {_line('encoding', encoding)}"
+            yield both, replace(options, delimiter=delimiter, encoding=encoding)
+
+
+def _line(key: str, value: str) -> str:
+    shown = value.replace("\t", "\\t").replace('"', '\\"')
+    return f'{key} = "{shown}"'

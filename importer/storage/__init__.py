@@ -1,0 +1,1 @@
+"""Everything that is kept on disk, in the state folder of an import."""

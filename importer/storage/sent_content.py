@@ -1,0 +1,98 @@
+"""What an import that counts has sent, by content: an `increase` must not be applied by sending a list again.
+
+Kept for each import in `<state-dir>/counted/`, written before the first call of a run goes out.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import polars as pl
+import polars_hash as plh
+
+from importer.config.schema import Config
+from importer.core.errors import ConfigError, StateError, command
+from importer.storage import run_folder
+from importer.storage.run_folder import RunFolder
+from importer.values import column_types
+
+_WORD = 1 << 64
+
+
+def is_counting(config: Config) -> bool:
+    """Whether sending this import twice is not the same as sending it once."""
+    return any(a.operation == "increase" for a in config.attributes.values())
+
+
+@dataclass(slots=True)
+class ContentHash:
+    """The content of a source: its rows, whatever their order and however they are packed."""
+
+    rows: int = 0
+    total: int = 0
+
+    def add(self, cells: pl.DataFrame, raw: pl.Series | None) -> None:
+        """Takes more rows: their text where the source has one, else their cells."""
+        text = raw if raw is not None else _joined(cells)
+        hashes = text.to_frame("t").select(plh.col("t").nchash.xxhash64()).to_series()
+        self.rows += len(text)
+        self.total = (self.total + int(hashes.cast(pl.Int128).sum())) % _WORD
+
+    def __str__(self) -> str:
+        return f"{self.rows}-{self.total:016x}"
+
+
+def _joined(cells: pl.DataFrame) -> pl.Series:
+    columns = [column_types.display(c).fill_null("\x00") for c in cells.get_columns()]
+    return pl.DataFrame(columns).select(pl.concat_str(pl.all(), separator="\x1f")).to_series()
+
+
+class SentContent:
+    """Content → the run that has sent it, of one import. StateError where it cannot be read or written."""
+
+    def __init__(self, state_dir: Path, config: Config) -> None:
+        self._path = state_dir / "counted" / f"{run_folder.identity(config)}.json"
+        self._state_dir = state_dir
+
+    def known(self) -> dict[str, str]:
+        """All of it."""
+        if not self._path.exists():
+            return {}
+        try:
+            found: Mapping[str, str] = json.loads(self._path.read_text("utf-8"))
+            return {str(content): str(run) for content, run in found.items()}
+        except (OSError, ValueError, AttributeError):
+            raise StateError(
+                f"{self._path}: damaged, so it is not known what was counted; see: importer runs. Delete it, "
+                "and only lists that were never sent may follow."
+            ) from None
+
+    def remember(self, contents: Sequence[str], run_id: str) -> None:
+        """Before the first call of a run: what it counts from here on."""
+        known = self.known() | dict.fromkeys(contents, run_id)
+        with run_folder.state_errors(self._path):
+            self._path.parent.mkdir(exist_ok=True)
+        RunFolder(self._path.parent).write_json(self._path, known)
+
+    def refuse_unfinished(self, but: RunFolder) -> None:
+        """ConfigError where a run that has begun to count is not finished: a new one would count again."""
+        begun = set(self.known().values()) - {but.run_id}
+        for folder in run_folder.all_runs(self._state_dir):
+            state = run_folder.state_of(folder.read_meta(), folder.read_summary())
+            if folder.run_id in begun and state not in ("finished", "superseded"):
+                first = command("resume", folder.run_id, state_dir=self._state_dir)
+                raise ConfigError(
+                    f"Run {folder.run_id} of this import is not finished, and what it has increased must not "
+                    f"be increased again; give it up with --again, or first: {first}"
+                )
+
+    def refuse_again(self, sources: Mapping[str, str], run_id: str) -> None:
+        """ConfigError where another run has sent the content of one of these sources (path → content)."""
+        known = self.known()
+        for path, content in sources.items():
+            if known.get(content, run_id) != run_id:
+                raise ConfigError(
+                    f"{path}: run {known[content]} has sent this content, and an increase counts whenever it "
+                    "is sent. Nothing was sent; if it is meant, add --again."
+                )

@@ -1,0 +1,194 @@
+"""The rows of a run, by partition, on disk until the run is finished.
+
+The spool holds rows as they stood in the source; types, winners and JSON are derived from them chunk by
+chunk, the same way in a first run, a resumed one and a retry. It is written as segments: each takes the rows
+as they come until it holds `SEGMENT_BYTES`, is sorted by partition and written once. A chunk is a run of
+neighbouring partitions: a slice of every segment.
+"""
+
+import json
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import polars as pl
+import polars_hash as plh
+
+from importer.core.errors import StateError
+from importer.storage.partitions import HASH, PARTITIONS, PartitionFile
+
+FORMAT = "segments/2"
+"""Names how segments are written; stored, and checked when a spool is opened again."""
+
+SEGMENT_BYTES = 16 << 20
+CHUNK_BYTES = 8 << 20
+ROW_OVERHEAD = 128
+"""What a row costs beyond its text: its id, its numbers and the objects that will carry its update."""
+
+LONG_ROW = 1 << 14
+LONG_ROW_COPIES = 4
+"""A row longer than LONG_ROW weighs as much as its copies on the way: cells, JSON text, Python text, body."""
+
+_SPARE_BYTES = 256 << 20
+"""Free disk that is left alone: the journal and the reports still have to be written."""
+
+
+@dataclass(frozen=True, slots=True)
+class Segment:
+    """One file of the spool: `weights[b]` is the bytes that its rows of partition b hold.
+
+    All rows of a segment share one layout, the index of the source layout by which they are read.
+    """
+
+    layout: int
+    weights: Sequence[int]
+    rows: PartitionFile
+
+
+@dataclass(frozen=True, slots=True)
+class ChunkPlan:
+    """A run of partitions [first, end) that fits CHUNK_BYTES, or one partition that does not."""
+
+    number: int
+    first: int
+    end: int
+    rows: int
+
+
+class SpoolWriter:
+    """Takes the rows of a run in source order; `finish` makes them readable and durable under a name."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self._segments: list[Segment] = []
+        self._waiting: list[pl.DataFrame] = []
+        self._weight = 0
+        self._layout = 0
+
+    def add(self, frame: pl.DataFrame, layout: int) -> None:
+        """Adds rows: `id` and `order`, and their text, `raw` (String) or `cells` (Struct), or marks of it.
+
+        StateError when the disk is too full to hold them.
+        """
+        if layout != self._layout:
+            self._flush()
+            self._layout = layout
+        weighed = frame.with_columns(
+            partition=(plh.col("id").nchash.xxhash64() % PARTITIONS).cast(pl.UInt16), weight=_weight(frame)
+        )
+        self._waiting.append(weighed)
+        self._weight += int(weighed["weight"].sum())
+        if self._weight >= SEGMENT_BYTES:
+            self._flush()
+
+    def finish(self) -> "Spool":
+        """Writes what is waiting and the manifest; the spool can be opened again from here on."""
+        self._flush()
+        segments = [asdict(segment) for segment in self._segments]
+        manifest = {"hash": HASH, "format": FORMAT, "segments": segments}
+        part = self.folder / "manifest.part"
+        part.write_text(json.dumps(manifest))
+        part.rename(self.folder / "manifest.json")
+        return Spool(self.folder, self._segments)
+
+    def _flush(self) -> None:
+        if not self._waiting:
+            return
+        frame = pl.concat(self._waiting, how="diagonal").sort("partition", maintain_order=True)
+        self._waiting, weight, self._weight = [], self._weight, 0
+        _require_space(self.folder, weight)
+        file, rows = f"segment-{len(self._segments):05d}", frame.drop("weight")
+        written = PartitionFile.write(self.folder, file, rows, packed=_has_text(frame))
+        self._segments.append(Segment(self._layout, _weights(frame["weight"], written.starts), written))
+
+
+def _weight(frame: pl.DataFrame) -> pl.Expr | pl.Series:
+    if "raw" in frame.columns:
+        size = pl.col("raw").str.len_bytes().cast(pl.Int64)
+        return pl.when(size > LONG_ROW).then(size * LONG_ROW_COPIES).otherwise(size) + ROW_OVERHEAD
+    mean = frame.estimated_size() // max(1, frame.height) + (ROW_OVERHEAD if _has_text(frame) else 0)
+    return pl.repeat(mean, frame.height, dtype=pl.Int64, eager=True)
+
+
+def _has_text(frame: pl.DataFrame) -> bool:
+    """Rows as they stood, and not their marks alone, which carry no update."""
+    return "raw" in frame.columns or "cells" in frame.columns
+
+
+def _weights(weight: pl.Series, starts: Sequence[int]) -> list[int]:
+    """What each partition of a sorted frame weighs."""
+    below = pl.concat([pl.Series([0], dtype=pl.Int64), weight.cum_sum()]).gather(list(starts))
+    return below.diff().drop_nulls().to_list()
+
+
+def _require_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
+    if free < needed + _SPARE_BYTES:
+        raise StateError(
+            f"{folder}: {free >> 20} MiB free, {(needed + _SPARE_BYTES) >> 20} MiB needed to go on reading; "
+            "free some space or choose another --state-dir, then run again. Nothing was sent."
+        )
+
+
+class Spool:
+    """A finished spool: plans its chunks, and reads them back in pieces that fit in memory."""
+
+    def __init__(self, folder: Path, segments: Sequence[Segment]) -> None:
+        self._folder = folder
+        self._segments = segments
+
+    @classmethod
+    def open(cls, folder: Path) -> "Spool":
+        """The spool of an earlier life; StateError where it was never finished or is damaged."""
+        try:
+            manifest = json.loads((folder / "manifest.json").read_text())
+            if (manifest["hash"], manifest.get("format")) != (HASH, FORMAT):
+                raise StateError(f"{folder}: written by another version of the importer; start a new run.")
+            segments = [Segment(**{**s, "rows": PartitionFile(**s["rows"])}) for s in manifest["segments"]]
+        except (OSError, ValueError, KeyError, TypeError):
+            raise StateError(f"{folder}: the rows of this run are not there; start a new run.") from None
+        return cls(folder, segments)
+
+    def plan(self) -> list[ChunkPlan]:
+        """The chunks, in order of partition; the same for the same spool, so their numbers are durable."""
+        plans: list[ChunkPlan] = []
+        first, weight, rows = 0, 0, 0
+        for partition in range(PARTITIONS):
+            more = sum(s.weights[partition] for s in self._segments)
+            if weight and weight + more > CHUNK_BYTES:
+                plans.append(ChunkPlan(len(plans), first, partition, rows))
+                first, weight, rows = partition, 0, 0
+            weight += more
+            rows += sum(s.rows.height(partition, partition + 1) for s in self._segments)
+        if rows:
+            plans.append(ChunkPlan(len(plans), first, PARTITIONS, rows))
+        return plans
+
+    def people(self, plans: Iterable[ChunkPlan]) -> int:
+        """How many different ids these chunks hold."""
+        found = 0
+        for plan in plans:
+            held = [s.rows for s in self._segments if s.rows.height(plan.first, plan.end)]
+            ids = [rows.read(self._folder, plan.first, plan.end, ["id"]) for rows in held]
+            found += pl.concat(ids)["id"].n_unique()
+        return found
+
+    def read(self, plan: ChunkPlan, columns: Sequence[str] = ()) -> Iterator[tuple[int, pl.DataFrame]]:
+        """The chunk's rows as (layout, frame) pieces in source order, each of about CHUNK_BYTES at most.
+
+        `columns` names those that are wanted; all by default.
+        """
+        pieces: list[pl.DataFrame] = []
+        weight, layout = 0, 0
+        for segment in self._segments:
+            more = sum(segment.weights[plan.first : plan.end])
+            if pieces and (segment.layout != layout or weight + more > CHUNK_BYTES):
+                yield layout, pl.concat(pieces)
+                pieces, weight = [], 0
+            if segment.rows.height(plan.first, plan.end):
+                layout = segment.layout
+                pieces.append(segment.rows.read(self._folder, plan.first, plan.end, columns))
+                weight += more
+        if pieces:
+            yield layout, pl.concat(pieces)

@@ -1,0 +1,1 @@
+"""HTTP: the only package, beside the sandbox, that speaks it."""

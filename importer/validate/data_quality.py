@@ -1,0 +1,229 @@
+"""What spreadsheets and exports do to a list: signs of damage that no single value shows for certain.
+
+A sign is a warning: code, column, how many rows, the first few row numbers, never a value. Nothing is mended
+or guessed; `--strict` refuses to send a list that shows any of them.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from importer.config.schema import Config
+from importer.core.models import RunWarning
+from importer.values import column_types
+from importer.values.column_types import TypedColumn
+
+DAMAGE = frozenset(
+    {
+        "distinct_id_scientific",
+        "distinct_id_lost_zeros",
+        "spreadsheet_error",
+        "date_serial_number",
+        "mojibake",
+        "trailing_column_empty",
+    }
+)
+"""What `--strict` refuses; the other codes are advice."""
+
+SHOWN = 5
+"""So many row numbers are given with a warning."""
+
+_ERRORS = ("#N/A", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!")
+_MOJIBAKE = (
+    "Ã¼",
+    "Ã¶",
+    "Ã¤",
+    "ÃŸ",
+    "Ã©",
+    "Ã¨",
+    "Ã¡",
+    "Ã³",
+    "Ã±",
+    "Ã§",
+    "Ã\x9f",
+    "â€",
+    "Â°",
+    "Â£",
+    "Ð\x9f",
+    "ï»¿",
+)
+"""UTF-8 read as latin-1 or cp1252, as the pairs of characters it leaves most often."""
+
+_MOJIBAKE_SIGNS = ("Ã", "â€", "Â", "Ð", "ï»¿")
+"""One of these is in each of them."""
+
+_SCIENTIFIC = r"^[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]{1,3}$"
+_SERIAL = r"^[2-6][0-9]{4}(?:\.0)?$"
+"""A day as spreadsheets count it: 20000 is in 1954, 69999 in 2091."""
+
+_CLEAN_ID = r"^(?:[0-9]+|[0-9A-Za-z_-]{6,})$"
+"""Ids that show nothing to warn of. 1E17 is no longer than five characters if it has only these."""
+
+_SPARSE = 0.05
+_MOSTLY = 0.6
+_LONG = 5
+
+
+@dataclass(slots=True)
+class _Sign:
+    count: int = 0
+    rows: list[int] = field(default_factory=list)
+
+
+@dataclass
+class DataQuality:
+    """Looks at every healthy row once, batch by batch; `warnings` says what it saw."""
+
+    config: Config
+    _signs: dict[tuple[str, str], _Sign] = field(default_factory=dict)
+    _filled: dict[str, bool] = field(default_factory=dict)
+    _lengths: Counter[int] = field(default_factory=Counter)
+    _ids_are_digits: bool = True
+    _swapped: dict[str, bool] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self._dates = {
+            key: (self.config.columns[key], a.format, swapped)
+            for key, a in self.config.attributes.items()
+            if a.format and (swapped := swap_day_and_month(a.format))
+        }
+        encoding = self.config.build_destination().encoding
+        self._zone_is_lost = encoding.datetime == encoding.datetime_utc
+
+    def look(
+        self, cells: pl.DataFrame, numbers: pl.Series, ids: pl.Series, text: bytes | None = None
+    ) -> None:
+        """One batch: its cells, its data row numbers, its distinct ids (null where there is none).
+
+        `text` is what the cells were read from, where there is such a thing: a sign that is not in it is in
+        none of them.
+        """
+        if not cells.height:
+            return
+        self._look_at_ids(ids, numbers)
+        self._look_at_dates(cells, numbers)
+        errors = text is None or b"#" in text
+        foreign = () if text is not None and text.isascii() else _with_more_than_ascii(cells)
+        for column in cells.get_columns():
+            self._look_at_fill(column)
+            if column.dtype == pl.String:
+                if errors and ((column >= "#") & (column < "$")).any():
+                    self._mark("spreadsheet_error", column, column.is_in(_ERRORS), numbers)
+                if column.name in foreign and _may_be_mojibake(column):
+                    self._mark("mojibake", column, column.str.contains_any(list(_MOJIBAKE)), numbers)
+
+    def look_at_zones(self, columns: Iterable[tuple[pl.Series, TypedColumn]], numbers: pl.Series) -> None:
+        """The same rows typed: whether a moment's zone is lost on the way, because texts sent have none."""
+        for column, typed in columns if self._zone_is_lost else ():
+            if typed.utc is not None:
+                self._mark("datetime_offset_dropped", column, typed.utc, numbers)
+
+    def _mark(self, code: str, column: pl.Series, mask: pl.Series, numbers: pl.Series) -> None:
+        count = int(mask.sum() or 0)
+        if not count:
+            return
+        sign = self._signs.setdefault((code, column.name), _Sign())
+        sign.count += count
+        if len(sign.rows) < SHOWN:
+            sign.rows += numbers.filter(mask.fill_null(value=False)).head(SHOWN - len(sign.rows)).to_list()
+
+    def _look_at_ids(self, ids: pl.Series, numbers: pl.Series) -> None:
+        ids = ids.rename(self.config.identity.column)
+        digits = column_types.are_positive(ids) or bool(ids.str.contains("^[1-9][0-9]*$").all())
+        if not digits and not ids.str.contains(_CLEAN_ID).all():
+            self._mark("distinct_id_scientific", ids, ids.str.contains(_SCIENTIFIC), numbers)
+            self._mark("distinct_id_looks_like_email", ids, ids.str.contains("@", literal=True), numbers)
+            self._mark("distinct_id_has_surrounding_blanks", ids, ids != ids.str.strip_chars(), numbers)
+        if self._ids_are_digits:
+            self._ids_are_digits = digits
+            lengths = ids.drop_nulls().str.len_bytes().value_counts(name="n")
+            self._lengths.update({int(length): int(n) for length, n in lengths.iter_rows()})
+
+    def _look_at_fill(self, column: pl.Series) -> None:
+        if not self._filled.get(column.name):
+            blank = (column == "").all() if column.dtype == pl.String else column.null_count() == len(column)
+            self._filled[column.name] = not blank
+
+    def _look_at_dates(self, cells: pl.DataFrame, numbers: pl.Series) -> None:
+        for key, a in self.config.attributes.items():
+            column = cells[self.config.columns[key]]
+            if a.type in ("date", "datetime") and column.dtype == pl.String and _may_be_serial(column):
+                self._mark("date_serial_number", column, column.str.contains(_SERIAL), numbers)
+        for column_name, declared, swapped in self._dates.values():
+            self._compare_formats(column_types.as_text(cells[column_name]), declared, swapped)
+
+    def _compare_formats(self, text: pl.Series, declared: str, swapped: str) -> None:
+        """Whether the dates would fit with day and month the other way round, and mean something else."""
+        if self._swapped.get(text.name) is False:
+            return
+        both = pl.DataFrame({"declared": _read(text, declared), "swapped": _read(text, swapped)})
+        dated = both.filter(pl.col("declared").is_not_null())
+        if dated["swapped"].null_count():
+            self._swapped[text.name] = False
+        elif (dated["declared"] != dated["swapped"]).any():
+            self._swapped[text.name] = True
+
+    def warnings(self, columns: Sequence[str]) -> list[RunWarning]:
+        """What was seen, by code and column. `columns` are the source's, in file order."""
+        found = [
+            RunWarning(code, column, sign.count, tuple(sign.rows))
+            for (code, column), sign in self._signs.items()
+        ]
+        found += [RunWarning("day_and_month_ambiguous", c, 0) for c, fits in self._swapped.items() if fits]
+        found += [RunWarning("trailing_column_empty", c, 0) for c in self._trailing_empty(columns)]
+        found += self._lost_zeros()
+        return sorted(found, key=lambda w: (w.code, w.column))
+
+    def _trailing_empty(self, columns: Sequence[str]) -> Iterator[str]:
+        for column in reversed(columns):
+            if self._filled.get(column, True):
+                return
+            yield column
+
+    def _lost_zeros(self) -> Iterator[RunWarning]:
+        """Digits only, none with a leading zero, mostly of one length, some shorter, and far from a count."""
+        total = self._lengths.total()
+        if not self._ids_are_digits or not total:
+            return
+        longest = max(self._lengths)
+        shorter = total - self._lengths[longest]
+        sparse = total < _SPARSE * 10**longest
+        if longest >= _LONG and shorter and sparse and self._lengths[longest] >= _MOSTLY * total:
+            yield RunWarning("distinct_id_lost_zeros", self.config.identity.column, shorter)
+
+
+def _with_more_than_ascii(cells: pl.DataFrame) -> Sequence[str]:
+    """The columns of text whose characters are not all one byte long."""
+    text = pl.col(pl.String)
+    longer = cells.select(text.str.len_bytes().sum() > text.str.len_chars().sum())
+    return [name for name, found in longer.row(0, named=True).items() if found] if longer.width else []
+
+
+def _may_be_mojibake(column: pl.Series) -> bool:
+    return bool(column.str.contains_any(list(_MOJIBAKE_SIGNS)).any())
+
+
+def _may_be_serial(column: pl.Series) -> bool:
+    """Whether any cell is as long as 45123 or 45123.0."""
+    length = column.str.len_bytes()
+    return bool(((length == len("45123")) | (length == len("45123.0"))).any())
+
+
+def _read(text: pl.Series, pattern: str) -> pl.Series:
+    if "%H" not in pattern and "%T" not in pattern:
+        return text.str.to_date(pattern, strict=False).cast(pl.Datetime("us"))
+    zone = "UTC" if "z" in pattern else None
+    return text.str.to_datetime(pattern, strict=False, time_unit="us", time_zone=zone).dt.replace_time_zone(
+        None
+    )
+
+
+def swap_day_and_month(pattern: str) -> str | None:
+    """The pattern with `%d` and `%m` in each other's place, None where it does not have both as numbers."""
+    if not re.search("%-?[de]", pattern) or not re.search("%-?m", pattern):
+        return None
+    swap: Mapping[str, str] = {"d": "m", "e": "m", "m": "d"}
+    return re.sub("%(-?)([dem])", lambda m: f"%{m[1]}{swap[m[2]]}", pattern)

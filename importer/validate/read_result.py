@@ -1,0 +1,121 @@
+"""What reading came to: sources, counts and warnings, as a resumed run reads them again."""
+
+from base64 import b64decode, b64encode
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
+from typing import Any
+
+import polars as pl
+
+from importer.core.errors import StateError
+from importer.core.models import RunWarning
+from importer.source import csv_grammar
+from importer.source.csv_grammar import Layout
+from importer.source.locate import SourceVersion
+from importer.validate.validator import ReadCounts
+
+
+@dataclass(frozen=True, slots=True)
+class Original:
+    """How the rows of one source are written back.
+
+    `path` as given; `header` the bytes before the first row; `newline` the source's line end; `layout` how
+    its text is written, None for Parquet.
+    """
+
+    path: str
+    header: bytes
+    newline: bytes
+    layout: Layout | None
+
+
+@dataclass(frozen=True, slots=True)
+class ReadSource:
+    """One source as the run knows it, also when the file is gone: what it takes to read its rows again."""
+
+    path: str
+    rows: int
+    layout: csv_grammar.Layout | None
+    header: bytes
+    newline: bytes
+    mark: SourceVersion | None = None
+
+    def original(self) -> Original:
+        """How rows of this source are written back."""
+        return Original(self.path, self.header, self.newline, self.layout)
+
+
+@dataclass(slots=True)
+class ReadResult:
+    """What reading came to. `edges` is the last source order of each batch, in order.
+
+    `contents` is each source's fingerprint by its path, where the import counts (see repeats). `guards` says
+    what the guards found in the list: guard → sentence. `mixed` names the attributes whose texts are of
+    several kinds, where the destination goes by the first.
+    """
+
+    sources: list[ReadSource] = field(default_factory=list)
+    edges: list[int] = field(default_factory=list)
+    intake: ReadCounts = field(default_factory=ReadCounts)
+    limited: bool = False
+    warnings: list[RunWarning] = field(default_factory=list)
+    contents: dict[str, str] = field(default_factory=dict)
+    guards: Mapping[str, str] = field(default_factory=dict)
+    mixed: list[str] = field(default_factory=list)
+
+    def cells(self, layout: int, rows: pl.DataFrame) -> pl.DataFrame:
+        """Spooled rows → their cells under the source's own column names."""
+        known = self.sources[layout].layout
+        return rows["cells"].struct.unnest() if known is None else csv_grammar.parse(known, rows["raw"])
+
+    def dump(self) -> dict[str, Any]:
+        """As JSON, for a later life of the run."""
+        intake = asdict(self.intake)
+        intake["reasons"] = [[*key, count] for key, count in self.intake.reasons.items()]
+        intake |= {"blanks": dict(self.intake.blanks), "undeclared": dict(self.intake.undeclared)}
+        sources = [
+            {
+                "path": s.path,
+                "rows": s.rows,
+                "layout": asdict(s.layout) if s.layout else None,
+                "header": b64encode(s.header).decode(),
+                "newline": b64encode(s.newline).decode(),
+                "mark": asdict(s.mark) if s.mark else None,
+            }
+            for s in self.sources
+        ]
+        return {
+            "sources": sources,
+            "edges": self.edges,
+            "intake": intake,
+            "limited": self.limited,
+            "warnings": [asdict(w) for w in self.warnings],
+            "contents": self.contents,
+            "guards": dict(self.guards),
+            "mixed": self.mixed,
+        }
+
+    @classmethod
+    def load(cls, data: dict[str, Any]) -> "ReadResult":
+        """The reading of an earlier life; StateError where it is damaged."""
+        try:
+            intake = dict(data["intake"])
+            intake["reasons"] = Counter({(s, r, a): n for s, r, a, n in intake["reasons"]})
+            intake |= {name: Counter(intake[name]) for name in ("blanks", "undeclared")}
+            sources = [_load_source(s) for s in data["sources"]]
+            warnings = [RunWarning(**{**w, "rows": tuple(w["rows"])}) for w in data["warnings"]]
+            edges, limited, contents = list(data["edges"]), bool(data["limited"]), dict(data["contents"])
+            guards, mixed = dict(data["guards"]), list(data["mixed"])
+            return cls(sources, edges, ReadCounts(**intake), limited, warnings, contents, guards, mixed)
+        except (KeyError, TypeError, ValueError):
+            raise StateError("What this run had read is damaged; start a new run.") from None
+
+
+def _load_source(data: dict[str, Any]) -> ReadSource:
+    layout = data["layout"]
+    if layout:
+        layout = csv_grammar.Layout(csv_grammar.Dialect(**layout["dialect"]), tuple(layout["columns"]))
+    mark = SourceVersion(**data["mark"]) if data["mark"] else None
+    header, newline = b64decode(data["header"]), b64decode(data["newline"])
+    return ReadSource(data["path"], data["rows"], layout, header, newline, mark)

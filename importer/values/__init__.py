@@ -1,0 +1,1 @@
+"""From cells to typed, encoded values, column by column."""

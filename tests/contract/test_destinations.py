@@ -1,0 +1,280 @@
+"""What every destination has to keep, over real sockets, found by its file and its example in `config/`.
+
+A new destination needs no line here: its example names the columns of the sample list, and the lists below
+are made of those. Wire bodies are guarded by `tests/golden/`.
+"""
+
+import csv
+import json
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from importer import destinations
+from importer.config import loader as configuration
+from importer.config.schema import Config
+from importer.sandbox import server as sandbox
+from importer.sandbox.server import SandboxOptions, SandboxServer, parse_fault
+from tests.support.oracle.program import Result, importer, toml
+from tests.support.oracle.reading import Attribute, Declared, Expected, expect, read
+
+ROOT = Path(__file__).parents[2]
+EXAMPLES = {path.stem: path for path in sorted((ROOT / "config").glob("*.toml"))}
+HEADER = (ROOT / "samples" / "customers.csv").read_text("utf-8").splitlines()[0].split(",")
+KEY, WRONG_KEY = "sk_contract:secret", "sk_revoked:secret"  # fits what each vendor calls a key
+KEY_NAME = "CONTRACT_API_KEY"
+QUICK: dict[str, Any] = {
+    "requests_per_second": 0,
+    "connect_timeout": 2.0,
+    "read_timeout": 1.0,
+    "retry_wait": 0.01,
+    "max_in_flight": 8,
+}
+
+FIRST_DAY = date(2020, 1, 2)
+
+
+def test_every_destination_has_an_example() -> None:
+    assert {configuration.load(path).destination.type for path in EXAMPLES.values()} == set(
+        destinations.names()
+    )
+
+
+# --- lists in the shape of the sample, by what the example declares
+
+
+def good(attribute: Mapping[str, Any], number: int) -> str:
+    """A value that fits the declaration, another one for each number."""
+    kind, options = attribute["type"], attribute.get("options", ["x"])
+    day = FIRST_DAY + timedelta(days=number)
+    values: dict[str, str] = {
+        "free_text": f"Zoë {number}",
+        "single_choice": options[number % len(options)],
+        "multi_choice": attribute.get("separator", "|").join(options[: 1 + number % 3]),
+        "number": str(int(attribute.get("min", 0)) + number % 50) + (".5" if number % 2 else ""),
+        "boolean": ("true", "false")[number % 2],
+        "date": day.strftime(attribute.get("format", "%Y-%m-%d")),
+        "datetime": day.strftime(attribute.get("format", "%Y-%m-%dT%H:%M:%S")),
+    }
+    return values[kind]
+
+
+def bad(attribute: Mapping[str, Any]) -> str | None:
+    """A value that does not fit, None where every text does."""
+    if attribute["type"] == "free_text":
+        return "x" * (attribute["max_length"] + 1) if "max_length" in attribute else None
+    return None if attribute.get("allow_custom") else "31/31/31 no such thing"
+
+
+@dataclass(frozen=True)
+class Example:
+    """One example of `config/`, its attributes and the columns that name a person to the destination."""
+
+    name: str
+    data: Mapping[str, Any]
+
+    @classmethod
+    def load(cls, name: str) -> "Example":
+        data = tomllib.loads(EXAMPLES[name].read_text("utf-8"))
+        kept = {k: a for k, a in data["attributes"].items() if a.get("operation", "set") == "set"}
+        dropped = [a.get("column", k) for k, a in data["attributes"].items() if k not in kept]
+        source = data["source"] | {"ignore": [*data["source"].get("ignore", ()), *dropped]}
+        destination = data["destination"] | QUICK | {"api_key": f"env:{KEY_NAME}"}
+        return cls(
+            name, {**data, "attributes": kept, "source": source, "destination": destination | quick(name)}
+        )
+
+    @property
+    def attributes(self) -> Mapping[str, Mapping[str, Any]]:
+        return dict(self.data["attributes"])
+
+    @property
+    def declared(self) -> Declared:
+        attributes = tuple(_as_oracle(key, a) for key, a in self.attributes.items())
+        return Declared(self.data["identity"]["column"], attributes)
+
+    def row(self, person: str, number: int) -> dict[str, str]:
+        """A row in which everything is good."""
+        row = dict.fromkeys(HEADER, "")
+        for key, a in self.attributes.items():
+            row[a.get("column", key)] = good(a, number)
+        named = {"email": f"p{number}@example.com", "phone": f"+1202555{number:04}"}
+        return row | named | {self.declared.id_column: person}
+
+    def text(self, source: Path, url: str) -> str:
+        tables = {**self.data, "source": self.data["source"] | {"path": str(source)}}
+        tables["destination"] = tables["destination"] | {"base_url": url}
+        name = tables.pop("name")
+        keyed = {f"attributes.{json.dumps(k)}": a for k, a in tables.pop("attributes").items()}
+        lines = [f"name = {toml(name)}"]
+        for title, table in (tables | keyed).items():
+            lines += ["", f"[{title}]", *(f"{k} = {toml(v)}" for k, v in table.items())]
+        return "\n".join(lines) + "\n"
+
+
+def _as_oracle(key: str, declared: Mapping[str, Any]) -> Attribute:
+    known = Attribute.__dataclass_fields__.keys() & declared.keys()
+    fields: dict[str, Any] = {name: declared[name] for name in known}
+    return Attribute(key, **fields | {"options": tuple(declared.get("options", ()))})
+
+
+def quick(name: str) -> dict[str, Any]:
+    """What an example's destination waits for, made short."""
+    kind = configuration.load(EXAMPLES[name]).build_destination()
+    waits = {"poll_seconds": 0.05}
+    return {key: value for key, value in waits.items() if key in type(kind.settings).model_fields}
+
+
+@dataclass
+class Stage:
+    """A list, its configuration and the server it goes to."""
+
+    folder: Path
+    example: Example
+    server: SandboxServer
+    config: Config
+
+    def write(self, rows: Sequence[Mapping[str, str]]) -> Expected:
+        """Writes the list and returns what a plain reading makes of it."""
+        source = self.folder / "list.csv"
+        with source.open("w", encoding="utf-8", newline="") as file:
+            lines = csv.DictWriter(file, HEADER)
+            lines.writeheader()
+            lines.writerows(rows)
+        return expect(read(source)[1], self.example.declared)
+
+    def run(self, *words: object, key: str = KEY) -> Result:
+        flags = words or ("run", self.folder / "import.toml", "--run-id", "r")
+        return importer(*flags, cwd=self.folder, env={KEY_NAME: key})
+
+    def plain(self, stored: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, object]]:
+        """Stored or expected values in one form: destinations differ in how they write a type."""
+        attributes = self.example.attributes
+        return {
+            p: {k: plain(attributes[k], v) for k, v in held.items()} for p, held in stored.items() if held
+        }
+
+    def assert_stored(self, expected: Expected) -> None:
+        assert self.plain(self.server.stored) == self.plain(expected.stored)
+
+
+def plain(attribute: Mapping[str, Any], value: Any) -> object:
+    kind = attribute["type"]
+    if kind == "number":
+        return Decimal(str(value)).normalize()
+    if kind == "boolean":
+        return str(value).lower() in ("true", "1")
+    if kind == "multi_choice":
+        joined = attribute.get("join", "|")
+        return sorted(value.split(joined) if isinstance(value, str) else value)
+    text = str(value).replace("T", " ").removesuffix("Z") if kind == "datetime" else str(value)
+    return text.removesuffix(" 00:00:00") if kind == "date" else text
+
+
+@contextmanager
+def stage(folder: Path, name: str, **options: Any) -> Iterator[Stage]:
+    example, config = Example.load(name), folder / "import.toml"
+    config.write_text(example.text(folder / "list.csv", "http://127.0.0.1:1"), "utf-8")
+    loaded = configuration.load(config)
+    with sandbox.running(loaded, SandboxOptions(**options), KEY) as server:
+        config.write_text(example.text(folder / "list.csv", server.url), "utf-8")
+        yield Stage(folder, example, server, configuration.load(config))
+
+
+IDS = ("000123", "9007199254740993001", "päivi-🎂", "名前 9", "a/b?c=d&e#f%20", "x" * 100)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_list_arrives_whatever_the_ids_are(name: str, tmp_path: Path) -> None:
+    with stage(tmp_path, name) as here:
+        rows = [here.example.row(person, n) for n, person in enumerate(IDS)]
+        rows += [here.example.row(f"p{n}", n) for n in range(20, 40)]
+        twice = here.example.row("p21", 70) | {"email": rows[7]["email"], "phone": rows[7]["phone"]}
+        expected = here.write([*rows, twice])
+        assert here.run("check", here.folder / "import.toml").code == 0
+        assert here.server.stats.requests == 0
+        result = here.run()
+        assert result.code == 0, result.err
+        here.assert_stored(expected)
+        summary = result.summary("r")
+        assert (summary["people"]["called"], summary["rows"]["read"]) == (len(rows), len(rows) + 1)
+        assert summary["values"] == expected.values
+        assert summary["confirms"] == here.config.build_destination().confirms
+        if here.config.build_destination().reads_back:
+            back = here.run("verify", "r")
+            assert (back.code, f"{len(rows)} people read back" in back.out) == (0, True), back.out + back.err
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_long_text_arrives(name: str, tmp_path: Path) -> None:
+    with stage(tmp_path, name) as here:
+        row = here.example.row("p1", 1)
+        free = [
+            (k, a) for k, a in here.example.attributes.items() if a["type"] == "free_text" and k != "email"
+        ]
+        for key, a in free:
+            row[a.get("column", key)] = "ä" * a.get("max_length", 20_000)
+        expected = here.write([row])
+        result = here.run()
+        assert result.code == 0, result.err
+        here.assert_stored(expected)
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_a_wrong_key_costs_one_call(name: str, tmp_path: Path) -> None:
+    with stage(tmp_path, name) as here:
+        here.write([here.example.row(f"p{n}", n) for n in range(20)])
+        result = here.run(key=WRONG_KEY)
+        assert (result.code, here.server.stats.requests, here.server.stored) == (4, 1, {}), result.err
+        assert WRONG_KEY not in result.err + result.out
+        resumed = here.run("resume", "r")
+        assert (resumed.code, len(here.server.stored)) == (0, 20), resumed.err
+
+
+FAULTS = ("429/5 503/7 500/11", "truncate/5 html/7 wrong_json/11", "reset_after/5 reset_before/7 hang@3")
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+@pytest.mark.parametrize("name", EXAMPLES)
+def test_what_passes_leaves_no_trace(name: str, fault: str, tmp_path: Path) -> None:
+    with stage(tmp_path, name, faults=tuple(map(parse_fault, fault.split()))) as here:
+        expected = here.write([here.example.row(f"p{n}", n) for n in range(12)])
+        result = here.run()
+        assert result.code == 0, result.err
+        here.assert_stored(expected)
+        assert sum(here.server.stats.faults.values()) == result.summary("r")["calls"]["retried"] > 0
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
+@settings(max_examples=6)
+@given(data=st.data())
+def test_exactly_the_bad_values_are_rejected(
+    name: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    folder = tmp_path_factory.mktemp("bad")
+    with stage(folder, name) as here:
+        rows = []
+        for n in range(data.draw(st.integers(1, 8))):
+            row = here.example.row(f"p{n}", n)
+            for key, a in here.example.attributes.items():
+                column, wrong = a.get("column", key), bad(a)
+                choices = ["good", "good", "blank", *(["bad"] if wrong else [])]
+                chosen = "good" if column in ("email", "phone") else data.draw(st.sampled_from(choices))
+                row[column] = {"good": row[column], "blank": "", "bad": wrong or ""}[chosen]
+            rows.append(row)
+        expected = here.write(rows)
+        result = here.run()
+        assert result.code == bool(expected.rejects), result.err
+        here.assert_stored(expected)
+        found = {(int(r["row"]), r["attribute"], r["reason"]) for r in result.reject_lines("r")}
+        assert found == {(r.row, r.attribute, r.reason) for r in expected.rejects}
+        assert result.summary("r")["values"] == expected.values

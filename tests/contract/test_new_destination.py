@@ -1,0 +1,42 @@
+"""The README's page on a new destination is followed: its files are added to a copy, the contract is run."""
+
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from tests.test_readme import BLOCKS
+
+ROOT = Path(__file__).parents[2]
+COPIED = ("importer", "config", "samples", "tests", "pyproject.toml", "README.md")
+
+
+def test_a_fourth_destination_is_one_file_an_example_and_golden_bodies(tmp_path: Path) -> None:
+    for name in COPIED:
+        copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
+        copy(ROOT / name, tmp_path / name)
+    shown = [block for block in BLOCKS if "toy" in block.name]
+    assert [block.name for block in shown] == [
+        "importer/destinations/toy/__init__.py",
+        "importer/destinations/toy/destination.py",
+        "importer/destinations/toy/sandbox.py",
+        "config/toy.toml",
+        "tests/contract/golden/toy.json",
+    ]
+    for block in shown:
+        (tmp_path / block.name).parent.mkdir(exist_ok=True)
+        (tmp_path / block.name).write_text("\n".join(block.lines) + "\n", "utf-8")
+    suite = ("tests/contract/test_destinations.py", "tests/contract/test_golden_bodies.py")
+    inherited = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "toy or every", *suite],
+        cwd=tmp_path,
+        env=inherited | {"PYTHONPATH": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=240,
+    )
+    assert done.returncode == 0, done.stdout[-3000:]
+    assert "passed" in done.stdout

@@ -1,0 +1,343 @@
+"""One person of many in trouble: a run that is disturbed at one place, beside one that is left alone.
+
+Each life of a run is a process of its own, forked from one that has loaded the program, so that it can be
+ended for real and still costs a few hundredths of a second. Chunks and calls are made small, so that thirty
+people take several of each.
+"""
+
+import csv
+import importlib
+import json
+import multiprocessing
+import os
+import signal
+import ssl
+import sys
+import tomllib
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from importer.config import loader as configuration
+from importer.destinations.simulator import Request
+from importer.sandbox import server as sandbox
+from importer.sandbox.server import Fault, SandboxOptions, SandboxServer
+from tests.contract.test_destinations import EXAMPLES, HEADER, KEY, KEY_NAME, good
+from tests.support.oracle.program import assert_books, toml
+
+PEOPLE = 30
+SMALL = {
+    "importer.storage.spool.CHUNK_BYTES": 2_500,
+    "importer.destinations.attentive.destination.destination.USERS_MAX": 5,
+    "importer.destinations.engagelab.destination.destination.IDS_PER_CALL": 4,
+}
+"""What is made small in the program, never in the sandbox: about nine people a chunk, two or three calls."""
+
+ATTEMPTS = 3
+BEFORE = "Elsewhere"
+"""What every fourth person's city is before the run, which clears it where the case has cities."""
+
+QUICK: Mapping[str, Any] = {
+    "requests_per_second": 50_000,
+    "connect_timeout": 2.0,
+    "read_timeout": 5.0,
+    "retry_wait": 0.001,
+    "retry_attempts": ATTEMPTS,
+}
+
+
+@dataclass(frozen=True)
+class Case:
+    """One way to run one example of `config/`: `destination` and `attributes` change its tables."""
+
+    example: str
+    destination: Mapping[str, Any] = field(default_factory=dict)
+    attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+
+    @property
+    def declared(self) -> dict[str, dict[str, Any]]:
+        """The attributes of the run, few of the example's."""
+        known = tomllib.loads(EXAMPLES[self.example].read_text("utf-8"))["attributes"]
+        return {key: {**known[key], **more} for key, more in self.attributes.items()}
+
+    @property
+    def repeats_all(self) -> bool:
+        """Whether each of its calls may be sent twice."""
+        return all(a.get("operation") != "increase" for a in self.declared.values())
+
+    def config(self, source: Path, url: str, **destination: Any) -> str:
+        """The configuration as TOML."""
+        data = tomllib.loads(EXAMPLES[self.example].read_text("utf-8"))
+        used = {a.get("column", key) for key, a in self.declared.items()}
+        section = {**data["destination"], **QUICK, **self.destination, **destination}
+        named = {data["identity"]["column"], section.get("euid"), *section.get("user", {}).values()}
+        ignored = [column for column in HEADER if column not in used | named]
+        tables: dict[str, Mapping[str, Any]] = {
+            "source": {"path": str(source), "ignore": ignored},
+            "identity": data["identity"],
+            "destination": {**section, "base_url": url, "api_key": f"env:{KEY_NAME}"},
+            **{f"attributes.{json.dumps(k)}": a for k, a in self.declared.items()},
+        }
+        lines = [f"name = {toml(data['name'])}"]
+        for title, table in tables.items():
+            lines += ["", f"[{title}]", *(f"{k} = {toml(v)}" for k, v in table.items())]
+        return "\n".join(lines) + "\n"
+
+
+_SET: Mapping[str, Mapping[str, Any]] = {
+    "first_name": {},
+    "age": {},
+    "plan": {},
+    "lifetime_value": {},
+    "newsletter": {},
+}
+_CLEARED = {**_SET, "city": {"blank": "clear"}}
+_FAST_POLLS = {"mode": "bulk", "poll_seconds": 0.02}
+CASES: Mapping[str, Case] = {
+    "vevee": Case("vevee", {}, _CLEARED),
+    "vevee-single": Case(
+        "vevee", {"mode": "single"}, {k: _CLEARED[k] for k in ("first_name", "age", "city")}
+    ),
+    "attentive": Case("attentive", {}, _SET),
+    "attentive-bulk": Case("attentive-bulk", _FAST_POLLS, _SET),
+    "engagelab": Case("engagelab", {}, {**_CLEARED, "topics": {}}),
+    "engagelab-sums": Case(
+        "engagelab", {}, {"first_name": {}, "age": {}, "lifetime_value": {"operation": "increase"}}
+    ),
+    "engagelab-few": Case(
+        "engagelab", {"properties_per_call": 2}, {k: _SET[k] for k in ("first_name", "age", "plan")}
+    ),
+    "engagelab-euid": Case(
+        "engagelab",
+        {"euid": "legacy_score"},
+        {"first_name": {}, "age": {"operation": "increase"}, "lifetime_value": {"operation": "increase"}},
+    ),
+}
+
+
+def rows(case: Case) -> list[dict[str, str]]:
+    """Thirty people; every fifth has a second row, one a value that our own check refuses."""
+    found = []
+    for n in range(PEOPLE):
+        row = dict.fromkeys(HEADER, "") | {"customer_id": f"p{n}", "legacy_score": str(7_000 + n)}
+        row |= {"email": f"p{n}@example.com", "phone": f"+1202555{n:04}"}
+        for key, a in case.declared.items():
+            blank = a.get("blank") == "clear" and n % 4 == 0
+            row[a.get("column", key)] = "" if blank else good(a, n)
+        found.append(row)
+        if n % 5 == 3:
+            found.append(row | {"first_name": f"Later {n}"})
+    found[1]["age"] = "not a number"
+    return found
+
+
+@dataclass(frozen=True)
+class Ending:
+    """How a run ended, for whoever looks from outside: the store, the books, the reports."""
+
+    stored: Mapping[str, Mapping[str, Any]]
+    rows: Mapping[str, int]
+    values: Mapping[str, int]
+    people: Mapping[str, int]
+    lines: tuple[tuple[str, ...], ...]
+    kept: tuple[str, ...]
+    state: str
+    exit_code: int
+    calls: Mapping[str, int]
+
+    def of(self, *people: str) -> list[tuple[str, ...]]:
+        """The lines of rejects.csv of these people."""
+        return [line for line in self.lines if line[1] in people]
+
+    def without(self, people: Sequence[str]) -> "Ending":
+        """The same as far as it is about everybody else; the books, which are about all, are left out."""
+        return replace(
+            self,
+            stored={id_: held for id_, held in self.stored.items() if id_ not in people},
+            rows={},
+            values={},
+            people={},
+            lines=tuple(line for line in self.lines if line[1] not in people),
+            kept=tuple(row for row in self.kept if row.split(",")[0] not in people),
+            state="",
+            exit_code=0,
+            calls={},
+        )
+
+
+def assert_same(found: Ending, base: Ending, but: Sequence[str] = ()) -> None:
+    """The same ending for all people but these; with nobody to leave out, the same books too."""
+    if but:
+        found, base = found.without(but), base.without(but)
+    for name in ("stored", "lines", "kept", "values", "rows", "people"):
+        mine, theirs = getattr(found, name), getattr(base, name)
+        assert mine == theirs, f"{name} differ:\nfound {_apart(mine, theirs)}\nnot   {_apart(theirs, mine)}"
+
+
+def _apart(mine: Any, theirs: Any) -> Any:
+    if isinstance(mine, Mapping):
+        return {key: value for key, value in mine.items() if theirs.get(key) != value}
+    return [one for one in mine if one not in theirs]
+
+
+@dataclass
+class Trouble:
+    """What happens at request `number` of a life, the first being 1; stands in for the sandbox's dice.
+
+    `cut_before` and `cut_after`: it is cut off once, before or after it is stored. `lost_before` and
+    `lost_after`: it and all its repetitions are. `kill_before` and `kill_after`: the life is killed. `term`:
+    it gets SIGTERM; `term_before`, `term_after`: and that call is cut off too. `stop`: this and each further
+    one is answered 401.
+    """
+
+    what: str = ""
+    number: int = 0
+    pid: int = 0
+    met: Request | None = None
+    _seen: int = 0
+    _hits: int = 0
+
+    def choose(self, _: int, request: Request) -> Fault | None:
+        self._seen += 1
+        if self.number and self._seen == self.number:
+            self.met = request
+            if self.what.startswith(("kill", "term")):
+                os.kill(self.pid, signal.SIGKILL if self.what.startswith("kill") else signal.SIGTERM)
+        return self._fault(request)
+
+    def _fault(self, request: Request) -> Fault | None:
+        if self.met is None:
+            return None
+        if self.what == "stop":
+            return Fault("401", every=1, times=0)
+        how, _, when = self.what.partition("_")
+        again = how == "lost" and _same(request, self.met) and self._hits < ATTEMPTS
+        if not when or not (request is self.met or again):
+            return None
+        self._hits += 1
+        return Fault(f"reset_{when}", every=1, times=0)
+
+
+def _same(one: Request, other: Request) -> bool:
+    return (one.method, one.path, one.body) == (other.method, other.path, other.body)
+
+
+@dataclass
+class World:
+    """A list, its configuration and the sandbox it goes to."""
+
+    folder: Path
+    case: Case
+    server: SandboxServer
+
+    @property
+    def state(self) -> Path:
+        return self.folder / ".importer"
+
+    def live(self, *words: object, trouble: Trouble | None = None) -> tuple[int, str]:
+        """One life of a run: its exit code and what it said on stderr."""
+        trouble = trouble or Trouble()
+        self.server._rules.dice = trouble  # type: ignore[assignment]
+        err = self.folder / "err.txt"
+        arguments = ([*map(str, words), "--quiet"], str(self.folder), str(err))
+        process = _SERVER.Process(target=_run, args=arguments)
+        ready = self.server._lock  # no request is judged before the process is known
+        with ready:
+            process.start()
+            trouble.pid = process.pid or 0
+        process.join(60)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            raise AssertionError(f"a life that does not end: {words}")
+        return int(process.exitcode or 0), err.read_text("utf-8")
+
+    def run(self, *words: object, trouble: Trouble | None = None) -> tuple[int, str]:
+        return self.live("run", "import.toml", "--run-id", "r", *words, trouble=trouble)
+
+    def resume(self, *words: object, trouble: Trouble | None = None) -> tuple[int, str]:
+        return self.live("resume", "r", *words, trouble=trouble)
+
+    def ending(self, run: str = "r") -> Ending:
+        """How the run ended, its books balanced."""
+        folder = self.state / "runs" / run
+        summary = json.loads((folder / "summary.json").read_text("utf-8"))
+        assert_books(summary)
+        with (folder / "rejects.csv").open(encoding="utf-8", newline="") as file:
+            names = ("row", "distinct_id", "attribute", "value", "stage", "reason", "message")
+            lines = tuple(tuple(line[n] for n in names) for line in csv.DictReader(file))
+        kept = [p.read_text("utf-8").splitlines()[1:] for p in sorted((folder / "rejected_rows").glob("*"))]
+        return Ending(
+            {self.distinct_id(id_): held for id_, held in self.server.stored.items()},
+            summary["rows"],
+            summary["values"],
+            summary["people"],
+            lines,
+            tuple(row for part in kept for row in part),
+            summary["state"],
+            summary["exit_code"],
+            summary["calls"],
+        )
+
+    def people_of(self, request: Request | None) -> tuple[str, ...]:
+        """Whom a request writes, resolves or, as a poll, asks for."""
+        if request is None:
+            return ()
+        vendor: Any = self.server._vendor
+        job = getattr(vendor, "_jobs", {}).get(request.path.rpartition("/")[2])
+        if job:
+            body = json.dumps({"users": job.records}).encode()
+            request = replace(request, body=body)
+        return tuple(map(self.distinct_id, vendor.distinct_ids(request)))
+
+    def distinct_id(self, stored: str) -> str:
+        """Whom the sandbox stores under this name."""
+        known = stored.isdecimal() and self.case.destination.get("euid")
+        return f"p{int(stored) - 7_000}" if known else stored
+
+
+@contextmanager
+def world(folder: Path, case: Case, *, padding: int = 0, **destination: Any) -> Iterator[World]:
+    """A sandbox in a thread, which has something of some people already; `destination` changes its table.
+
+    `padding` is how many characters every sixth row is longer, in a column that is ignored: workers know of
+    no small chunks.
+    """
+    source, config = folder / "list.csv", folder / "import.toml"
+    with source.open("w", encoding="utf-8", newline="") as file:
+        lines = csv.DictWriter(file, HEADER)
+        lines.writeheader()
+        lines.writerows(row | {"notes": "x" * padding * (n % 6 == 0)} for n, row in enumerate(rows(case)))
+    config.write_text(case.config(source, "http://127.0.0.1:1", **destination), "utf-8")
+    loaded = configuration.load(config)
+    with sandbox.running(loaded, SandboxOptions(), KEY) as server:
+        config.write_text(case.config(source, server.url, **destination), "utf-8")
+        for n in range(0, PEOPLE, 4):
+            server._vendor.stored[f"p{n}"] = {"city": BEFORE}
+        yield World(folder, case, server)
+
+
+_SERVER = multiprocessing.get_context("forkserver")
+_SERVER.set_forkserver_preload(["importer.cli.main", "importer.pipeline.runner", __name__])
+
+
+def _run(words: Sequence[str], folder: str, err: str) -> None:
+    """The program's own entrance, in a process of its own."""
+    os.chdir(folder)
+    os.environ[KEY_NAME] = KEY
+    os.environ.pop("IMPORTER_STATE_DIR", None)
+    with open(err, "w", encoding="utf-8") as file:  # noqa: PTH123
+        os.dup2(file.fileno(), 2)
+        os.dup2(file.fileno(), 1)
+    for name, value in SMALL.items():
+        module, _, attribute = name.rpartition(".")
+        setattr(importlib.import_module(module), attribute, value)
+    from importer.cli import main
+    from importer.transport import client
+
+    client.context = lambda: ssl.SSLContext(
+        ssl.PROTOCOL_TLS_CLIENT
+    )  # no call is encrypted; loading CAs takes long
+    sys.exit(main.main(words))

@@ -1,0 +1,176 @@
+"""Coalescing equals a plain dictionary fold, however rows are spread over segments, pieces and chunks."""
+
+import json
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from importer.chunk.chunker import Chunk, Chunker
+from importer.config import loader as configuration
+from importer.core.models import SEPARATOR, Encoding
+from importer.source.reader import Batch
+from importer.storage import spool
+from importer.storage.spool import Spool, SpoolWriter
+from importer.validate.validator import Validator
+
+CONFIG = configuration.parse(
+    {
+        "name": "fold",
+        "source": {"path": "none.csv"},
+        "identity": {"column": "id"},
+        "destination": {"type": "vevee", "api_key": "env:NONE"},
+        "attributes": {
+            "plan": {"type": "single_choice", "options": ["a", "b"]},
+            "age": {"type": "number"},
+            "note": {"type": "free_text", "blank": "clear"},
+        },
+    }
+)
+Row = tuple[str, str, str, str]
+rows = st.tuples(
+    st.sampled_from(["p1", "p2", "p3", "Ü-4", ""]),
+    st.sampled_from(["a", "b", "off", ""]),
+    st.sampled_from(["1", "2", "x", ""]),
+    st.sampled_from(["hello", 'say "hi"\n', "", "ü"]),
+)
+
+
+def batches(table: list[Row], size: int) -> Iterator[Batch]:
+    """The table as the reader would hand it on, so many rows at a time."""
+    for start in range(0, len(table), size):
+        part = table[start : start + size]
+        cells = pl.DataFrame(
+            part, schema=dict.fromkeys(("id", "plan", "age", "note"), pl.String), orient="row"
+        )
+        numbers = pl.Series(range(start + 1, start + len(part) + 1), dtype=pl.Int64)
+        raw = pl.Series([json.dumps(row) for row in part])
+        nothing = {
+            "row": pl.Int64,
+            "line": pl.Int64,
+            "raw": pl.Binary,
+            "reason": pl.String,
+            "message": pl.String,
+        }
+        yield Batch(cells, numbers, numbers, raw, pl.DataFrame(schema=nothing))
+
+
+def parse(_: int, frame: pl.DataFrame) -> pl.DataFrame:
+    """The cells of spooled rows."""
+    cells = [json.loads(raw) for raw in frame["raw"].to_list()]
+    return pl.DataFrame(cells, schema=dict.fromkeys(("id", "plan", "age", "note"), pl.String), orient="row")
+
+
+def chunks(folder: Path, table: list[Row], size: int) -> tuple[Validator, list[Chunk]]:
+    """The table through gate, spool and chunker."""
+    validator, writer = Validator(CONFIG, 200), SpoolWriter(folder)
+    for batch in batches(table, size):
+        taken = validator.take(batch, 0)
+        if taken.rows.height:
+            writer.add(taken.rows, 0)
+    writer.finish()
+    again = Spool.open(folder)
+    chunker = Chunker(CONFIG, Encoding(), parse)
+    return validator, [chunker.build(plan, again.read(plan)) for plan in again.plan()]
+
+
+def sent(found: list[Chunk]) -> dict[str, dict[str, Any]]:
+    """What would go out: id → attribute → value, None for a clear."""
+    people: dict[str, dict[str, Any]] = {}
+    for chunk in found:
+        for update in chunk.updates():
+            assert update.distinct_id not in people, "two updates of one person"
+            held = people[update.distinct_id] = {}
+            for part in update.parts:
+                if part.operation == "clear":
+                    held |= dict.fromkeys(part.keys)
+                else:
+                    members = json.loads("{" + part.members.replace(SEPARATOR, ",") + "}")
+                    assert tuple(members) == part.keys
+                    held |= members
+    return people
+
+
+def fold(table: list[Row]) -> dict[str, dict[str, Any]]:
+    """The contract in plain Python: the last value that is not blank wins, before it is judged."""
+    winners: dict[str, dict[str, str]] = {}
+    for id_, plan, age, note in table:
+        if id_:
+            held = winners.setdefault(id_, {})
+            held |= {k: v for k, v in (("plan", plan), ("age", age)) if v} | {"note": note}
+    typed = {id_: _judged(held) for id_, held in winners.items()}
+    return {id_: held for id_, held in typed.items() if held}
+
+
+def _judged(held: dict[str, str]) -> dict[str, Any]:
+    """The good ones among one person's winners, typed; a blank note is a clear."""
+    typed: dict[str, Any] = {}
+    if held.get("plan") in ("a", "b"):
+        typed["plan"] = held["plan"]
+    if held.get("age", "x").isdigit():
+        typed["age"] = int(held["age"])
+    return typed | {"note": held["note"] or None}
+
+
+@pytest.fixture(params=[1, 700, 8 << 20])
+def bytes_bound(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> int:
+    """Everything in one chunk, a few rows in a chunk, or every partition alone in pieces of one segment."""
+    monkeypatch.setattr(spool, "CHUNK_BYTES", request.param)
+    monkeypatch.setattr(spool, "SEGMENT_BYTES", request.param)
+    return int(request.param)
+
+
+def test_folding_equals_a_dictionary(bytes_bound: int, tmp_path_factory: pytest.TempPathFactory) -> None:
+    @settings(max_examples=50)
+    @given(st.lists(rows, min_size=1, max_size=40), st.integers(1, 7))
+    def holds(table: list[Row], size: int) -> None:
+        validator, found = chunks(tmp_path_factory.mktemp("spool"), table, size)
+        assert sent(found) == fold(table)
+        _assert_books(validator, found, table)
+
+    holds()
+    assert bytes_bound
+
+
+def _assert_books(validator: Validator, found: list[Chunk], table: list[Row]) -> None:
+    with_id = [row for row in table if row[0]]
+    rows_settled: Counter[str] = sum((c.tally.rows for c in found), Counter())
+    values: Counter[str] = sum((c.tally.values for c in found), Counter())
+    waiting = sum(chunk.rows.height for chunk in found)
+    assert rows_settled.total() + waiting == len(with_id)
+    winners = sum(
+        chunk.rows.select(pl.col(f.value).count() for f in chunk.fields).transpose().sum().item()
+        for chunk in found
+    )
+    assert values.total() + winners == validator.intake.values_read
+    assert values["rejected"] == validator.intake.values_rejected
+    people = sum(chunk.people.height + chunk.tally.people["nothing_to_send"] for chunk in found)
+    assert people == len({row[0] for row in with_id})
+
+
+def test_one_person_all_over_the_list_is_folded_piece_by_piece(tmp_path: Path, bytes_bound: int) -> None:
+    table = [("p1", "a", str(n), "") if n % 2 else (f"q{n}", "b", "1", "x") for n in range(500)]
+    _, found = chunks(tmp_path, table, 50)
+    everyone = sent(found)
+    assert everyone["p1"] == {"plan": "a", "age": 499, "note": None}
+    assert len(everyone) == 251
+    assert bytes_bound
+
+
+def test_a_bad_last_value_brings_no_older_one_back(tmp_path: Path, bytes_bound: int) -> None:
+    table = [("p1", "a", "1", "x"), ("p1", "", "", "y"), ("p1", "off", "no", "z")]
+    _, found = chunks(tmp_path, table, 1)
+    assert sent(found) == {"p1": {"note": "z"}}
+    assert bytes_bound
+
+
+def test_people_are_spread_by_a_hash_that_is_fixed_by_its_specification() -> None:
+    """xxh64 with seed 0 of "a" is d24ec4f1a98c6e5b (the reference implementation's published test vector)."""
+    import polars_hash as plh
+
+    assert pl.DataFrame({"id": ["a"]}).select(plh.col("id").nchash.xxhash64()).item() == 0xD24EC4F1A98C6E5B

@@ -1,0 +1,116 @@
+"""What `check` foresees is what a run comes to where the destination takes everything: for any list."""
+
+import csv
+import io
+import random
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import importer
+from importer.config import loader as configuration
+from importer.config.schema import Config
+from importer.sandbox import server as sandbox
+from importer.storage import spool
+
+KEY = "sk_test_checking"
+ATTRIBUTES: dict[str, dict[str, Any]] = {
+    "plan": {"type": "single_choice", "options": ["free", "pro"]},
+    "tags": {"type": "multi_choice", "options": ["a", "b", "c"]},
+    "topics": {"type": "multi_choice", "options": ["a"], "blank": "clear"},
+    "size": {"type": "number", "min": -5, "max": 99},
+    "note": {"type": "free_text", "max_length": 6, "blank": "clear"},
+    "ok": {"type": "boolean", "blank": "reject"},
+    "day": {"type": "date"},
+}
+CONFIG = configuration.parse(
+    {
+        "name": "checking",
+        "source": {"path": "none.csv", "null_values": ["", "NULL"]},
+        "identity": {"column": "who"},
+        "destination": {"type": "vevee", "api_key": "env:CHECKING_KEY", "requests_per_second": 0},
+        "attributes": ATTRIBUTES,
+    }
+)
+BLANK = st.sampled_from(("", "NULL"))
+CELLS = st.tuples(
+    st.sampled_from(("1", "2", "3", "4", "Ä")) | BLANK,
+    st.sampled_from(("free", "pro", "Pro")) | BLANK,
+    st.sampled_from(("a", "b|a", "x|c", "x", "|b", "|")) | BLANK,
+    st.sampled_from(("a", "a|x", "x", "|")) | BLANK,
+    st.sampled_from(("0", "7", "1.50", "+3", "-5", "100", "many")) | BLANK,
+    st.sampled_from(("ä", "l\n2", 'q"q', "seven77", "null")) | BLANK,
+    st.sampled_from(("yes", "NO", "1", "perhaps")) | BLANK,
+    st.sampled_from(("2024-02-29", "2023-02-29", " 2024-01-01")) | BLANK,
+)
+LISTS = st.lists(st.lists(CELLS, min_size=1, max_size=6), min_size=1, max_size=30)
+MALFORMED = ("1,few\n", '2,free,a,a,1,st"ray,yes,2024-01-01\n')
+
+
+def text_of(lists: list[list[tuple[str, ...]]], seed: int) -> str:
+    """One file of many small lists: people are told apart by a prefix, rows keep their order in a list."""
+    rng, buffer = random.Random(seed), io.StringIO()
+    write = csv.writer(buffer, lineterminator="\n").writerow
+    write(("who", *ATTRIBUTES))
+    turns = [n for n, rows in enumerate(lists) for _ in rows]
+    rng.shuffle(turns)
+    queues = [iter(rows) for rows in lists]
+    for n in turns:
+        who, *rest = next(queues[n])
+        write((who if who in ("", "NULL") else f"{n}:{who}", *rest))
+        if rng.random() < 0.05:
+            buffer.write(rng.choice(MALFORMED))
+    return buffer.getvalue()
+
+
+def reported(folder: Path) -> tuple[list[list[str]], dict[str, bytes]]:
+    """rejects.csv without what only a run can know, and the files of rejected_rows/."""
+    with (folder / "rejects.csv").open(encoding="utf-8", newline="") as file:
+        lines = [line[:9] for line in csv.reader(file)]
+    return lines, {p.name: p.read_bytes() for p in sorted((folder / "rejected_rows").glob("*"))}
+
+
+def foreseen(counts: Any, *done: str) -> dict[str, int]:
+    """A run's counts with everything that was done as `not_attempted`."""
+    found = {name: n for name, n in counts.items() if name not in done}
+    return found | {"not_attempted": sum(counts[name] for name in done)} | dict.fromkeys(done, 0)
+
+
+BOUNDS = st.sampled_from((1, 2000, 8 << 20))
+"""Bytes of a chunk and a segment: a partition, in pieces of one batch; some people; everything at once."""
+
+
+def test_check_foresees_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("CHECKING_KEY", KEY)
+
+    @settings(max_examples=10)
+    @given(lists=LISTS, seed=st.integers(0, 2**32), bound=BOUNDS)
+    def holds(lists: list[list[tuple[str, ...]]], seed: int, bound: int) -> None:
+        monkeypatch.setattr(spool, "CHUNK_BYTES", bound)
+        monkeypatch.setattr(spool, "SEGMENT_BYTES", bound)
+        with tempfile.TemporaryDirectory() as name:
+            source = Path(name, "list.csv")
+            source.write_text(text_of(lists, seed), "utf-8", newline="")
+            _assert_foreseen(CONFIG, source)
+
+    holds()
+
+
+def _assert_foreseen(config: Config, source: Path) -> None:
+    state = source.parent / "state"
+    with sandbox.running(config, sandbox.SandboxOptions(), KEY) as server:
+        options = importer.Options(state_dir=state, base_url=server.url, run_id="run")
+        ran = importer.run(config, [str(source)], options)
+    checked = importer.check(config, [str(source)], importer.Options(state_dir=state, run_id="check"))
+    assert checked.rows == foreseen(ran.rows, "applied", "partly_applied")
+    assert checked.values == foreseen(ran.values, "applied")
+    assert checked.people == foreseen(ran.people, "called")
+    assert checked.trimmed == ran.trimmed
+    assert checked.rejects == ran.rejects
+    assert checked.warnings == ran.warnings
+    assert checked.exit_code == ran.exit_code
+    assert reported(state / "runs" / "check") == reported(state / "runs" / "run")

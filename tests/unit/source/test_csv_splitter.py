@@ -1,0 +1,31 @@
+"""A block without quotes that is taken as a whole is one whose every line is a record."""
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from importer.source.csv_blocks import Block
+from importer.source.csv_grammar import Dialect, Layout
+from importer.source.csv_splitter import Splitter
+
+FIELDS = 3
+LAYOUT = Layout(Dialect(), ("a", "b", "c"))
+CELL = st.sampled_from(("", "x", "long text", "ä", "🙂", " ", "#"))
+GOOD = st.lists(CELL, min_size=FIELDS, max_size=FIELDS)
+ANY = st.lists(CELL, min_size=0, max_size=FIELDS + 2)
+LINES = st.lists(st.one_of(GOOD, GOOD, GOOD, ANY), min_size=1, max_size=12)
+
+
+@settings(max_examples=100)
+@given(lines=LINES, end=st.sampled_from(("\n", "\r\n")), closed=st.booleans(), spoilt=st.booleans())
+def test_a_block_is_taken_as_a_whole_only_where_every_line_has_all_its_fields(
+    lines: list[list[str]], end: str, closed: bool, spoilt: bool
+) -> None:
+    text = end.join(",".join(cells) for cells in lines) + (end if closed else "")
+    data = text.encode() + (b"\xff" if spoilt else b"")
+    found = Splitter(LAYOUT)._healthy(Block(LAYOUT, data), final=True)
+    records = text.removesuffix(end).split(end)
+    right = all(record.count(",") == FIELDS - 1 for record in records) and not spoilt
+    assert (found is not None) == right
+    if found:
+        assert found.cells.rows() == [tuple(record.split(",")) for record in records]
+        assert found.records(Block(LAYOUT, data)).to_list() == records

@@ -1,0 +1,91 @@
+"""A file that does not read as declared: the right line of configuration is proposed, never applied."""
+
+from pathlib import Path
+
+import pytest
+
+from importer.source import dialect, reader
+from importer.source.reader import SourceOptions
+
+DECLARED = ["id", "name", "note"]
+ROWS = [("id", "name", "note"), *((str(n), f"Zoë {n}", f"a, b; {n}") for n in range(50))]
+
+
+def write(path: Path, delimiter: str, quote: str = '"', encoding: str = "utf-8", before: str = "") -> str:
+    """The list in another dialect."""
+    lines = (delimiter.join(f"{quote}{cell}{quote}" for cell in row) for row in ROWS)
+    path.write_bytes((before + "".join(f"{line}\r\n" for line in lines)).encode(encoding))
+    return str(path)
+
+
+@pytest.mark.parametrize(
+    ("dialect_of_file", "proposed"),
+    [
+        ({"delimiter": ";"}, 'delimiter = ";"'),
+        ({"delimiter": "\t"}, r'delimiter = "\t"'),
+        ({"delimiter": "|"}, 'delimiter = "|"'),
+        ({"delimiter": ",", "encoding": "cp1252"}, 'encoding = "cp1252"'),
+        ({"delimiter": ",", "encoding": "utf-16"}, 'encoding = "utf-16"'),
+        ({"delimiter": ",", "quote": "'"}, 'quote = "\'"'),
+        ({"delimiter": ",", "before": "Export of today\r\n\r\n"}, "skip_lines = 1"),
+        ({"delimiter": ";", "encoding": "cp1252"}, 'delimiter = ";" and encoding = "cp1252"'),
+    ],
+)
+def test_the_right_line_is_proposed(dialect_of_file: dict[str, str], proposed: str, tmp_path: Path) -> None:
+    path = write(tmp_path / "list.csv", **dialect_of_file)
+    found = dialect.suggest(path, SourceOptions(), DECLARED)
+    assert found is not None
+    assert found.line == proposed
+
+
+def test_a_healthy_file_gets_no_proposal(tmp_path: Path) -> None:
+    path = write(tmp_path / "list.csv", ",")
+    assert dialect.suggest(path, SourceOptions(), DECLARED) is None
+
+
+def test_a_file_that_nothing_helps_gets_none(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("a,b\n1,2\n")
+    assert dialect.suggest(str(path), SourceOptions(), DECLARED) is None
+
+
+def test_a_few_damaged_rows_are_no_other_dialect(tmp_path: Path) -> None:
+    path = Path(write(tmp_path / "list.csv", ","))
+    path.write_text(path.read_text("utf-8") + "torn\r\n", "utf-8")
+    assert dialect.suggest(str(path), SourceOptions(), DECLARED) is None
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        b'id,name,note\n1,"Ana,x\n2,Ben,y\n3,"Cid",z\n',  # under another quote, "Cid" would keep its marks
+        "id,name,note\n1,Zoë,x\n2,Zoë,y\n".encode() + b"3,Zo\xeb,z\n",  # under cp1252, ZoÃ« would be written
+    ],
+)
+def test_no_line_is_proposed_that_would_read_healthy_rows_wrong(text: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_bytes(text)
+    assert dialect.suggest(str(path), SourceOptions(), DECLARED) is None
+
+
+TRAILED = "id,name,note\n1,Zoë,x,\n2,Ana,,\n3,Tom,y,z\n4,Ida,n\n5,Ben,,\n"
+
+
+def test_delimiters_behind_every_row_are_proposed_declared_and_read(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(
+        "".join(line for line in TRAILED.splitlines(keepends=True) if line[0] not in "34"), "utf-8"
+    )
+    found = dialect.suggest(str(path), SourceOptions(), DECLARED)
+    assert found is not None
+    assert found.line == "trailing_delimiter = true"
+
+
+def test_a_row_without_its_delimiter_or_with_something_behind_it_is_set_aside(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(TRAILED, "utf-8")
+    source = reader.open_source(str(path), SourceOptions(trailing_delimiter=True))
+    assert source.columns == ("id", "name", "note")
+    [batch] = source.batches()
+    assert batch.cells["id"].to_list() == ["1", "2", "5"]
+    assert batch.set_aside["row"].to_list() == [3, 4]

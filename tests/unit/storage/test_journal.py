@@ -1,0 +1,150 @@
+"""The journal: what it keeps, what it never sends again, and what it says when it is damaged."""
+
+import sqlite3
+import tracemalloc
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from importer.core.errors import StateError
+from importer.storage.journal import NOT_REPEATABLE, Entry, Journal
+from tests.integration.test_faults import people, playing
+from tests.support.oracle.program import importer
+
+
+def entry(person: int, state: str = "applied", chunk: int = 0) -> Entry:
+    refusals = [("age", "attribute_value_invalid", "too old")] if person % 7 == 0 else ()
+    return Entry(chunk, f"p{person}", "set", ("age", "näme"), (person,), state, "", 200, 1, 17.25, refusals)
+
+
+def filled(path: Path, count: int = 3000) -> Path:
+    journal = Journal(path)
+    journal.remember("reading", {"rows": count})
+    for person in range(count):
+        journal.append(entry(person))
+    journal.close()
+    return path
+
+
+def test_what_was_appended_comes_back_in_order(tmp_path: Path) -> None:
+    journal = Journal(filled(tmp_path / "journal.sqlite", 20))
+    found = list(journal.open_answers())
+    assert [e._replace(refusals=()) for e in found] == [entry(n)._replace(refusals=()) for n in range(20)]
+    assert [len(e.refusals) for e in found] == [1 if n % 7 == 0 else 0 for n in range(20)]
+    journal.append(entry(20))
+    journal.close_chunk(0, {"rows": {"applied": 21}})
+    assert list(journal.open_answers()) == []
+    assert journal.closed_chunks() == {0: {"rows": {"applied": 21}}}
+    assert journal.fact("reading") == {"rows": 20}
+    journal.close()
+
+
+def test_a_journal_of_many_refusals_is_read_in_little_memory(tmp_path: Path) -> None:
+    """Every call has one: 10,000 of them took 5 MiB, and a run has millions."""
+    journal = Journal(tmp_path / "journal.sqlite")
+    for person in range(10_000):
+        journal.append(entry(person)._replace(refusals=[("age", "attribute_value_invalid", "too old")]))
+    journal.flush()
+    tracemalloc.start()
+    try:
+        assert sum(len(e.refusals) for e in journal.open_answers()) == 10_000
+        assert tracemalloc.get_traced_memory()[1] < 1 << 20
+    finally:
+        tracemalloc.stop()
+        journal.close()
+
+
+def test_what_was_not_flushed_is_gone_and_what_was_flushed_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    killed = Journal(path)
+    killed.append(entry(1))
+    killed.flush()
+    killed.append(entry(2))
+    assert [e.person for e in Journal(path).open_answers()] == ["p1"]
+
+
+def test_a_half_written_end_of_the_log_is_cut(tmp_path: Path) -> None:
+    path, log = tmp_path / "journal.sqlite", tmp_path / "journal.sqlite-wal"
+    killed = Journal(path)
+    for person in range(3):
+        killed.append(entry(person))
+        killed.flush()
+    copy = tmp_path / "copy" / "journal.sqlite"
+    copy.parent.mkdir()
+    copy.write_bytes(path.read_bytes())
+    (copy.parent / log.name).write_bytes(log.read_bytes()[:-2000])
+    assert [e.person for e in Journal(copy).open_answers()] == ["p0", "p1"]
+
+
+def test_what_must_not_be_sent_twice_is_on_disk_before_it_goes(tmp_path: Path) -> None:
+    path = tmp_path / "journal.sqlite"
+    killed = Journal(path)
+    for person in (1, 2, 3):
+        killed.intend([entry(person)._replace(state="unconfirmed", reason=NOT_REPEATABLE)])
+    killed.append(entry(1))
+    killed.append(entry(2)._replace(state="unconfirmed"))
+    killed.flush()
+    found = [(e.person, e.state, e.reason) for e in Journal(path).open_answers()]
+    assert found == [
+        ("p1", "applied", ""),
+        ("p2", "unconfirmed", ""),
+        ("p2", "unconfirmed", NOT_REPEATABLE),
+        ("p3", "unconfirmed", NOT_REPEATABLE),
+    ]
+
+
+def overwritten(path: Path) -> None:
+    """Zeros over two kilobytes in the middle."""
+    with path.open("r+b") as file:
+        file.seek(path.stat().st_size // 2)
+        file.write(b"\0" * 2048)
+
+
+def truncated(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) // 2])
+
+
+def no_database(path: Path) -> None:
+    path.write_bytes(b"not a database at all\n" * 500)
+
+
+def one_person_renamed(path: Path) -> None:
+    """Bytes that a database has no reason to doubt."""
+    data = path.read_bytes()
+    at = data.index(b"p1234set") if b"p1234set" in data else data.index(b"p123set")
+    path.write_bytes(data[:at] + b"q" + data[at + 1 :])
+
+
+def one_answer_lost(path: Path) -> None:
+    with sqlite3.connect(path) as database:
+        database.execute("DELETE FROM answers WHERE call = 123")
+    database.close()
+
+
+DAMAGES = [overwritten, truncated, no_database, one_person_renamed, one_answer_lost]
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda d: d.__name__)
+def test_damage_is_never_read_as_an_answer(damage: Callable[[Path], None], tmp_path: Path) -> None:
+    path = filled(tmp_path / "journal.sqlite")
+    damage(path)
+    with pytest.raises(StateError, match=r"damaged.*start a new run"):
+        list(Journal(path).open_answers())
+
+
+@pytest.mark.parametrize("damage", DAMAGES, ids=lambda d: d.__name__)
+def test_a_damaged_journal_is_exit_7_and_nothing_is_sent(
+    damage: Callable[[Path], None], tmp_path: Path
+) -> None:
+    with playing(tmp_path, 2000, {"quota": 1500}) as (setting, server):
+        assert setting.run().code == 4
+        damage(tmp_path / ".importer/runs/r/journal.sqlite")
+        before = server.stats.requests
+        result = setting.resume()
+        assert result.code == 7, result.err
+        assert "start a new run" in result.err
+        assert server.stats.requests == before
+        assert importer("runs", cwd=tmp_path).code == 0
+        assert server.stored.keys() < people(2000).keys()
