@@ -1,6 +1,9 @@
 """Stops calling a destination that does not answer, and tries it again from time to time."""
 
-from importer.send.rate_limiter import FIRST_PROBE, LAST_PROBE, TRIP, Slot
+TRIP = 5
+"""So many failures in a row, of more than one call, and the destination is taken for down."""
+FIRST_PROBE, LAST_PROBE = 0.5, 30.0
+"""Seconds before the first probe of a destination that is down, and most between two."""
 
 
 class CircuitBreaker:
@@ -19,14 +22,14 @@ class CircuitBreaker:
         if self._failures:
             self.__init__()  # type: ignore[misc]
 
-    def failed(self, slot: Slot, call: object, now: float, *, alone: bool) -> float:
+    def failed(self, sent_at: float, call: object, now: float, *, alone: bool) -> float:
         """One more failure; seconds to wait before the next probe, 0 while the breaker is closed."""
         if self.began is None:
             self.began = now
         self._failures += 1
         self._calls.add(id(call))
         if self.is_open:
-            if slot.at < self._opened:  # was under way before
+            if sent_at < self._opened:  # was under way before
                 return 0.0
             self._wait = min(2 * self._wait, LAST_PROBE)
         elif self._failures < TRIP or (len(self._calls) < 2 and not alone):

@@ -49,10 +49,6 @@ NAP = 0.2
 """Longest sleep in one piece, in seconds, so that a stop is seen soon."""
 LEAST_ROOM = 4
 """So many calls may be in flight at any rate."""
-TRIP = 5
-"""So many failures in a row, of more than one call, and the destination is taken for down."""
-FIRST_PROBE, LAST_PROBE = 0.5, 30.0
-"""Seconds before the first probe of a destination that is down, and most between two."""
 
 _HASTE = 0.93  # of the gap between calls, while lost time is caught up
 _REVIEW = 0.1  # s between looks at the latency, and between doublings at the start
@@ -273,7 +269,7 @@ class RateLimiter:
 
         `alone`: the failures of one call suffice, since they cannot be due to what it carries.
         """
-        self.hold(self._breaker.failed(slot, call, self._clock(), alone=alone))
+        self.hold(self._breaker.failed(slot.at, call, self._clock(), alone=alone))
         self._set_room()
 
     def hold(self, seconds: float) -> None:

@@ -13,7 +13,8 @@ from typing import Any, TypeVar
 import pytest
 
 from importer.destinations.base import PaceHint
-from importer.send.rate_limiter import FIRST_PROBE, TICK, TRIP, RateLimiter
+from importer.send.circuit_breaker import FIRST_PROBE, TRIP
+from importer.send.rate_limiter import TICK, RateLimiter
 
 T = TypeVar("T")
 
