@@ -32,7 +32,8 @@ FIRST = 6.0
 
 SERVER = """
 import sys
-from importer import config, sandbox
+from importer.config import loader as config
+from importer.sandbox import server as sandbox
 path, latency, limit, after, key = sys.argv[1:]
 options = sandbox.SandboxOptions(
     latency=sandbox.parse_seconds(latency), rate_limit=float(limit), rate_retry_after=after or None

@@ -191,14 +191,16 @@ def test_the_queue_has_an_end(mapping: dict[str, Any], state_dir: Path) -> None:
 HOLD = """
 import sys
 from pathlib import Path
-from importer import config, errors, runs
+from importer.config import loader as config
+from importer.core import errors
+from importer.storage import run_folder
 state, run_id, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
 declared = config.load(sys.argv[4])
 for number in range(count):
     sys.stdin.readline()
     name = f"{run_id}-{number}"
     try:
-        with runs.lock(state, declared, runs.RunFolder(state / "runs" / name)):
+        with run_folder.lock(state, declared, run_folder.RunFolder(state / "runs" / name)):
             print("holds", name, flush=True)
             sys.stdin.readline()
     except errors.StateError as error:

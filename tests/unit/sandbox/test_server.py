@@ -720,7 +720,8 @@ def test_the_key_is_the_configured_one_where_it_can_be_read(environ: dict[str, s
 
 SERVE = """
 import json, sys
-from importer import config, sandbox
+from importer.config import loader as config
+from importer.sandbox import server as sandbox
 server = sandbox.serve(config.parse(json.loads(sys.argv[1])), sandbox.SandboxOptions(), sys.argv[2],
                        lambda url: print(url, flush=True))
 print(server.stats.requests, json.dumps(server.stored))
