@@ -344,7 +344,7 @@ def test_every_so_often_everything_is_sent(tmp_path: Path, monkeypatch: pytest.M
         called = []
         for day in range(16):
             now = 1_800_000_000.0 + day * 86_400
-            monkeypatch.setattr("importer.reconcile.diff.time.time", lambda now=now: now)
+            monkeypatch.setattr("importer.pipeline.open_snapshot.time.time", lambda now=now: now)
             called.append(here.night([("p1", "a", "1", "x"), ("p2", "b", "2", "x")]).people["called"])
         assert [day for day, people in enumerate(called) if people] == [0, 7, 14]
 

@@ -111,7 +111,7 @@ def test_a_run_that_forgot_somebody_never_looks_finished(
     with sandbox.running(config, sandbox.SandboxOptions(), KEY) as server:
         options = importer.Options(state_dir=state_dir, base_url=server.url, run_id="r")
         with monkeypatch.context() as fault:
-            fault.setattr("importer.pipeline.runner.chunk_stream.ChunkStream._jobs", lambda *_: iter(()))
+            fault.setattr("importer.pipeline.chunk_stream.ChunkStream._jobs", lambda *_: iter(()))
             summary = importer.run(mapping, (), options)
         assert (summary.state, summary.exit_code, server.stored) == ("stopped", 9, {})
         assert summary.values["not_attempted"] == 4

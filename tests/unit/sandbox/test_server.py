@@ -25,7 +25,6 @@ from importer.config import loader
 from importer.core.errors import ConfigError
 from importer.core.models import Answer
 from importer.destinations.simulator import Request
-from importer.destinations.vevee import destination as vevee
 from importer.destinations.vevee import sandbox as vevee_sandbox
 from importer.sandbox import server as sandbox
 from importer.sandbox.server import Fault, SandboxOptions, SandboxServer, parse_fault
@@ -677,7 +676,7 @@ class PlainVendor(vevee_sandbox.Sandbox):
     "options", [{"faults": (Fault("quota"),)}, {"quota": 1}, {"faults": (Fault("foreign_key"),)}]
 )
 def test_what_a_vendor_has_no_form_of(options: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vevee, "SANDBOX", PlainVendor)
+    monkeypatch.setattr(vevee_sandbox, "SANDBOX", PlainVendor)
     with pytest.raises(ConfigError, match="this destination"):
         SandboxServer(CONFIG, SandboxOptions(**options), KEY)
 
