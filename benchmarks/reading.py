@@ -17,7 +17,8 @@ from pathlib import Path
 
 import polars as pl
 
-from importer.source import reader
+from importer.source.options import SourceOptions
+from importer.source.reader import open_source
 
 ROUNDS = 5
 COLUMNS = [f"c{n}" for n in range(11)]
@@ -63,7 +64,7 @@ def scan(path: Path) -> int:
 
 def ours(path: Path) -> int:
     """Every batch of the reader: cells, original text, row and line numbers, all checks on."""
-    source = reader.open_source(str(path), reader.SourceOptions())
+    source = open_source(str(path), SourceOptions())
     return sum(len(batch.records) for batch in source.batches() if batch.records is not None)
 
 

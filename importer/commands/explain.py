@@ -19,7 +19,7 @@ from importer.core.errors import ConfigError
 from importer.core.row_order import ORDER_SHIFT, ROW_OF, SOURCE_OF
 from importer.pipeline.context import stored_config
 from importer.pipeline.source_reader import source_options
-from importer.source import locate, reader
+from importer.source import reader, version
 from importer.storage import run_folder, snapshot
 from importer.storage.journal import Entry, Journal
 from importer.storage.partitions import PARTITIONS
@@ -111,7 +111,7 @@ def _read_rows(way: _Way, person: str) -> None:
         return
     _take_kept(way, way.reading, person)
     for index, opened in enumerate(way.reading.sources):
-        if opened.mark is None or locate.version_of(opened.path) != opened.mark:
+        if opened.mark is None or version.version_of(opened.path) != opened.mark:
             way.unread.append(f"{opened.path} is gone or has changed since: only rows with rejects are known")
         else:
             _take_from_source(way, index, opened.path, opened.rows, person)

@@ -14,8 +14,11 @@ import polars as pl
 
 from importer.config.attribute import Attribute
 from importer.core.errors import SourceError
-from importer.source import dialect, reader
-from importer.source.reader import Source, SourceOptions
+from importer.source import dialect
+from importer.source.locate import expand
+from importer.source.options import SourceOptions
+from importer.source.reader import open_source
+from importer.source.source import Source
 from importer.values import column_types
 
 ROWS = 20_000
@@ -38,7 +41,7 @@ def draft(path: str) -> Iterator[str]:
 
     SourceError where the file cannot be read, also not in another dialect.
     """
-    found = reader.expand([path], base=Path())[0]
+    found = expand([path], base=Path())[0]
     lines, source = _opened(found)
     if not source.columns:
         raise SourceError(f"{found}: the header names no column.")
@@ -75,20 +78,20 @@ def _opened(path: str) -> tuple[Sequence[str], Source]:
     """The source, and the lines of [source] that it takes to read it."""
     options = SourceOptions()
     try:
-        source = reader.open_source(path, options)
+        source = open_source(path, options)
         if len(source.columns) > 1 or source.layout is None:
             return [], source
     except SourceError:
         source = None
     for line, changed in dialect.changes(options):
         try:
-            other = reader.open_source(path, changed)
+            other = open_source(path, changed)
         except SourceError:
             continue
         if len(other.columns) > 1 and not other.faults and _is_healthy(other):
             return [f"{key} = {value}" for key, value in _DIALECT.findall(line)], other
     if source is None:
-        source = reader.open_source(path, options)
+        source = open_source(path, options)
     return [], source
 
 

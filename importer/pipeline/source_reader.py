@@ -15,8 +15,13 @@ from importer.core.events import Observer
 from importer.core.models import RunWarning
 from importer.core.row_order import ORDER_SHIFT
 from importer.report.reject_files import RejectFiles
-from importer.source import dialect, reader
-from importer.source.locate import URL, version_of
+from importer.source import columns, dialect, options
+from importer.source.batch import Batch
+from importer.source.locate import expand
+from importer.source.object_store import URL
+from importer.source.reader import open_source
+from importer.source.source import Source
+from importer.source.version import version_of
 from importer.storage.run_folder import state_errors
 from importer.storage.sent_content import ContentHash, is_counting
 from importer.storage.spool import SpoolWriter
@@ -28,12 +33,12 @@ from importer.values.row_hash import RowHasher
 Made = TypeVar("Made")
 
 
-def open_sources(config: Config, arguments: Sequence[str]) -> list[reader.Source]:
+def open_sources(config: Config, arguments: Sequence[str]) -> list[Source]:
     """The sources of a run, their headers read and their columns checked; SourceError names all mistakes."""
     options, paths = source_options(config), _paths(config, arguments)
     try:
-        opened = [reader.open_source(path, options) for path in paths]
-        reader.check_columns(opened, config.declared_columns, config.source.ignore)
+        opened = [open_source(path, options) for path in paths]
+        columns.check_columns(opened, config.declared_columns, config.source.ignore)
     except SourceError as error:
         found = dialect.suggest(paths[0], options, config.declared_columns)
         proposal = f" It reads with {found.line} under [source]." if found else ""
@@ -41,10 +46,10 @@ def open_sources(config: Config, arguments: Sequence[str]) -> list[reader.Source
     return opened
 
 
-def source_options(config: Config) -> reader.SourceOptions:
+def source_options(config: Config) -> options.SourceOptions:
     """`[source]` as the reader takes it."""
     source = config.source
-    return reader.SourceOptions(
+    return options.SourceOptions(
         format=source.format,
         delimiter=source.delimiter,
         quote=source.quote,
@@ -61,13 +66,13 @@ def source_options(config: Config) -> reader.SourceOptions:
 def _paths(config: Config, arguments: Sequence[str]) -> list[str]:
     """What the command line names, else the configured path: from here, then from the config's folder."""
     if arguments:
-        return reader.expand(arguments, base=Path())
+        return expand(arguments, base=Path())
     try:
-        return reader.expand([config.source.path], base=Path())
+        return expand([config.source.path], base=Path())
     except SourceError:
         if config.path is None:
             raise
-        return reader.expand([config.source.path], base=config.path.parent)
+        return expand([config.source.path], base=config.path.parent)
 
 
 def ahead(things: Iterator[Made]) -> Iterator[Made]:
@@ -122,7 +127,7 @@ class SourceReader:
         self._gone_warnings: list[RunWarning] = []
         self.reading = ReadResult(intake=validator.intake)
 
-    def read(self, sources: Sequence[reader.Source]) -> ReadResult:
+    def read(self, sources: Sequence[Source]) -> ReadResult:
         """All rows of all sources, or the first `limit`."""
         layouts: dict[object, int] = {}
         self._layouts = [source.layout for source in sources]
@@ -132,7 +137,9 @@ class SourceReader:
             self._read_source(source, index, layout)
             rows = self._validator.intake.rows_read - before
             self.reading.sources.append(
-                ReadSource(source.path, rows, source.layout, source.header_raw, source.newline, source.mark)
+                ReadSource(
+                    source.path, rows, source.layout, source.header_raw, source.newline, source.version
+                )
             )
         _refuse_changed(sources)
         if self._change_filter:
@@ -155,7 +162,7 @@ class SourceReader:
             if attribute.blank == "clear" and count:
                 yield RunWarning("blank_clears", config.columns[key], count)
 
-    def _dialect_warnings(self, sources: Sequence[reader.Source]) -> Iterator[RunWarning]:
+    def _dialect_warnings(self, sources: Sequence[Source]) -> Iterator[RunWarning]:
         """For each source of which much was set aside, the line of configuration it plainly wants."""
         if self._validator.intake.set_aside <= self._validator.intake.set_aside_free:
             return
@@ -166,7 +173,7 @@ class SourceReader:
             ):
                 yield RunWarning("dialect_differs", f"[source] {found.line}", found.malformed, found.rows)
 
-    def _read_source(self, source: reader.Source, index: int, layout: int) -> None:
+    def _read_source(self, source: Source, index: int, layout: int) -> None:
         """One source in three threads: a batch is read, the one before it judged, the one before set down."""
         edges = self.reading.edges
         for batch, judged in ahead(self._judged(source, index)):
@@ -180,8 +187,8 @@ class SourceReader:
             self._observer.reading(self._validator.intake.rows_read)
 
     def _judged(
-        self, source: reader.Source, index: int
-    ) -> Iterator[tuple[reader.Batch, "ValidatedBatch | IdentifiedBatch"]]:
+        self, source: Source, index: int
+    ) -> Iterator[tuple[Batch, "ValidatedBatch | IdentifiedBatch"]]:
         """Each batch, and what the gate says of it: its rows checked, or only admitted for a sieve."""
         if self.reading.limited:
             return
@@ -205,9 +212,7 @@ class SourceReader:
             with state_errors(self._writer.folder):
                 self._writer.add(self._spooled(taken), layout)
 
-    def _hold(
-        self, sifting: "ChangeFiltering", admitted: IdentifiedBatch, batch: reader.Batch, layout: int
-    ) -> None:
+    def _hold(self, sifting: "ChangeFiltering", admitted: IdentifiedBatch, batch: Batch, layout: int) -> None:
         """Has the rows of a batch wait until it is known which of them may be due."""
         self._reports.add_batch(len(self.reading.edges), *self._validator.reports_of(admitted, batch))
         sifting.blanks.update(self._validator.blanks(admitted.cells))
@@ -257,7 +262,7 @@ class SourceReader:
         intake.rows_read += gone.height
         self._spool(self._validator.take_admitted(rows.with_columns(cells=cells.to_struct()), cells), number)
 
-    def _cut(self, batch: reader.Batch) -> reader.Batch:
+    def _cut(self, batch: Batch) -> Batch:
         """What `--limit` leaves of the batch; set-aside rows count too."""
         height = batch.row.len() + batch.set_aside.height
         left = height if self._limit is None else self._limit - self._validator.intake.rows_read
@@ -286,18 +291,18 @@ def _gone_cells(config: Config, gone: pl.DataFrame) -> pl.DataFrame:
     return gone.select(**cells)
 
 
-def _refuse_changed(sources: Sequence[reader.Source]) -> None:
+def _refuse_changed(sources: Sequence[Source]) -> None:
     """SourceError where a source is no longer what it was when it was opened."""
     for source in sources:
         now = version_of(source.path)
-        known = source.mark is not None and (now is not None or not URL.match(source.path))
-        if known and now != source.mark:
+        known = source.version is not None and (now is not None or not URL.match(source.path))
+        if known and now != source.version:
             raise SourceError(
                 f"{source.path}: changed while it was read, so nothing was sent; run again when it is "
                 "complete. Whoever writes it should write under another name and rename it at the end."
             )
 
 
-def _last_order(batch: reader.Batch, source: int, before: int) -> int:
+def _last_order(batch: Batch, source: int, before: int) -> int:
     last = [s.max() for s in (batch.row, batch.set_aside["row"]) if len(s)]
     return max([before, *((source << ORDER_SHIFT) + int(str(n)) for n in last)])

@@ -19,7 +19,7 @@ from importer.core.rejects import REJECTS
 from importer.core.row_order import ROW_OF, SOURCE_OF
 from importer.source.csv_grammar import Layout
 from importer.source.decode import TextEncoding
-from importer.source.locate import zstd_module
+from importer.source.streams import zstd_module
 from importer.storage.run_folder import RunFolder, state_errors
 from importer.validate.read_result import Original
 

@@ -8,7 +8,7 @@ import polars as pl
 from importer.core.errors import SourceError
 from importer.source.csv_grammar import Layout, grammar_of
 
-HOLD = 8
+TAIL_ROWS = 8
 """Rows kept back at the end of a block: what follows may show that they were cut short."""
 
 
@@ -103,7 +103,7 @@ class Block:
 
     def size_of_last(self, count: int) -> int:
         """Bytes of the last `count` lines."""
-        if count > 2 * HOLD:
+        if count > 2 * TAIL_ROWS:
             return sum(map(len, self.kept[-count:]))
         at = len(self.data)
         for _ in range(count):

@@ -25,7 +25,7 @@ MAX_RECORD = 16 << 20
 REACH = 8
 """Lines a damaged row may span at least, in a list of short rows."""
 
-BLANK, HEALTHY, SPOILT, OPEN, BROKEN = range(5)
+BLANK, HEALTHY, UNREADABLE, OPEN, BROKEN = range(5)
 """A spoilt line would be healthy without its NULs and undecodable bytes: one row, but no good one."""
 
 
@@ -39,7 +39,7 @@ class Unit:
 
 
 @dataclass(slots=True)
-class Habits:
+class LineBreaks:
     """What the source has shown so far about quoted line breaks; carried from block to block."""
 
     longest: int = 1
@@ -62,7 +62,7 @@ class Walk:
 
     block: Block
     codes: list[int]
-    habits: Habits
+    line_breaks: LineBreaks
     final: bool
     units: list[Unit] = field(default_factory=list)
     undecided: int | None = None
@@ -84,14 +84,14 @@ class Walk:
         """Fill `units`, and `undecided` with the first line that needs the next block."""
         self._prepare()
         for at, code in enumerate(self.codes):
-            if code < SPOILT or at < self._next:
+            if code < UNREADABLE or at < self._next:
                 continue
-            if not self._judge(at, code):
+            if not self._decide(at, code):
                 self.undecided = at
                 return
 
-    def _judge(self, at: int, code: int) -> bool:
-        if code == SPOILT:
+    def _decide(self, at: int, code: int) -> bool:
+        if code == UNREADABLE:
             return self._add(at, at + 1, NUL)
         return self._open(at) if code == OPEN else self._fault(at)
 
@@ -101,7 +101,7 @@ class Walk:
         quoted = (
             lines.str.contains(quote, literal=True) if quote else pl.repeat(False, lines.len(), eager=True)
         )
-        wanted = quoted | (codes >= SPOILT)
+        wanted = quoted | (codes >= UNREADABLE)
         self._texts = dict(zip(wanted.arg_true().to_list(), lines.filter(wanted).to_list(), strict=True))
         self._quoted = quoted.arg_true().to_list()
         self._starts = [0, *(lines.str.len_bytes().cast(pl.Int64) + 1).cum_sum().to_list()]
@@ -124,7 +124,7 @@ class Walk:
             return False
         if more < 0 or self._grammar.scan(self._texts[at]).fields + more != self._n:
             return self._fault(at)
-        self.habits.longest = max(self.habits.longest, end + 1 - at)
+        self.line_breaks.longest = max(self.line_breaks.longest, end + 1 - at)
         return self._add(at, end + 1, self._nul(at, end + 1))
 
     def _follow(self, at: int) -> tuple[int | None, int]:
@@ -158,7 +158,7 @@ class Walk:
     def _fault(self, at: int) -> bool:
         if not self._has_quote(at):
             return self._add(at, at + 1, self._why(at))
-        alone = not self.habits.multiline and self._is_alone(at)
+        alone = not self.line_breaks.multiline and self._is_alone(at)
         linked = self._linked(at, alone)
         if alone and linked == at:
             return self._add(at, at + 1, self._why(at))
@@ -171,13 +171,13 @@ class Walk:
 
     def _is_alone(self, at: int) -> bool:
         """Whether damage on this line alone explains it, and no longer row with its quotes in order does."""
-        odd = any(self._marks(i) % 2 for i in range(at + 1, self._stop(at)))
-        if not odd and self._marks(at) % 2 == 0:
+        odd = any(self._quotes_on(i) % 2 for i in range(at + 1, self._stop(at)))
+        if not odd and self._quotes_on(at) % 2 == 0:
             return True
         following = at + 1 < len(self.codes) and self.codes[at + 1] == BROKEN
         if following and not self._has_quote(at + 1):  # the rest of this row, it may be
             return False
-        return self._repair.mends(self._texts[at]) and not (odd and self._ends(at, at + 1, quotes=False))
+        return self._repair.can_repair(self._texts[at]) and not (odd and self._ends(at, at + 1, quotes=False))
 
     def _explanations(self, at: int) -> tuple[int, int] | None:
         """Lines [start, end) in doubt; None where it needs more lines to say.
@@ -209,7 +209,7 @@ class Walk:
         if not self._inside(at):
             return
         for unit in self.units_before(at):
-            if at - unit.start > self.habits.reach or self._is_fault(unit):
+            if at - unit.start > self.line_breaks.reach or self._is_fault(unit):
                 return
             yield unit.start
             if not all(self._inside(i) for i in range(unit.start, unit.end)):
@@ -226,7 +226,7 @@ class Walk:
         )
 
     def _stop(self, at: int) -> int:
-        return min(len(self.codes), at + self.habits.reach)
+        return min(len(self.codes), at + self.line_breaks.reach)
 
     def _ends(self, start: int, at: int, *, quotes: bool = True) -> list[int] | None:
         """The lines behind `at` before which a row from `start` may end; None: the block is too short."""
@@ -240,21 +240,21 @@ class Walk:
 
     def _even(self, at: int) -> int:
         """The line behind which as many quotes are closed as opened, within reach."""
-        marks = 0
+        quotes = 0
         for line in range(at, self._stop(at)):
-            marks += self._marks(line)
-            if marks % 2 == 0:
+            quotes += self._quotes_on(line)
+            if quotes % 2 == 0:
                 return line + 1
         return at + 1
 
-    def _marks(self, line: int) -> int:
+    def _quotes_on(self, line: int) -> int:
         return self._texts[line].count(self._grammar.signs.quote) if self._has_quote(line) else 0
 
     def _goes_on(self, line: int) -> bool:
         """Whether a healthy row begins on this line, or the source ends before it."""
         while line < len(self.codes) and self.codes[line] == BLANK:
             line += 1
-        if line == len(self.codes) or self.codes[line] in (HEALTHY, SPOILT):
+        if line == len(self.codes) or self.codes[line] in (HEALTHY, UNREADABLE):
             return True
         if self.codes[line] == BROKEN:
             return False
@@ -264,7 +264,7 @@ class Walk:
     def _linked(self, at: int, alone: bool) -> int:
         """The faulty row before line `at`, where every row between may stand inside a quoted field."""
         for unit in self.units_before(at):
-            if at - unit.end > self.habits.reach:
+            if at - unit.end > self.line_breaks.reach:
                 break
             if self._is_fault(unit):
                 return unit.start if self._belongs(unit, at, alone) else at
@@ -274,9 +274,9 @@ class Walk:
 
     def _belongs(self, unit: Unit, at: int, alone: bool) -> bool:
         """Whether two faults may be one damaged row, which has a line break."""
-        if self.habits.multiline or unit.start in self._doubtful:
+        if self.line_breaks.multiline or unit.start in self._doubtful:
             return True
-        odd = sum(self._marks(i) for i in range(unit.start, unit.end)) % 2 or self._marks(at) % 2
+        odd = sum(self._quotes_on(i) for i in range(unit.start, unit.end)) % 2 or self._quotes_on(at) % 2
         return not alone and bool(odd)
 
     def _set_aside(self, start: int, end: int, at: int) -> bool:

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from importer.source.csv_grammar import Grammar
 
-MAX_WAYS = 20_000
+MAX_READINGS = 20_000
 """So many different ways are remembered; a list as odd as that begins anew."""
 
 
@@ -42,20 +42,20 @@ class End(NamedTuple):
     goes_on: bool = False
 
 
-class Ways:
+class Readings:
     """All ways to read a row so far: without damage, and with one damage undone.
 
     quotes: False where only damage to delimiters is undone. `after` and `line_end` say what comes next, as
     far as it was asked for.
     """
 
-    __slots__ = ("after", "line_end", "mended", "quotes", "sound")
+    __slots__ = ("after", "line_end", "quotes", "repaired", "undamaged")
 
-    def __init__(self, sound: States, mended: States, *, quotes: bool) -> None:
-        self.sound = sound
-        self.mended = mended
+    def __init__(self, undamaged: States, repaired: States, *, quotes: bool) -> None:
+        self.undamaged = undamaged
+        self.repaired = repaired
         self.quotes = quotes
-        self.after: dict[str, Ways] = {}
+        self.after: dict[str, Readings] = {}
         self.line_end: LineEnd | None = None
 
 
@@ -64,7 +64,7 @@ class LineEnd(NamedTuple):
 
     ends: bool
     cut: bool
-    on: Ways | None
+    on: Readings | None
 
 
 class Repair:
@@ -78,9 +78,9 @@ class Repair:
         text = f"(?:[^{d}{q}{e}]{f'|{e}.?' if e else ''})+"
         self._text = re.compile(text, re.DOTALL)
         self._stand_in = next(c for c in "xyz" if c not in (signs.delimiter, signs.quote))
-        self._known: dict[tuple[States, States, bool], Ways] = {}
+        self._known: dict[tuple[States, States, bool], Readings] = {}
 
-    def mends(self, line: str) -> bool:
+    def can_repair(self, line: str) -> bool:
         """Whether undoing one damage makes the line a healthy row; too many or too few fields are one."""
         return any(not (end.cut or end.goes_on) for end in self.ends([line]))
 
@@ -89,51 +89,53 @@ class Repair:
 
         quotes: False to undo damage to delimiters alone, the quotes being in order.
         """
-        ways = self._ways(States(start=1 << 1), States(), quotes=quotes)
+        readings = self._readings(States(start=1 << 1), States(), quotes=quotes)
         for count, line in enumerate(lines, 1):
             for sign in self._text.sub(self._stand_in, line):
-                ways = ways.after.get(sign) or self._read(ways, sign)
-            end = ways.line_end or self._at_line_end(ways)
+                readings = readings.after.get(sign) or self._read(readings, sign)
+            end = readings.line_end or self._at_line_end(readings)
             if end.ends or end.cut:
                 yield End(count, cut=end.cut)
             if end.on is None:
                 return
             yield End(count, goes_on=True)
-            ways = end.on
+            readings = end.on
 
-    def _ways(self, sound: States, mended: States, *, quotes: bool) -> Ways:
-        if len(self._known) > MAX_WAYS:
+    def _readings(self, undamaged: States, repaired: States, *, quotes: bool) -> Readings:
+        if len(self._known) > MAX_READINGS:
             self._known.clear()
-        known = self._known.get((sound, mended, quotes))
+        known = self._known.get((undamaged, repaired, quotes))
         if known is None:
-            known = self._known[sound, mended, quotes] = Ways(sound, mended, quotes=quotes)
+            known = self._known[undamaged, repaired, quotes] = Readings(undamaged, repaired, quotes=quotes)
         return known
 
-    def _read(self, ways: Ways, sign: str) -> Ways:
+    def _read(self, readings: Readings, sign: str) -> Readings:
         """The ways behind the next sign: delimiter, quote, or what stands in for any text."""
-        sound, quotes = ways.sound, ways.quotes
-        after = self._step(ways.mended | self._inserted(sound, quotes), sign)
+        undamaged, quotes = readings.undamaged, readings.quotes
+        after = self._step(readings.repaired | self._inserted(undamaged, quotes), sign)
         if sign == self._signs.delimiter or (quotes and sign == self._signs.quote):
-            after |= sound  # this sign is too many
+            after |= undamaged  # this sign is too many
         elif sign != self._signs.quote:
-            after |= self._step(sound, self._signs.delimiter)  # this text stands for one
-        found = ways.after[sign] = self._ways(self._step(sound, sign), after, quotes=quotes)
+            after |= self._step(undamaged, self._signs.delimiter)  # this text stands for one
+        found = readings.after[sign] = self._readings(self._step(undamaged, sign), after, quotes=quotes)
         return found
 
-    def _at_line_end(self, ways: Ways) -> LineEnd:
-        sound, quotes = ways.sound, ways.quotes
-        mended = ways.mended | self._inserted(sound, quotes)
-        ends = bool(sound.outside or mended.outside & self._whole)
+    def _at_line_end(self, readings: Readings) -> LineEnd:
+        undamaged, quotes = readings.undamaged, readings.quotes
+        repaired = readings.repaired | self._inserted(undamaged, quotes)
+        ends = bool(undamaged.outside or repaired.outside & self._whole)
         on = None
-        if sound.quoted or mended.quoted:
-            on = self._ways(States(quoted=sound.quoted), States(quoted=mended.quoted), quotes=quotes)
-        ways.line_end = LineEnd(ends, bool(not ends and quotes and sound.quoted), on)
-        return ways.line_end
+        if undamaged.quoted or repaired.quoted:
+            on = self._readings(
+                States(quoted=undamaged.quoted), States(quoted=repaired.quoted), quotes=quotes
+            )
+        readings.line_end = LineEnd(ends, bool(not ends and quotes and undamaged.quoted), on)
+        return readings.line_end
 
-    def _inserted(self, sound: States, quotes: bool) -> States:
+    def _inserted(self, undamaged: States, quotes: bool) -> States:
         """A sign is missing here."""
-        found = self._step(sound, self._signs.delimiter)
-        return found | self._step(sound, self._signs.quote) if quotes and self._signs.quote else found
+        found = self._step(undamaged, self._signs.delimiter)
+        return found | self._step(undamaged, self._signs.quote) if quotes and self._signs.quote else found
 
     def _step(self, at: States, sign: str) -> States:
         if sign == self._signs.delimiter:

@@ -22,11 +22,11 @@ class TextEncoding:
 
     def settle(self, head: bytes) -> bytes:
         """Fix the byte order by the mark in `head` and return the mark; b"" where there is none."""
-        marks = _MARKS.get(self.codec.name, ((b"\xef\xbb\xbf", "utf-8"),) if self.plain else ())
-        for mark, name in marks:
-            if head.startswith(mark):
+        quotes = _MARKS.get(self.codec.name, ((b"\xef\xbb\xbf", "utf-8"),) if self.plain else ())
+        for bom, name in quotes:
+            if head.startswith(bom):
                 self.exact = codecs.lookup(name)
-                return mark
+                return bom
         if self.codec.name in _MARKS:
             self.exact = codecs.lookup(_MARKS[self.codec.name][0][1])
         return b""
@@ -83,9 +83,9 @@ class TextStream:
         self._stream = stream
         self._encoding = encoding
         self._ahead = self._take(4096)
-        self.mark = encoding.settle(self._ahead)
-        self._ahead = self._ahead[len(self.mark) :]
-        self._read_bytes = len(self.mark)
+        self.bom = encoding.settle(self._ahead)
+        self._ahead = self._ahead[len(self.bom) :]
+        self._read_bytes = len(self.bom)
         self._decoder: codecs.IncrementalDecoder | None = None
         if not encoding.plain:
             assert encoding.exact.incrementaldecoder is not None

@@ -11,8 +11,9 @@ from itertools import islice
 import polars as pl
 
 from importer.core.errors import SourceError
-from importer.source import reader
-from importer.source.reader import Batch, SourceOptions
+from importer.source.batch import Batch
+from importer.source.options import SourceOptions
+from importer.source.reader import open_source
 
 _DELIMITERS = (",", ";", "\t", "|", ":")
 _QUOTES = ('"', "'")
@@ -53,7 +54,7 @@ def suggest(path: str, options: SourceOptions, declared: Sequence[str]) -> Findi
 def _try(path: str, options: SourceOptions, declared: Sequence[str]) -> Batch | None:
     """The first rows of the file; None where it does not open so, or has none."""
     try:
-        source = reader.open_source(path, options)
+        source = open_source(path, options)
         if not set(declared) <= set(source.columns):
             return None
         batch = next(islice(source.batches(_LOOK_BYTES), 1), None)

@@ -12,7 +12,7 @@ from importer.core.errors import StateError
 from importer.core.models import RunWarning
 from importer.source import csv_grammar
 from importer.source.csv_grammar import Layout
-from importer.source.locate import SourceVersion
+from importer.source.version import SourceVersion
 from importer.validate.validator import ReadCounts
 
 

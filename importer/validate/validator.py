@@ -16,7 +16,7 @@ from importer.core import rejects
 from importer.core.errors import SourceError
 from importer.core.rejects import REJECTS, SET_ASIDE_FREE, TIME_INVALID, rejects_frame
 from importer.core.row_order import ORDER_SHIFT, ROW_OF, TIME
-from importer.source.reader import Batch
+from importer.source.batch import Batch
 from importer.validate import identities
 from importer.validate.data_quality import DataQuality
 from importer.values import column_types, messages

@@ -19,7 +19,7 @@ from importer.core.errors import ConfigError, SourceError
 from importer.core.models import RunSummary
 from importer.pipeline import guards
 from importer.sandbox import server as sandbox
-from importer.source import locate
+from importer.source import object_store, version
 from importer.validate.read_result import ReadSource
 from importer.validate.validator import Validator
 
@@ -219,14 +219,14 @@ def test_a_source_that_changes_while_it_is_read(night: Night, monkeypatch: pytes
 def test_an_object_has_the_age_its_store_tells(monkeypatch: pytest.MonkeyPatch) -> None:
     store = obstore.store.MemoryStore()
     obstore.put(store, "list.csv", b"id\n1\n")
-    monkeypatch.setattr(locate, "_store", lambda url: (store, url.rpartition("/")[2]))
-    first = locate.version_of("s3://bucket/list.csv")
+    monkeypatch.setattr(object_store, "store_of", lambda url: (store, url.rpartition("/")[2]))
+    first = version.version_of("s3://bucket/list.csv")
     assert first is not None
     assert abs(first.modified - time.time()) < 60
-    assert locate.version_of("s3://bucket/list.csv") == first
+    assert version.version_of("s3://bucket/list.csv") == first
     obstore.put(store, "list.csv", b"id\n2\n")
-    assert locate.version_of("s3://bucket/list.csv") != first
-    assert locate.version_of("s3://bucket/none.csv") is None
+    assert version.version_of("s3://bucket/list.csv") != first
+    assert version.version_of("s3://bucket/none.csv") is None
 
 
 def test_an_age_that_is_not_known_trips() -> None:

@@ -2,7 +2,7 @@
 
 A case that takes the reader where no case has been (a step from one line of code to another, or one taken
 ten times as often) is kept and changed further. Each goes through the reader, kept ones and every fiftieth
-through `importer check`. What must hold stands in `tests/test_fuzzed.py`, where a finding is kept.
+through `importer check`. What must hold stands in `test_fuzzed_lists.py` beside the unit tests of the reader.
 
 The loop is our own, because it runs wherever the product does: the usual fuzzer for Python has wheels for one
 platform, and polars' own code, where the rest of the time goes, is not visible to it either.
@@ -45,10 +45,7 @@ PARTS = [
 PARTS += [b"\xef\xbb\xbf", b" ", b"\x1f", b"\xd8", b"a,b,c\n", b'x,"y\nz",w\n', b"\xff\xfe", b"\xe2\x80\xa8"]
 BLOCKS = (1, 5, 30, 1 << 20)
 LONGEST = 400
-TRACED = frozenset(
-    str(Path(importer.__file__).parent / "source" / f"{name}.py")
-    for name in "dialect csv_blocks reader csv_grammar csv_recovery csv_repair csv_splitter decode".split()
-)
+TRACED = frozenset(str(path) for path in (Path(importer.__file__).parent / "source").glob("*.py"))
 
 
 class Coverage:
@@ -140,7 +137,9 @@ def main(seconds: float, seed: int) -> None:
                 elif i % 50 == 0:
                     check(data, how, _folder(name, i))
             except BaseException:
-                sys.stderr.write(f"a finding, for FOUND in tests/test_fuzzed.py: {case!r}\n")
+                sys.stderr.write(
+                    f"a finding, for FOUND in tests/unit/source/test_fuzzed_lists.py: {case!r}\n"
+                )
                 raise
             if time.monotonic() > end:
                 sys.stderr.write(

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from importer.chunk.chunker import Chunk, Chunker
 from importer.config import loader as configuration
 from importer.core.models import SEPARATOR, Encoding
-from importer.source.reader import Batch
+from importer.source.batch import Batch
 from importer.storage import spool
 from importer.storage.spool import Spool, SpoolWriter
 from importer.validate.validator import Validator

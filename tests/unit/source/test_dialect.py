@@ -4,8 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from importer.source import dialect, reader
-from importer.source.reader import SourceOptions
+from importer.source import dialect
+from importer.source.options import SourceOptions
+from importer.source.reader import open_source
 
 DECLARED = ["id", "name", "note"]
 ROWS = [("id", "name", "note"), *((str(n), f"Zoë {n}", f"a, b; {n}") for n in range(50))]
@@ -84,7 +85,7 @@ def test_delimiters_behind_every_row_are_proposed_declared_and_read(tmp_path: Pa
 def test_a_row_without_its_delimiter_or_with_something_behind_it_is_set_aside(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text(TRAILED, "utf-8")
-    source = reader.open_source(str(path), SourceOptions(trailing_delimiter=True))
+    source = open_source(str(path), SourceOptions(trailing_delimiter=True))
     assert source.columns == ("id", "name", "note")
     [batch] = source.batches()
     assert batch.cells["id"].to_list() == ["1", "2", "5"]

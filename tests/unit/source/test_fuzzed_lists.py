@@ -13,7 +13,8 @@ import pytest
 import importer
 from importer.config import loader as configuration
 from importer.core.errors import SourceError
-from importer.source.reader import SourceOptions, open_source
+from importer.source.options import SourceOptions
+from importer.source.reader import open_source
 from tests.support.oracle.damaging import strict
 
 COLUMNS = ("a", "b", "c")

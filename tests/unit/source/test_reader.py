@@ -13,8 +13,11 @@ import polars as pl
 import pytest
 
 from importer.core.errors import SourceError
-from importer.source import locate, reader
-from importer.source.reader import SourceOptions, check_columns, expand, open_source
+from importer.source import object_store, parquet
+from importer.source.columns import check_columns
+from importer.source.locate import expand
+from importer.source.options import SourceOptions
+from importer.source.reader import open_source
 
 try:
     from compression import zstd  # type: ignore[import-not-found,unused-ignore]
@@ -298,7 +301,9 @@ def test_object_store(monkeypatch: pytest.MonkeyPatch) -> None:
     store = obstore.store.MemoryStore()
     for name in ("in/b.csv", "in/a.csv", "in/deep/c.csv", "in/d.csv.gz"):
         obstore.put(store, name, gzip.compress(LIST) if name.endswith("gz") else LIST)
-    monkeypatch.setattr(locate, "_store", lambda url: (store, url.partition("://")[2].partition("/")[2]))
+    monkeypatch.setattr(
+        object_store, "store_of", lambda url: (store, url.partition("://")[2].partition("/")[2])
+    )
     assert expand(["s3://x/in/"], base=Path()) == [f"s3://x/in/{n}" for n in ("a.csv", "b.csv", "d.csv.gz")]
     assert expand(["s3://x/in/*.csv"], base=Path()) == ["s3://x/in/a.csv", "s3://x/in/b.csv"]
     assert len(read("s3://x/in/a.csv")[0]) == len(read("s3://x/in/d.csv.gz")[0]) == 3000
@@ -347,7 +352,7 @@ def test_a_row_group_is_read_in_slices(tmp_path: Path, monkeypatch: pytest.Monke
     path = tmp_path / "a.parquet"
     frame = pl.DataFrame({"id": range(20_000), "text": [f"x{i}" * (i % 7) for i in range(20_000)]})
     frame.write_parquet(path, row_group_size=20_000)
-    monkeypatch.setattr(reader, "PARQUET_BYTES", 100_000)
+    monkeypatch.setattr(parquet, "PARQUET_BYTES", 100_000)
     batches = list(open_source(str(path), SourceOptions()).batches())
     assert pl.concat([b.cells for b in batches]).equals(frame)
     assert max(b.cells.height for b in batches) < 10_000
@@ -362,7 +367,7 @@ def test_bytes_of_a_parquet_file_are_text_where_they_are_utf8(tmp_path: Path) ->
     assert batch.cells["key"].dtype == pl.Binary
 
 
-def parquet(cut: slice) -> bytes:
+def parquet_bytes(cut: slice) -> bytes:
     out = io.BytesIO()
     pl.DataFrame({"id": [str(i) for i in range(2000)]}).write_parquet(out)
     return out.getvalue()[cut]
@@ -375,10 +380,10 @@ def parquet(cut: slice) -> bytes:
         b"PAR1",
         b"id,n\n1,2\n",
         b"PARE" + b"\0" * 20 + b"PARE",
-        parquet(slice(100)),
-        parquet(slice(-50)),
-        parquet(slice(20)) + parquet(slice(-40, None)),
-        parquet(slice(20)) + b"\xff" * 300 + parquet(slice(320, None)),
+        parquet_bytes(slice(100)),
+        parquet_bytes(slice(-50)),
+        parquet_bytes(slice(20)) + parquet_bytes(slice(-40, None)),
+        parquet_bytes(slice(20)) + b"\xff" * 300 + parquet_bytes(slice(320, None)),
     ],
 )
 def test_parquet_that_cannot_be_read(file: Callable[..., Path], data: bytes) -> None:

@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from importer.source.csv_blocks import Block
 from importer.source.csv_grammar import Dialect, Layout
-from importer.source.csv_splitter import Splitter
+from importer.source.csv_records import RecordFinder
 
 FIELDS = 3
 LAYOUT = Layout(Dialect(), ("a", "b", "c"))
@@ -22,7 +22,7 @@ def test_a_block_is_taken_as_a_whole_only_where_every_line_has_all_its_fields(
 ) -> None:
     text = end.join(",".join(cells) for cells in lines) + (end if closed else "")
     data = text.encode() + (b"\xff" if spoilt else b"")
-    found = Splitter(LAYOUT)._healthy(Block(LAYOUT, data), final=True)
+    found = RecordFinder(LAYOUT).healthy(Block(LAYOUT, data), final=True)
     records = text.removesuffix(end).split(end)
     right = all(record.count(",") == FIELDS - 1 for record in records) and not spoilt
     assert (found is not None) == right

@@ -1,0 +1,40 @@
+"""What every reader gives out: batches of rows."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import polars as pl
+
+BLOCK_BYTES = 4 << 20
+"""Bytes of text read at a time; what the reader keeps in memory is a small multiple of it."""
+
+ROW_MALFORMED = "row_malformed"
+HEADER_REPEATED = "header_repeated"
+SET_ASIDE = pl.Schema(
+    {"row": pl.Int64, "line": pl.Int64, "raw": pl.Binary, "reason": pl.String, "message": pl.String}
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some rows of a source, healthy and set aside, in file order.
+
+    cells      healthy rows, the source's columns under their own names; String for CSV ("" when empty)
+    row        Int64, 1-based data row in the file, for each row of `cells`; set-aside rows count too
+    line       Int64, physical line on which the row starts, from 1; null for Parquet
+    raw        String, the record as it stands without its line end, or what makes it; None for Parquet
+    set_aside  row, line, raw (Binary, as in the file without the last line end), reason, message
+    text       what the cells were read from: what is not in it is in none of them; None for Parquet
+    """
+
+    cells: pl.DataFrame
+    row: pl.Series
+    line: pl.Series
+    raw: pl.Series | Callable[[], pl.Series] | None
+    set_aside: pl.DataFrame
+    text: bytes | None = None
+
+    @property
+    def records(self) -> pl.Series | None:
+        """`raw`, made where it is not yet; a check needs it of few batches."""
+        return self.raw() if callable(self.raw) else self.raw

@@ -1,0 +1,250 @@
+"""Finds the records of one block: vectorised where the block is healthy, line by line where it is not."""
+
+import polars as pl
+
+from importer.source.csv_blocks import TAIL_ROWS, Block
+from importer.source.csv_found import Records
+from importer.source.csv_grammar import (
+    Grammar,
+    Layout,
+    cells_of,
+    column_names,
+    polars_cells,
+    strict_cells,
+)
+from importer.source.csv_recovery import (
+    BLANK,
+    BROKEN,
+    HEALTHY,
+    MAX_RECORD,
+    NUL,
+    OPEN,
+    UNREADABLE,
+    LineBreaks,
+    Unit,
+    Walk,
+    fields_text,
+)
+from importer.source.csv_stray_returns import rejoin
+
+TAIL_BYTES = 1 << 20
+
+
+class RecordFinder:
+    """Finds the records of one source, block by block; what a block shows of its line breaks is kept."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        self._line_breaks = LineBreaks()
+
+    def find(self, block: Block, *, final: bool) -> Records:
+        """The records of a block; `final` where no other block follows."""
+        return self.healthy(block, final=final) or rejoin(block, self._find(block, final))
+
+    def healthy(self, block: Block, *, final: bool) -> Records | None:
+        """The records of a block without quotes whose every line has all its fields; None for any other.
+
+        No line is looked at: polars refuses one with a field too many, and one with a field too few shows in
+        the count of bytes.
+        """
+        signs, names = block.grammar.signs, column_names(self._layout)
+        if len(names) == 1 or block.has(signs.quote) or block.has(signs.escape) or b"\0" in block.view:
+            return None
+        cells = strict_cells(names, signs, block.view)
+        if cells is None or block.joined is not None:
+            return None
+        height = cells.height
+        ends = height - (not block.view.endswith(b"\n"))
+        text = cells.select(pl.sum_horizontal(pl.all().str.len_bytes().sum().cast(pl.Int64))).item()
+        if text + height * (len(names) - 1) + ends != len(block.view):
+            return None
+        at = pl.int_range(height, eager=True, dtype=pl.Int64)
+        width = _width(cells.tail(TAIL_ROWS)) + (len(names) - 1)
+        cut = height if final else self._cut_before_tail(at, width)
+        return Records(cut, None, cells[:cut], at[:cut], [], height - cut)
+
+    def _find(self, block: Block, final: bool) -> Records:
+        block.settle()
+        signs = block.grammar.signs
+        if not block.has(signs.quote) and not block.has(signs.escape):
+            found = self._plain(block, final)
+        else:
+            found = self._quoted(block, final)
+        return found or self._walked(block, final)
+
+    # -- no quote in the block: counting bytes shows every row with a field too few or too many
+
+    def _plain(self, block: Block, final: bool) -> Records | None:
+        lines = block.lines
+        width = lines.str.len_bytes().cast(pl.Int64)
+        at = pl.int_range(lines.len(), eager=True, dtype=pl.Int64)
+        view = block.view
+        if width.min() == 0:
+            at = at.filter(width > 0)
+            lines, width = lines.filter(width > 0), width.filter(width > 0)
+            view = "\n".join(lines.to_list()).encode()
+        names, signs = column_names(self._layout), block.grammar.signs
+        cells = polars_cells(names, signs, lines.len(), view)
+        if cells is None:
+            return None
+        right = _width(cells) + (len(names) - 1) == width
+        if b"\0" in view:
+            right &= ~lines.str.contains("\0", literal=True)
+        cut = block.height if final else self._cut_before_tail(at, width)
+        return self._split_plain(block, cut, cells, lines, at, right)
+
+    def _split_plain(
+        self, block: Block, cut: int, cells: pl.DataFrame, lines: pl.Series, at: pl.Series, right: pl.Series
+    ) -> Records:
+        height = at.search_sorted(cut) if at.len() and cut < block.height else at.len()
+        cells, lines, at, right = cells[:height], lines[:height], at[:height], right[:height]
+        units: list[Unit] = []
+        if not right.all():
+            units = _miscounted(block.grammar, lines.filter(~right), at.filter(~right))
+            cells, lines, at = cells.filter(right), lines.filter(right), at.filter(right)
+        return Records(cut, lines, cells, at, units)
+
+    def _cut_before_tail(self, at: pl.Series, width: pl.Series) -> int:
+        """The line from which on rows are kept back: the last HOLD rows, or fewer where they are long."""
+        kept = size = 0
+        for one in reversed(width.tail(TAIL_ROWS).to_list()):
+            size += one
+            if kept and size > TAIL_BYTES:
+                break
+            kept += 1
+        return int(at[-kept]) if kept else 0
+
+    # -- quotes: every line a record by itself, or every group of lines with an even number of quotes
+
+    def _quoted(self, block: Block, final: bool) -> Records | None:
+        lines = block.lines
+        at = pl.int_range(lines.len(), eager=True, dtype=pl.Int64)
+        width = lines.str.len_bytes().cast(pl.Int64)
+        view: bytes | None = block.view
+        if width.min() == 0:
+            at, lines, width = at.filter(width > 0), lines.filter(width > 0), width.filter(width > 0)
+            view = None
+        if not lines.len() or not block.grammar.all_healthy(lines).all():
+            return self._grouped(block, final)
+        cut = block.height if final else self._cut_before_tail(at, width)
+        return self._all(block, cut, lines, at, view)
+
+    def _all(self, block: Block, cut: int, raw: pl.Series, at: pl.Series, view: bytes | None) -> Records:
+        view = "\n".join(raw.to_list()).encode() if view is None else view
+        cells = cells_of(self._layout, block.grammar, raw, view)
+        height = at.search_sorted(cut) if cut < block.height else at.len()
+        return Records(cut, raw[:height], cells[:height], at[:height], [])
+
+    def _grouped(self, block: Block, final: bool) -> Records | None:
+        signs = block.grammar.signs
+        if signs.escape or not signs.quote:
+            return None
+        quotes = block.lines.str.count_matches(signs.quote, literal=True).cast(pl.Int64)
+        inside = (quotes.cum_sum() - quotes) % 2 == 1
+        starts = (~inside).arg_true().cast(pl.Int64)
+        end = block.height
+        if quotes.sum() % 2:  # the last record goes on in the next block
+            end = int(starts[-1])
+            if final or not end or block.size_of_last(block.height - end) > MAX_RECORD:
+                return None
+            starts = starts[:-1]
+        return self._groups(block, final, inside[:end], starts, end)
+
+    def _groups(
+        self, block: Block, final: bool, inside: pl.Series, starts: pl.Series, end: int
+    ) -> Records | None:
+        lines = block.lines[:end]
+        if block.has_cr:
+            lines = pl.Series(block.mapped_lines[:end], dtype=pl.String)
+        raw = _join_groups(lines, inside, "" if block.has_cr else "\n")
+        sizes = starts.diff().shift(-1).fill_null(end - starts[-1])
+        filled = raw != ""
+        raw, starts, sizes = raw.filter(filled), starts.filter(filled), sizes.filter(filled)
+        if not raw.len() or not block.grammar.all_healthy(raw).all():
+            return None
+        self._line_breaks.longest = max(self._line_breaks.longest, int(sizes.max()))  # type: ignore[arg-type]
+        cut = block.height if final else self._cut_before_tail(starts, raw.str.len_bytes().cast(pl.Int64))
+        return self._all(block, cut, raw, starts, None)
+
+    # -- the walk
+
+    def _walked(self, block: Block, final: bool) -> Records:
+        codes = _codes(block)
+        before = self._line_breaks.multiline
+        walk = Walk(block, codes, self._line_breaks, final)
+        walk.run()
+        if (
+            self._line_breaks.multiline and not before
+        ):  # lines before the first line break were judged without it
+            walk = Walk(block, codes, self._line_breaks, final)
+            walk.run()
+        cut = block.height if final else _cut_before_tail_units(walk)
+        return self._collect(block, codes, cut, [unit for unit in walk.units if unit.start < cut])
+
+    def _collect(self, block: Block, codes: list[int], cut: int, units: list[Unit]) -> Records:
+        healthy = [unit for unit in units if unit.message is None]
+        covered = bytearray(cut)
+        for unit in units:
+            covered[unit.start : unit.end] = b"\1" * (unit.end - unit.start)
+        single = [i for i in range(cut) if codes[i] == HEALTHY and not covered[i]]
+        at = pl.Series([*single, *(unit.start for unit in healthy)], dtype=pl.Int64)
+        many = pl.Series([block.text(unit.start, unit.end) for unit in healthy], dtype=pl.String)
+        raw = pl.concat([block.lines.gather(single), many]).alias("raw")
+        order = at.arg_sort()
+        raw, at = raw.gather(order), at.gather(order)
+        cells = cells_of(self._layout, block.grammar, raw, "\n".join(raw.to_list()).encode())
+        return Records(cut, raw, cells, at, [unit for unit in units if unit.message is not None])
+
+    # -- numbers, and the checks that need the cells
+
+
+def _width(cells: pl.DataFrame) -> pl.Series:
+    total = pl.sum_horizontal(pl.all().str.len_bytes().cast(pl.Int64))
+    return cells.select(width=total)["width"]
+
+
+def _miscounted(grammar: Grammar, lines: pl.Series, at: pl.Series) -> list[Unit]:
+    counts = lines.str.count_matches(grammar.signs.delimiter, literal=True) + 1
+    nul = lines.str.contains("\0", literal=True)
+    expected = f"expected {fields_text(grammar.fields)}, found "
+    return [
+        Unit(i, i + 1, NUL if n else f"{expected}{count}")
+        for i, count, n in zip(at.to_list(), counts.to_list(), nul.to_list(), strict=True)
+    ]
+
+
+def _join_groups(lines: pl.Series, inside: pl.Series, between: str) -> pl.Series:
+    """Lines into records; `inside` tells which lines belong to the record of the line before."""
+    frame = pl.DataFrame({"line": lines, "record": (~inside).cast(pl.Int64).cum_sum()})
+    joined = frame.group_by("record", maintain_order=True).agg(pl.col("line").str.join(between))["line"]
+    return joined if between else joined.str.replace(r"(?:\r\n|\r|\n)$", "")
+
+
+def _codes(block: Block) -> list[int]:
+    grammar, structure = block.grammar, block.structure
+    frame = pl.DataFrame({"raw": block.lines, "line": structure, "healthy": grammar.all_healthy(structure)})
+    opens = pl.col("line").str.contains(grammar.open) if grammar.open else pl.lit(False)
+    code = (
+        pl.when(pl.col("raw") == "")
+        .then(BLANK)
+        .when(pl.col("healthy") & (pl.col("raw") == pl.col("line")))
+        .then(HEALTHY)
+        .when(pl.col("healthy"))
+        .then(UNREADABLE)
+        .when(opens)
+        .then(OPEN)
+        .otherwise(BROKEN)
+    )
+    return frame.select(code=code)["code"].to_list()
+
+
+def _cut_before_tail_units(walk: Walk) -> int:
+    """The line from which on rows are kept back, at the start of a row."""
+    limit = len(walk.codes) if walk.undecided is None else walk.undecided
+    cut, kept = limit, 0
+    for unit in walk.units_before(limit):
+        far = kept >= TAIL_ROWS and limit - cut >= walk.line_breaks.reach
+        if far or (kept and walk.size(unit.start, limit) > TAIL_BYTES):
+            break
+        cut, kept = unit.start, kept + 1
+    return cut

@@ -1,0 +1,76 @@
+"""Delimited text as a source: its header, and its rows block by block."""
+
+import re
+from collections.abc import Iterator
+from functools import partial
+
+from importer.core.errors import SourceError
+from importer.source.batch import Batch
+from importer.source.columns import header_faults
+from importer.source.csv_grammar import Dialect, Layout
+from importer.source.csv_header import HeaderReader, RowStart
+from importer.source.csv_splitter import Splitter
+from importer.source.decode import TextEncoding, TextStream
+from importer.source.errors import read_errors
+from importer.source.formats import refuse_other_kind
+from importer.source.options import SourceOptions
+from importer.source.source import Source
+from importer.source.streams import open_stream
+
+_DELIMITERS = {"csv": ",", "tsv": "\t"}
+
+
+def open_text(path: str, kind: str, options: SourceOptions) -> Source:
+    """A file of delimited text; SourceError where it has no header that can be read."""
+    dialect = _dialect(path, kind, options)
+    encoding = TextEncoding(options.encoding)
+    with open_stream(path) as stream:
+        text = TextStream(stream, encoding)
+        refuse_other_kind(path, text, encoding)
+        header = HeaderReader(path, dialect, options, text)
+        start, columns = header.read()
+        if options.trailing_delimiter and columns[-1]:
+            columns = (*columns, "")
+        before = header.text_before_rows()
+        newline = re.search(rb"\r\n|\r|\n", header.text)
+        layout = Layout(dialect, columns)
+        return Source(
+            path=path,
+            format="csv",
+            columns=layout.named,
+            read=partial(_batches, path, layout, start),
+            layout=layout,
+            header_raw=text.bom + encoding.restore(before),
+            newline=encoding.restore(newline.group() if newline else b"\n"),
+            faults=tuple(header_faults(columns)),
+        )
+
+
+def _dialect(path: str, kind: str, options: SourceOptions) -> Dialect:
+    if kind not in _DELIMITERS:
+        raise SourceError(f'{path}: format must be "csv", "tsv" or "parquet".')
+    delimiter = _DELIMITERS[kind] if options.delimiter is None else options.delimiter
+    dialect = Dialect(delimiter, options.quote, options.escape, options.encoding, options.bare_quotes)
+    if faults := dialect.faults():
+        raise SourceError(f"{path}: {'; '.join(faults)}.")
+    return dialect
+
+
+def _batches(path: str, layout: Layout, start: RowStart, block_bytes: int) -> Iterator[Batch]:
+    encoding = TextEncoding(layout.dialect.encoding)
+    with read_errors(path), open_stream(path) as stream:
+        text = TextStream(stream, encoding)
+        splitter = Splitter(
+            layout,
+            header=start.header,
+            line=start.line,
+            restore=bytes if encoding.plain else encoding.restore,
+        )
+        data, final = text.read_from(start.skip, block_bytes)
+        while True:
+            batch = splitter.feed(data, final=final, end=text.offset)
+            if batch is not None and (batch.cells.height or batch.set_aside.height):
+                yield batch
+            if final:
+                return
+            data, final = text.read(max(block_bytes, splitter.pending))

@@ -1,0 +1,80 @@
+"""Object stores: what a URL names, and the bytes of an object."""
+
+import glob
+import io
+import os
+import re
+from fnmatch import fnmatchcase
+from typing import Any
+
+from importer.core.errors import SourceError
+from importer.source.batch import BLOCK_BYTES
+from importer.source.errors import read_errors
+
+URL = re.compile(r"^(?:s3|s3a|gs|az|azure|abfss?|adl)://", re.IGNORECASE)
+
+
+class ObjectStream(io.RawIOBase):
+    """An object of a store as a raw stream, fetched piece by piece."""
+
+    def __init__(self, url: str) -> None:
+        store, key = store_of(url)
+        self._pieces = iter(obstore().get(store, key).stream(min_chunk_size=BLOCK_BYTES))
+        self._left = memoryview(b"")
+
+    def readable(self) -> bool:
+        """It is read only."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fills the buffer as far as the next piece goes; 0 at the end of the object."""
+        if not self._left:
+            self._left = memoryview(bytes(next(self._pieces, b"")))
+        count = min(len(buffer), len(self._left))
+        buffer[:count] = self._left[:count]
+        self._left = self._left[count:]
+        return count
+
+
+def obstore() -> Any:
+    """The library, loaded only where a URL is read."""
+    import obstore
+
+    return obstore
+
+
+def store_of(url: str) -> tuple[Any, str]:
+    """The bucket of a URL and the key inside it."""
+    from obstore.store import from_url
+
+    scheme, _, rest = url.partition("://")
+    bucket, _, key = rest.partition("/")
+    return from_url(f"{scheme}://{bucket}"), key
+
+
+def object_version(url: str) -> tuple[int, str, float]:
+    """Size in bytes, version tag, and Unix time of the last change of an object; the library's own errors."""
+    store, key = store_of(url)
+    found = obstore().head(store, key)
+    modified = found["last_modified"].timestamp()
+    return found["size"], found["e_tag"] or str(modified), modified
+
+
+def expand_url(url: str) -> list[str]:
+    """An object; with * or ? in its last part, or a / at its end, the objects of that folder."""
+    folder, _, last = url.rpartition("/")
+    if last and not glob.has_magic(last):
+        return [url]
+    with read_errors(url):
+        store, prefix = store_of(folder + "/")
+        listed = obstore().list_with_delimiter(store, prefix or None)
+    root = url[: len(url) - len(url.partition("://")[2].partition("/")[2])]
+    keys = [str(one["path"]) for one in listed["objects"]]
+    names = [key for key in keys if _wanted(key.rpartition("/")[2], last)]
+    if not names:
+        raise SourceError(f"{url}: no object is found there; check the URL.")
+    return sorted((root + name for name in names), key=os.fsencode)
+
+
+def _wanted(name: str, pattern: str) -> bool:
+    return bool(name) and not name.startswith(".") and (not pattern or fnmatchcase(name, pattern))

@@ -1,0 +1,26 @@
+"""How a source is declared."""
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class SourceOptions:
+    """How a source is declared; `[source]` of the configuration.
+
+    format      "csv", "tsv" or "parquet"; None: by the extension of the file
+    delimiter   one or several characters; None: "," for csv, tab for tsv
+    skip_lines  physical lines before the header
+    columns     names in file order, where `header` is false
+    trailing_delimiter   each row ends with a delimiter that the header (or `columns`) does not have
+    """
+
+    format: str | None = None
+    delimiter: str | None = None
+    quote: str = '"'
+    escape: str = '"'
+    encoding: str = "utf-8"
+    skip_lines: int = 0
+    header: bool = True
+    columns: tuple[str, ...] | None = None
+    bare_quotes: str = "reject"
+    trailing_delimiter: bool = False

@@ -1,0 +1,56 @@
+"""The bytes of one source: opened and decompressed."""
+
+import gzip
+import io
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+from importer.core.errors import SourceError
+from importer.source.batch import BLOCK_BYTES
+from importer.source.object_store import URL, ObjectStream
+
+
+@contextmanager
+def open_stream(path: str) -> Iterator[IO[bytes]]:
+    """The bytes of a file or URL, decompressed. Members and frames that follow each other are one stream."""
+    if URL.match(path):
+        with io.BufferedReader(ObjectStream(path), BLOCK_BYTES) as raw, _decompressed(raw, path) as stream:
+            yield stream
+        return
+    refuse_folder(path)
+    with Path(path).open("rb") as file, _decompressed(file, path) as stream:
+        yield stream
+
+
+def refuse_folder(path: str) -> None:
+    """SourceError where the path is a folder, or a pipe: a source is opened more than once."""
+    mode = Path(path).stat().st_mode
+    if stat.S_ISDIR(mode):
+        raise SourceError(f"{path}: is a folder where a file was expected.")
+    if not stat.S_ISREG(mode):
+        raise SourceError(f"{path}: is a pipe or a device, which can be read only once; save it to a file.")
+
+
+@contextmanager
+def _decompressed(file: IO[bytes], path: str) -> Iterator[IO[bytes]]:
+    name = path.lower()
+    if name.endswith(".gz"):
+        with gzip.GzipFile(fileobj=file) as stream:
+            yield stream  # type: ignore[misc]
+    elif name.endswith(".zst"):
+        with zstd_module().ZstdFile(file) as stream:
+            yield stream
+    else:
+        yield file
+
+
+def zstd_module() -> Any:
+    """The standard library's zstd, or its backport before Python 3.14."""
+    try:
+        from compression import zstd  # type: ignore[import-not-found,unused-ignore]
+    except ImportError:
+        from backports import zstd
+    return zstd
