@@ -9,7 +9,7 @@ from importer.core.errors import SourceError
 from importer.source.csv_grammar import Layout, grammar_of
 
 TAIL_ROWS = 8
-"""Rows kept back at the end of a block: what follows may show that they were cut short."""
+"""Rows at the end of a block that wait for the next one: it may show that they were cut short."""
 
 
 class Block:
@@ -34,7 +34,7 @@ class Block:
 
     @property
     def lines(self) -> pl.Series:
-        """The lines without their ends, in signs. `view` is seen anew where it turns out to be damaged."""
+        """The lines without their ends, in signs. `view` changes where it holds bytes that are not UTF-8."""
         if self._lines is None:
             self._lines = self._split()
         return self._lines

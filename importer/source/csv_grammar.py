@@ -111,7 +111,7 @@ def _signs(dialect: Dialect, data: bytes) -> Signs:
 
 @dataclass(frozen=True, slots=True)
 class Scan:
-    """What one line is: `done` (ends between fields), `open` (inside quotes) or `stray` (a quote astray).
+    """What one line is: `done` (ends between fields), `open` (in quotes) or `stray` (a quote out of place).
 
     fields: how many fields it begins; rest: its text behind the quote that stays open.
     """

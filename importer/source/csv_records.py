@@ -170,12 +170,10 @@ class RecordFinder:
 
     def _walked(self, block: Block, final: bool) -> Records:
         codes = _codes(block)
-        before = self._line_breaks.multiline
+        known = self._line_breaks.multiline
         walk = Walk(block, codes, self._line_breaks, final)
         walk.run()
-        if (
-            self._line_breaks.multiline and not before
-        ):  # lines before the first line break were judged without it
+        if self._line_breaks.multiline and not known:  # the lines before it were read as if there were none
             walk = Walk(block, codes, self._line_breaks, final)
             walk.run()
         cut = block.height if final else _cut_before_tail_units(walk)

@@ -1,12 +1,12 @@
 """The careful walk: what to make of lines that are no healthy record by themselves.
 
 Only a block that holds such a line is walked, and the walk stops at the suspicious lines alone. Where
-reading fails, one damaged row explains it, and often several could: a stray quote here, or a lost one some
-lines away. Every explanation by one damage is looked for, and a row is certain when all of them leave it
-whole. What they disagree on is set aside as one piece.
+reading fails, one row is damaged, and often there are several candidates: a stray quote here, or a missing
+one some lines away. Every candidate with one damage is looked for, and a row is certain when it is whole in
+all of them. The lines on which they differ are set aside as one piece.
 
-A list that has shown no quoted line break is taken to have none, as far as that explains the damage: where
-one damage on one line does, it counts alone, and the damaged row costs only itself.
+A list without a quoted line break so far is taken to have none where one damage on one line is enough to
+explain the fault: then only that row is set aside.
 """
 
 from bisect import bisect_right
@@ -26,7 +26,7 @@ REACH = 8
 """Lines a damaged row may span at least, in a list of short rows."""
 
 BLANK, HEALTHY, UNREADABLE, OPEN, BROKEN = range(5)
-"""A spoilt line would be healthy without its NULs and undecodable bytes: one row, but no good one."""
+"""What a line is by itself. UNREADABLE: healthy but for its NULs and undecodable bytes."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,9 @@
-"""One damage to a row, undone in every way at once, to see where the row may end.
+"""Where a damaged row may end: one damage is repaired in every possible way at once.
 
-A row is read as states (fields begun, place in the field), without damage and with exactly one damage undone:
-a quote or a delimiter lost, put in, or another character in the place of a delimiter. All ways are followed
-together; a set of field counts is an integer with a bit for each, so a delimiter is a shift. Rows of one list
-look alike, so what follows on what is worked out once and remembered.
+A row is read as states (fields begun, place in the field), without damage and with exactly one repair: a
+quote or a delimiter that is missing, is too many, or has another character in its place. All readings are
+followed together. A set of field counts is an integer with a bit for each, so a delimiter is a shift. Rows of
+one list look alike, so what follows on what is worked out once and remembered.
 """
 
 import re
@@ -14,7 +14,7 @@ from typing import NamedTuple
 from importer.source.csv_grammar import Grammar
 
 MAX_READINGS = 20_000
-"""So many different ways are remembered; a list as odd as that begins anew."""
+"""So many different readings are remembered; beyond that the memory is cleared."""
 
 
 class States(NamedTuple):
@@ -43,9 +43,9 @@ class End(NamedTuple):
 
 
 class Readings:
-    """All ways to read a row so far: without damage, and with one damage undone.
+    """All ways to read a row so far: as it stands, and with one damage repaired.
 
-    quotes: False where only damage to delimiters is undone. `after` and `line_end` say what comes next, as
+    quotes: False where only damage to delimiters is repaired. `after` and `line_end` say what comes next, as
     far as it was asked for.
     """
 
@@ -81,13 +81,13 @@ class Repair:
         self._known: dict[tuple[States, States, bool], Readings] = {}
 
     def can_repair(self, line: str) -> bool:
-        """Whether undoing one damage makes the line a healthy row; too many or too few fields are one."""
+        """Whether one repair makes the line a healthy row; too many or too few fields are one."""
         return any(not (end.cut or end.goes_on) for end in self.ends([line]))
 
     def ends(self, lines: Iterable[str], *, quotes: bool = True) -> Iterator[End]:
         """Where a row may end that begins with the first of `lines` and has one damage.
 
-        quotes: False to undo damage to delimiters alone, the quotes being in order.
+        quotes: False to repair delimiters alone, the quotes being in order.
         """
         readings = self._readings(States(start=1 << 1), States(), quotes=quotes)
         for count, line in enumerate(lines, 1):
@@ -110,7 +110,7 @@ class Repair:
         return known
 
     def _read(self, readings: Readings, sign: str) -> Readings:
-        """The ways behind the next sign: delimiter, quote, or what stands in for any text."""
+        """The readings behind the next sign: delimiter, quote, or what stands in for any text."""
         undamaged, quotes = readings.undamaged, readings.quotes
         after = self._step(readings.repaired | self._inserted(undamaged, quotes), sign)
         if sign == self._signs.delimiter or (quotes and sign == self._signs.quote):

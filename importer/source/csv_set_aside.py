@@ -70,7 +70,7 @@ class SetAside:
         return ROW_MALFORMED, unit.message or ""
 
     def _is_header(self, block: Block, unit: Unit) -> bool:
-        """A header with its byte-order mark in the middle of glued files: its quotes look astray."""
+        """A header with its byte-order mark in the middle of glued files: its quotes look out of place."""
         if self._header is None or unit.end - unit.start > 1 or not block.has(BOM):
             return False
         return cut_end_bytes(block.kept[unit.start]) == (BOM + self._header).encode("utf-8", "replace")

@@ -46,7 +46,7 @@ def suggest(path: str, options: SourceOptions, declared: Sequence[str]) -> Findi
         return None
     for line, changed in changes(options):
         other = _try(path, changed, declared)
-        if other and not other.set_aside.height and not _bends(seen, other, options, changed):
+        if other and not other.set_aside.height and not _misreads(seen, other, options, changed):
             return Finding(line, len(aside), tuple(aside.head(5).to_list()))
     return None
 
@@ -63,8 +63,8 @@ def _try(path: str, options: SourceOptions, declared: Sequence[str]) -> Batch | 
     return batch if batch and batch.cells.height + batch.set_aside.height else None
 
 
-def _bends(seen: Batch | None, other: Batch, declared: SourceOptions, changed: SourceOptions) -> bool:
-    """Whether rows that read well as declared would come out wrong: with their quotes, or decoded anew."""
+def _misreads(seen: Batch | None, other: Batch, declared: SourceOptions, changed: SourceOptions) -> bool:
+    """Whether rows that read well as declared would come out wrong: with quotes in them, or other letters."""
     text = pl.all().cast(pl.String)
     if changed.quote != declared.quote and declared.quote:
         marked = text.str.starts_with(declared.quote) | text.str.ends_with(declared.quote)
