@@ -28,6 +28,7 @@ from importer.chunk.chunker import Chunker, fields
 from importer.config import loader as configuration
 from importer.pipeline.source_reader import open_sources
 from importer.sandbox import server as sandbox
+from importer.sandbox.options import SandboxOptions
 from importer.storage import run_folder
 from importer.storage.partitions import PARTITIONS
 from importer.storage.snapshot import Snapshot, column, hashed
@@ -176,7 +177,7 @@ def measure(people: int, changed: int, nights: int, folder: Path) -> None:
     source, state, config = folder / "list.csv", folder / "state", folder / "import.toml"
     apart(write_list, source, people, 0)
     known = configuration.parse(config_of(source, "http://127.0.0.1:1"))
-    with sandbox.running(known, sandbox.SandboxOptions(), KEY) as server:
+    with sandbox.running(known, SandboxOptions(), KEY) as server:
         apart(make_known, source, state, server.url, people)
         config.write_text(toml(config_of(source, server.url)), "utf-8")
         calls, calls_processor = calls_alone(folder, server.url, changed)

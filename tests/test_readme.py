@@ -36,10 +36,10 @@ from importer import destinations
 from importer.cli import main
 from importer.config import attribute, schema
 from importer.core import errors, models
-from importer.destinations.attentive import destination as attentive
+from importer.destinations.attentive import settings
 from importer.pipeline import source_reader
 from importer.report import reject_files, summary
-from importer.sandbox import server as sandbox
+from importer.sandbox import faults
 from importer.validate import data_quality
 from importer.values import inference
 
@@ -306,7 +306,7 @@ MODELS.update(
     (f'### `[destination]` with `type = "{name}"`', destinations.load(name).settings_type)
     for name in destinations.names()
 )
-MODELS['### `[destination.user]` with `type = "attentive"`'] = attentive.User
+MODELS['### `[destination.user]` with `type = "attentive"`'] = settings.User
 
 
 @pytest.mark.parametrize("heading", MODELS)
@@ -370,7 +370,7 @@ def test_every_warning_is_described() -> None:
 
 
 def test_every_fault_of_the_sandbox_is_described() -> None:
-    assert set(first_column("### Faults")) - {"429"} == set(sandbox.kinds())
+    assert set(first_column("### Faults")) - {"429"} == set(faults.kinds())
 
 
 def test_every_module_stands_in_the_map() -> None:

@@ -492,18 +492,19 @@ def _report(args: argparse.Namespace) -> int:
 
 
 def _demo(args: argparse.Namespace) -> int:
+    from importer.sandbox import demo
     from importer.sandbox import server as sandbox
 
     config = configuration.load(PROJECT / "config" / f"{args.destination}.toml")
     source = PROJECT / "samples" / "customers.csv"
     state_dir = _state_dir(args)
-    key = sandbox.default_key(config)
+    key = demo.default_key(config)
     config = config.model_copy(
         update={"destination": config.destination.model_copy(update={"api_key": "env:IMPORTER_DEMO_KEY"})}
     )
     os.environ["IMPORTER_DEMO_KEY"] = key
     with (
-        sandbox.running(config, sandbox.demo_options(config), key) as server,
+        sandbox.running(config, demo.demo_options(config), key) as server,
         _Progress(quiet=False, tell=False) as progress,
     ):
         options = Options(state_dir=state_dir, base_url=server.url, rate=0)
@@ -516,11 +517,13 @@ def _demo(args: argparse.Namespace) -> int:
 
 
 def _sandbox(args: argparse.Namespace) -> int:
+    from importer.sandbox import demo, faults
     from importer.sandbox import server as sandbox
+    from importer.sandbox.options import SandboxOptions
 
     config = configuration.load(args.config or PROJECT / "config" / "vevee.toml")
-    options = sandbox.SandboxOptions(
-        faults=tuple(sandbox.parse_fault(text) for text in args.fail),
+    options = SandboxOptions(
+        faults=tuple(faults.parse_fault(text) for text in args.fail),
         latency=args.latency,
         rate_limit=args.rate_limit,
         quota=args.quota,
@@ -529,12 +532,12 @@ def _sandbox(args: argparse.Namespace) -> int:
         undefined=frozenset(args.undefined),
         port=args.port,
     )
-    key = sandbox.key_for(config)
+    key = demo.key_for(config)
 
     def ready(url: str) -> None:
         run = command("run", str(args.config or "config/vevee.toml"), "--base-url", url, "--rate", "0")
         _say(f"{config.destination.type} sandbox on {url}, Ctrl-C stops it. In another shell:")
-        if key == sandbox.default_key(config):
+        if key == demo.default_key(config):
             kind, _, name = config.destination.api_key.partition(":")
             _say(f"  export {name}={key}" if kind == "env" else f"  put {key} into {name}")
         _say(f"  {run}")

@@ -38,7 +38,7 @@ from importer.core.models import (
     Update,
 )
 from importer.core.row_order import ORDER_SHIFT
-from importer.destinations.base import Destination, PaceHint
+from importer.destinations.base import Destination, RateHint
 from importer.pipeline.chunk_stream import limits_of
 from importer.pipeline.context import stored_config
 from importer.pipeline.source_reader import SourceReader, open_sources
@@ -252,9 +252,9 @@ class _Reader:
         self.stored[id(call)] = found
         return ALL_APPLIED
 
-    def pace(self, answer: Answer) -> PaceHint | None:
+    def rate_hint(self, answer: Answer) -> RateHint | None:
         """The destination's own."""
-        return self._destination.pace(answer)
+        return self._destination.rate_hint(answer)
 
 
 class _Filtered(SpoolWriter):

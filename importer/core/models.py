@@ -44,11 +44,11 @@ class Part:
 class Update:
     """One person's id and what to write of them: at most one part per operation, sets first.
 
-    `person` is the index of the person in its chunk. It never leaves the process: durable records name people
-    by their distinct id. `user` holds the texts of the destination's identity fields, in their order, ""
-    where blank; `address` is what it resolved the distinct id to, "" where it resolves none. `doubtful` names
-    attributes that were at fault again and again in this run, the worst first; only for a destination whose
-    answers do not name the value at fault.
+    `person` is the index of the person in its chunk. It is used in one process only: durable records name
+    people by their distinct id. `user` holds the texts of the destination's identity fields, in their order,
+    "" where blank; `resolved_id` is what it resolved the distinct id to, "" where it resolves none.
+    `doubtful` names attributes that were at fault again and again in this run, the worst first; only for a
+    destination whose answers do not name the value at fault.
     """
 
     person: int
@@ -56,7 +56,7 @@ class Update:
     parts: tuple[Part, ...]
     user: tuple[str, ...] = ()
     doubtful: tuple[str, ...] = ()
-    address: str = ""
+    resolved_id: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +110,7 @@ class Verdict(StrEnum):
     CONTRADICTION = "contradiction"  # the destination's own words, not to be believed: sent again as well
     REFUSED = "refused"  # final: the destination refused the whole call; every key is rejected
     UNCONFIRMED = "unconfirmed"  # final: what became of the call will not be known
-    UNADDRESSED = "unaddressed"  # the address is unknown there: resolved once more, then sent again
+    UNKNOWN_ID = "unknown_id"  # the resolved id is unknown there: resolved once more, then sent again
     CONTINUE = "continue"  # not the end: the follow-up calls carry on for all of the call's targets
     STOP = "stop"  # the destination refuses the run: key, permission, quota
 
@@ -134,13 +134,13 @@ class Refusal:
 class Classification:
     """A destination's reading of one answer.
 
-    `reason` and `message` explain any decision but a clean DONE and never quote the body, which may echo
+    `reason` and `message` explain any verdict but a clean DONE and never quote the body, which may echo
     values. `normalized` names keys that are stored, but not as they were sent. `follow_up` calls go out after
     this one, for the same people, before anything else of theirs. `durable`, with CONTINUE: they are on disk
-    before they go out, and a later life of the run goes on with them instead of sending anew. `unsaid`, with
+    before they go out, and a later attempt goes on with them instead of sending again. `unreported`, with
     DONE: indices of targets of which the answer says nothing; `carried`: of those that are still to be sent,
-    by the follow-up calls. `addresses` maps each distinct id that the answer resolved to its address, ""
-    where it gives several.
+    by the follow-up calls. `resolved_ids` maps each distinct id that the answer resolved to the destination's
+    own id, "" where it gives several.
     """
 
     verdict: Verdict
@@ -150,9 +150,9 @@ class Classification:
     normalized: tuple[Refusal, ...] = ()
     follow_up: tuple[Call, ...] = ()
     durable: bool = False
-    unsaid: tuple[int, ...] = ()
+    unreported: tuple[int, ...] = ()
     carried: tuple[int, ...] = ()
-    addresses: Mapping[str, str] = field(default_factory=dict)
+    resolved_ids: Mapping[str, str] = field(default_factory=dict)
 
 
 ALL_APPLIED = Classification(Verdict.DONE)

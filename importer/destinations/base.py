@@ -1,7 +1,8 @@
 """What a destination is: pure functions over plain data, no HTTP client and no polars.
 
-A vendor's module holds, in this order: `Settings` (its own keys under `[destination]`), a `Destination`
-subclass, a `Sandbox` subclass, and `DESTINATION = <the subclass>`. The sender runs whatever calls come back.
+A vendor's folder holds `destination.py` with its `Settings` (its own keys under `[destination]`), a subclass
+of `Destination` and `DESTINATION = <the subclass>`, and `sandbox.py` with its simulator. The sender sends the
+calls that a destination returns, and asks it what each answer means.
 """
 
 import math
@@ -43,8 +44,8 @@ class Definition:
 
 
 @dataclass(frozen=True, slots=True)
-class PaceHint:
-    """What an answer's headers say of the limit; only what the vendor documents.
+class RateHint:
+    """What an answer's headers say of the rate limit; only what the vendor documents.
 
     `requests_per_second` is the limit itself; `remaining` how many more calls are let through within the next
     `reset` seconds.
@@ -60,8 +61,8 @@ class IdentityField:
     """One column by which the destination knows a person, beside the distinct id.
 
     `pattern` is a regular expression that a usable text fits from end to end, `max_length` in characters;
-    `expected` is what stands in the report where a text does not fit. The characters of `ignore` are left
-    out of a text before anything else; `fold_case` where upper and lower case name the same person.
+    The report says `expected` where a text does not fit. The characters of `ignore` are removed from a text
+    before anything else; `fold_case` is true where upper and lower case name the same person.
     """
 
     name: str
@@ -78,7 +79,7 @@ class Destination(ABC):
 
     name: ClassVar[str]
     confirms: str
-    """What an `applied` of this vendor stands for: `value`, `call` or `job`."""
+    """What the vendor confirms with a success: each `value`, a whole `call`, or each record of a `job`."""
     default_base_url: ClassVar[str]
     distinct_id_max: ClassVar[int]
     """Longest distinct id, in characters."""
@@ -87,12 +88,12 @@ class Destination(ABC):
     """The vendor's documented ceiling, used where the configuration names none; 0 = none documented."""
     operations: ClassVar[frozenset[str]] = frozenset({"set"})
     dead_reasons: ClassVar[frozenset[str]] = frozenset()
-    """Reasons that are facts about an attribute, not a value: once given, it is not sent again in the run."""
+    """Reasons that concern a whole attribute: after one of them the run does not send the attribute again."""
     reads_back: ClassVar[bool] = False
     """Whether the vendor has a call that shows what is stored of a person (`read_back`, `read`)."""
     encoding: Encoding = Encoding()
     resolves: bool = False
-    """Whether distinct ids are resolved to addresses before people are written (`prepare`)."""
+    """Whether distinct ids are resolved to the vendor's own ids before people are written (`prepare`)."""
     settings_type: ClassVar[type[Settings]] = Settings
     clears: ClassVar[bool] = True
     """Whether a stored value can be removed: an update may have a part with the operation `clear`."""
@@ -106,11 +107,11 @@ class Destination(ABC):
         self.definitions = definitions
 
     def problems(self) -> Iterable[str]:
-        """What of the configuration this vendor cannot do, one sentence each; none by default."""
+        """What this vendor cannot do of the configuration, one sentence each; none by default."""
         return ()
 
     def warnings(self) -> Iterable[RunWarning]:
-        """What of the configuration this vendor may refuse; none by default."""
+        """What this vendor may refuse of the configuration; none by default."""
         return ()
 
     def base_url(self) -> str:
@@ -118,7 +119,7 @@ class Destination(ABC):
         return self.default_base_url
 
     def key_problem(self, key: str) -> str | None:
-        """Why this key cannot serve, without quoting it, or None; asked before the first call."""
+        """Why this key cannot work, without quoting it, or None; called before the first call goes out."""
         return None
 
     @abstractmethod
@@ -130,26 +131,26 @@ class Destination(ABC):
         return ()
 
     @property
-    def patience(self) -> float:
-        """How long one life of a run polls for one job, in seconds; what is open then is unconfirmed."""
+    def job_deadline(self) -> float:
+        """How long one attempt of a run polls one job, in seconds; a job still open then is unconfirmed."""
         return math.inf
 
     def check_key(self) -> Call | None:
-        """The call that tells whether the key serves, sent alone before anything else; None by default.
+        """The call that tells whether the key works, sent alone before anything else; None by default.
 
-        It has no targets; any decision but DONE ends the run before the first write.
+        It has no targets; any verdict but DONE ends the run before the first write.
         """
         return None
 
-    def address_scope(self, key: str) -> Sequence[str]:
-        """What addresses depend on beside the base URL and the account; nothing secret."""
+    def id_scope(self, key: str) -> Sequence[str]:
+        """What resolved ids depend on beside the base URL and the account; nothing secret."""
         return ()
 
     def prepare(self, updates: Sequence[Update]) -> Sequence[Call]:
         """The calls that resolve the distinct ids of `updates`, with a target without keys for each person.
 
-        `judge` gives what they resolve as `addresses`. An id that is missing there is rejected. Asked only
-        where `resolves`.
+        `classify` returns their results as `resolved_ids`. An id that is missing there is rejected. Called
+        only where `resolves` is true.
         """
         return ()
 
@@ -158,7 +159,7 @@ class Destination(ABC):
         """The calls that write `updates` (at most `people_per_call`), to be sent one after another."""
 
     def calls_at_most(self, people: int, clears: int) -> int:
-        """How many calls so many people may take, with so many values to clear; told before the first one."""
+        """The most calls that `people` may take with `clears` values to clear, for the forecast."""
         return -(-people // self.people_per_call) + clears
 
     def first_value(self, update: Update) -> Call | None:
@@ -184,8 +185,8 @@ class Destination(ABC):
         """Whether a value read back is the value that was sent; both as JSON has them, floats as Decimal."""
         return is_same(sent, stored)
 
-    def pace(self, answer: Answer) -> PaceHint | None:
-        """What the headers say of the rate limit; asked for every answer. None = nothing is documented."""
+    def rate_hint(self, answer: Answer) -> RateHint | None:
+        """What the headers say of the rate limit; called for every answer. None = nothing is documented."""
         return None
 
 

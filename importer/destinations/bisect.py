@@ -1,9 +1,9 @@
-"""Finding the values at fault in a call that was refused without a word of why.
+"""Finds the values at fault in a call that was refused without a reason.
 
-A group of values is sent; where it is refused, one of it at least is at fault, and a part of it is sent next.
-What is taken is written. `after` says, from how the search stands and what became of the last call, which
-values are settled now and which are sent next. One at fault among n costs about log2 n calls, and one for all
-the others.
+A group of values is sent. Where it is refused, at least one of its values is at fault, and a part of the
+group is sent next. Values that were accepted are written. `after` says, from how the search stands and how
+the last call ended, which values are settled now and which are sent next. One value at fault among n costs
+about log2 n calls, and one more for all the others.
 """
 
 from dataclasses import dataclass, replace
@@ -15,23 +15,24 @@ Keys = tuple[str, ...]
 class Bisection:
     """How the search of one person's values stands.
 
-    `testing` is what the call at hand carries. One of `suspects` is certainly at fault if all of `testing` is
-    taken. Of the groups of `rest` nothing is known. `failed` were refused each alone, and are not settled as
-    long as nothing was ever taken (`taken`): then it may be the person.
+    `testing` is what the present call carries. If all of it is accepted, one of `suspects` is certainly at
+    fault. Nothing is known of the groups of `rest`. Each of `failed` was refused alone; they are settled only
+    after a value was accepted (`any_accepted`), because until then the person may be at fault.
     """
 
     testing: Keys
     suspects: Keys = ()
     rest: tuple[Keys, ...] = ()
     failed: Keys = ()
-    taken: bool = False
+    any_accepted: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """What is settled now, and how the search goes on; None = it is over.
+    """What is settled now, and how the search goes on; `next` None = it is over.
 
-    `person` where every single value was refused: it is not the values. `refused` then names all of them.
+    `person` is true where every single value was refused: the person is at fault. `refused` then names all of
+    the values.
     """
 
     applied: Keys = ()
@@ -41,21 +42,21 @@ class Step:
 
 
 def begin(keys: Keys, doubtful: Keys = ()) -> Bisection:
-    """The search before the first call: what is doubtful goes alone, first."""
+    """The search before the first call: each of `doubtful` goes alone, before the others."""
     alone = tuple((key,) for key in doubtful if key in keys)
     others = tuple(key for key in keys if (key,) not in alone)
     groups = (*alone, others) if others else alone
     return Bisection(groups[0], rest=groups[1:])
 
 
-def after(search: Bisection, *, taken: bool) -> Step:
+def after(search: Bisection, *, accepted: bool) -> Step:
     """What the answer to the call that carried `search.testing` means."""
-    if taken:
-        return Step(search.testing, search.failed, _go_on(replace(search, failed=(), taken=True)))
+    if accepted:
+        return Step(search.testing, search.failed, _go_on(replace(search, failed=(), any_accepted=True)))
     if len(search.testing) > 1:
         return Step(next=_divide(_give_up_suspects(search)))
     search = _give_up_suspects(search)
-    if search.taken:
+    if search.any_accepted:
         return Step(refused=search.testing, next=_go_on(search))
     failed = (*search.failed, *search.testing)
     following = _go_on(replace(search, failed=failed))
@@ -64,7 +65,7 @@ def after(search: Bisection, *, taken: bool) -> Step:
 
 
 def _give_up_suspects(search: Bisection) -> Bisection:
-    """What was certain of the suspects if the last call had been taken is not any more: one more group."""
+    """A refused call leaves nothing certain of the suspects: they become one more group."""
     if not search.suspects:
         return search
     *groups, last = search.rest or ((),)

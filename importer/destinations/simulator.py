@@ -25,15 +25,16 @@ class Sandbox(ABC):
     """A vendor's side of the wire, as documented: plain data in, plain data out, no sockets.
 
     `stored` maps distinct id to attribute to the value the vendor would hold now; people with no value are
-    not in it. `settings` are the vendor's own keys of the configuration, where they change the wire.
+    not in it. `settings` are the vendor's own keys of the configuration, where they change requests or
+    answers.
     """
 
     demo_lacks: ClassVar[Literal["undefined", "archived"]] = "undefined"
-    """How the demo's server has one attribute of the sample list, so that it refuses its values."""
-    lies: ClassVar[frozenset[str]] = frozenset()
-    """The faults `lie` knows: answers that contradict what was sent."""
-    demo: ClassVar[Sequence[str]] = ()
-    """The lies of the demo, for all of its calls."""
+    """How the demo's server treats one attribute of the sample list, whose values it refuses."""
+    simulated_faults: ClassVar[frozenset[str]] = frozenset()
+    """The names that `simulate` knows: answers that contradict what was sent."""
+    demo_faults: ClassVar[Sequence[str]] = ()
+    """The simulated faults of the demo, for all of its calls."""
     default_key: ClassVar[str] = "sk_test_sandbox"
     """The key it takes where the configuration's own cannot be read."""
 
@@ -48,16 +49,16 @@ class Sandbox(ABC):
     def answer(self, request: Request) -> Answer:
         """The vendor's answer, `stored` updated."""
 
-    def fault(self, name: str) -> Answer | None:
-        """The vendor's way of saying `quota` or a status (`429`, `500`, ...); None = none is documented."""
+    def documented_error(self, name: str) -> Answer | None:
+        """The vendor's documented answer for `quota` or a status such as `429`; None = there is none."""
         return None
 
-    def lie(self, name: str, answer: Answer) -> Answer | None:
-        """`answer`, a success, turned into the lie `name`; None where this answer cannot be turned."""
+    def simulate(self, name: str, answer: Answer) -> Answer | None:
+        """`answer`, a success, as the fault `name` changes it; None if the fault does not apply to it."""
         return None
 
-    def know(self, value: str, address: int) -> None:
-        """A person who is there already, where the vendor resolves ids."""
+    def add_person(self, distinct_id: str, resolved_id: int) -> None:
+        """Adds a person who exists before the run; only for a vendor that resolves ids."""
         raise NotImplementedError
 
     def distinct_ids(self, request: Request) -> tuple[str, ...]:

@@ -272,8 +272,8 @@ class ChunkStream:
             self._ledger.tally.add(closed.tally)
 
 
-def limits_of(config: Config, headers: Mapping[str, str], patience: float = math.inf) -> Limits:
-    """How calls go out by this configuration; `headers` go with each. `patience` is the destination's."""
+def limits_of(config: Config, headers: Mapping[str, str], job_deadline: float = math.inf) -> Limits:
+    """How calls go out by this configuration; `headers` go with each. `job_deadline` is the destination's."""
     section = config.destination
     return Limits(
         base_url=section.base_url,
@@ -286,5 +286,5 @@ def limits_of(config: Config, headers: Mapping[str, str], patience: float = math
         retry_wait=section.retry_wait,
         give_up_after=section.give_up_after,
         client=section.http_client,
-        patience=patience,
+        job_deadline=job_deadline,
     )

@@ -179,7 +179,7 @@ def _addresses(context: RunContext) -> IdCache | None:
     """What ids resolve to, kept between runs; `check` needs none, for it resolves nobody."""
     if not context.sends or not context.destination.resolves:
         return None
-    return IdCache(context.state_dir, context.config, context.destination.address_scope(context.key))
+    return IdCache(context.state_dir, context.config, context.destination.id_scope(context.key))
 
 
 def _identity_folder(context: RunContext) -> Path:

@@ -50,7 +50,7 @@ def _tell_cost(context: RunContext, ledger: Ledger, people: int) -> None:
 
 async def _send(context: RunContext, ledger: Ledger) -> None:
     destination, stop = context.destination, context.stop
-    limits = limits_of(context.config, destination.headers(context.key), destination.patience)
+    limits = limits_of(context.config, destination.headers(context.key), destination.job_deadline)
     learned_rate = run_history.pace(context.state_dir, context.config)
     pacer = RateLimiter(context.config.destination.requests_per_second or 0, learned_rate=learned_rate)
     sender = Sender(limits, destination, pacer, stop, context.stats.counts)

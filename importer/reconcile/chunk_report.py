@@ -189,9 +189,9 @@ class _Report:
         rows, field = self.chunk.rows, shown.field
         mine, withheld = _parted(rows.with_columns(self.codes), shown.bad, field)
         unconfirmed = mine.filter(pl.col(f"c{field.index}") == CODE[Outcome.UNCONFIRMED])
-        unsaid = unconfirmed.join(shown.told, on="person", how="anti")
+        unreported = unconfirmed.join(shown.told, on="person", how="anti")
         yield _lines(_places(mine).join(shown.told, on="person"), field, texts, "send")
-        yield _lines(still_open(_places(unsaid)), field, texts, "send")
+        yield _lines(still_open(_places(unreported)), field, texts, "send")
         yield _withheld_lines(withheld, field, texts)
         normalized = _places(rows.filter(shown.normalized))
         yield _lines(normalized.join(shown.told, on="person"), field, texts, "trim")

@@ -68,7 +68,7 @@ class IdResolution:
         if classification.verdict is Verdict.STOP:
             return
         asked = {t.distinct_id: self._unknown.pop(t.distinct_id) for t in targets}
-        given = {id_: a for id_, a in classification.addresses.items() if id_ in asked}
+        given = {id_: a for id_, a in classification.resolved_ids.items() if id_ in asked}
         self.book.remember({id_: a for id_, a in given.items() if a})
         self._known |= given | self.book.lookup(id_ for id_, a in given.items() if a)
         for id_, update in asked.items():
@@ -84,12 +84,12 @@ class IdResolution:
         for update in self.opened.jobs():
             address = self._known.get(update.distinct_id)
             if address:
-                yield replace(update, address=address)
+                yield replace(update, resolved_id=address)
 
     def settle(self, settled: Settled) -> None:
         """Takes the end of a call that writes: an unknown address is resolved once more, then refused."""
         classification = settled.classification
-        if classification.verdict is not Verdict.UNADDRESSED:
+        if classification.verdict is not Verdict.UNKNOWN_ID:
             self.opened.settle(settled)
         elif self._round < ROUNDS:
             self.opened.release(settled.call)

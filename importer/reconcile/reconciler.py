@@ -156,7 +156,7 @@ class OpenChunk:
 
     def _judged(self, settled: Settled, index: int, target: Target) -> None:
         verdict = settled.classification.verdict
-        if settled.unconfirmed or index in settled.classification.unsaid:
+        if settled.unconfirmed or index in settled.classification.unreported:
             self._whole(settled, target, Outcome.UNCONFIRMED)
         elif verdict is Verdict.DONE:
             self._done(settled, index, target)

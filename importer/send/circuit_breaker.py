@@ -1,7 +1,7 @@
 """Stops calling a destination that does not answer, and tries it again from time to time."""
 
 TRIP = 5
-"""So many failures in a row, of more than one call, and the destination is taken for down."""
+"""So many failures in a row, of more than one call, and the destination counts as down."""
 FIRST_PROBE, LAST_PROBE = 0.5, 30.0
 """Seconds before the first probe of a destination that is down, and most between two."""
 
@@ -18,7 +18,7 @@ class CircuitBreaker:
         self._wait = FIRST_PROBE
 
     def close(self) -> None:
-        """An answer: all is well."""
+        """An answer came: failures are counted from the beginning again."""
         if self._failures:
             self.__init__()  # type: ignore[misc]
 
@@ -29,7 +29,7 @@ class CircuitBreaker:
         self._failures += 1
         self._calls.add(id(call))
         if self.is_open:
-            if sent_at < self._opened:  # was under way before
+            if sent_at < self._opened:  # it was sent before the breaker opened
                 return 0.0
             self._wait = min(2 * self._wait, LAST_PROBE)
         elif self._failures < TRIP or (len(self._calls) < 2 and not alone):

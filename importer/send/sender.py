@@ -18,8 +18,9 @@ import tenacity
 
 from importer.core.errors import ImporterError, OutOfTimeError, RefusedError, UnreachableError
 from importer.core.models import ALL_APPLIED, Answer, Call, Classification, Settled, Verdict
-from importer.destinations.base import PaceHint
-from importer.send.rate_limiter import NAP, RateLimiter, Slot
+from importer.destinations.base import RateHint
+from importer.send.rate_limiter import NAP, RateLimiter
+from importer.send.rate_search import Slot
 from importer.send.shutdown import Stop
 from importer.transport.client import Client, Endpoint, TransportError, connect
 from importer.transport.download import fetch
@@ -46,7 +47,7 @@ class Limits(Endpoint):
     A call is sent `retry_attempts` times at most, the first included, as long as its requests and the waits
     between them have not taken `retry_seconds`. The wait before the n-th repetition is anything between 0 and
     `retry_wait` times 2 to the power of n - 1, 30 s at most. `give_up_after` is how long a destination may be
-    down, `patience` how long one job is polled for.
+    down, `job_deadline` how long one job is polled for.
     """
 
     max_in_flight: int = 8
@@ -54,7 +55,7 @@ class Limits(Endpoint):
     retry_seconds: float = 300.0
     retry_wait: float = 0.5
     give_up_after: float = 900.0
-    patience: float = math.inf
+    job_deadline: float = math.inf
 
 
 @dataclass(slots=True)
@@ -72,7 +73,7 @@ class Classifier(Protocol):
     def classify(self, call: Call, answer: Answer) -> Classification:
         """What `answer` means for `call`."""
 
-    def pace(self, answer: Answer) -> PaceHint | None:
+    def rate_hint(self, answer: Answer) -> RateHint | None:
         """What the answer's headers say of the rate limit."""
 
 
@@ -191,7 +192,7 @@ class Sender:
             await self._together([self._work(jobs, once=True)])
             await self._together([self._work(jobs) for _ in range(self.limits.max_in_flight)])
         if self._overdue:
-            self.stop.because(OutOfTimeError(_too_slow(self._overdue, self.limits.patience)))
+            self.stop.because(OutOfTimeError(_too_slow(self._overdue, self.limits.job_deadline)))
 
     async def _check_key(self, call: Call) -> None:
         settled = await self._deliver(Job([call], _nothing, lambda: None), call)
@@ -268,7 +269,7 @@ class Sender:
                 job.finish()
                 return
         self._begun += 1
-        until = self.clock() + self.limits.patience
+        until = self.clock() + self.limits.job_deadline
         await self._do(_Begun(0.0, self._begun, job, deque(calls), until), first)
 
     async def _do(self, begun: "_Begun", first: "_Try | None" = None) -> None:
@@ -337,7 +338,7 @@ class Sender:
             self._abandoned(job, call)
             raise
         finally:
-            self.pacer.back()
+            self.pacer.call_returned()
         return self._weigh(call, slot, answer)
 
     async def _ask(self, call: Call) -> Answer:
@@ -349,9 +350,9 @@ class Sender:
     def _weigh(self, call: Call, slot: Slot, answer: Answer) -> _Try:
         """What an answer means for its call, and what its coming says to the pacer."""
         self._ever_answered = True
-        classification, hint = self.classify.classify(call, answer), self.classify.pace(answer)
+        classification, hint = self.classify.classify(call, answer), self.classify.rate_hint(answer)
         if hint is not None:
-            self.pacer.told(hint)
+            self.pacer.apply_hint(hint)
         if classification.verdict not in _TRANSIENT:
             self.pacer.answered(slot)
             calm = classification is ALL_APPLIED and answer.status == _OK
@@ -376,7 +377,7 @@ class Sender:
         self.counts.throttled += status == _TOO_MANY
         if status in (_TOO_MANY, _UNAVAILABLE):
             self.pacer.refused(slot, wait)
-        self.pacer.hold(wait)
+        self.pacer.pause(wait)
         if status != _TOO_MANY:
             self.pacer.failed(slot, call)
             said = str(status) if status >= _BAD_REQUEST else f"{status} and what makes no sense"
@@ -498,11 +499,11 @@ class Sender:
 def _tells(settled: Settled) -> bool:
     """That ids were resolved, or have to be once more, says nothing of whether writes are taken."""
     verdict = settled.classification.verdict
-    return verdict is Verdict.REFUSED or (settled.call.writes and verdict is not Verdict.UNADDRESSED)
+    return verdict is Verdict.REFUSED or (settled.call.writes and verdict is not Verdict.UNKNOWN_ID)
 
 
-def _too_slow(jobs: int, patience: float) -> str:
-    hours = f"{patience / 3600:.3g} h"
+def _too_slow(jobs: int, job_deadline: float) -> str:
+    hours = f"{job_deadline / 3600:.3g} h"
     return (
         f"{jobs:,} jobs are still open at the destination after {hours} of polling; what they hold is "
         "unconfirmed until they are polled to their end."

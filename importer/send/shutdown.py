@@ -1,4 +1,4 @@
-"""What stops a run from outside: a signal, or its deadline. Calls in flight are waited for, but not long."""
+"""What stops a run from outside: a signal, or its deadline. Calls in flight are waited for, 20 s at most."""
 
 import asyncio
 import signal
@@ -13,7 +13,7 @@ from importer.core.errors import ImporterError
 
 @dataclass(slots=True)
 class Stop:
-    """Why no further call is begun. Only for the loop's own thread."""
+    """Whether and why no further call is begun. Not thread-safe: for the event loop's thread only."""
 
     error: Exception | None = None
     signal: int = 0
@@ -26,21 +26,21 @@ class Stop:
         return self.error is not None or self.signal != 0
 
     def because(self, error: Exception) -> None:
-        """Stops with this error; of several, the one that says most of what to do next is kept."""
+        """Stops with this error; of several, the one with the most useful next step is kept."""
         was_set = self.is_set
         if self.error is None or _rank(error) < _rank(self.error):
             self.error = error
         if not was_set:
-            self._tell(self._when_set)
+            self._call_all(self._when_set)
 
     def by_signal(self, number: int) -> None:
-        """Stops with this signal, which comes before any error in what is said of the run."""
+        """Stops with this signal; the exit code of a signal comes before that of any error."""
         self.signal = number
-        self._tell(self._when_set)
+        self._call_all(self._when_set)
 
     def abandon(self) -> None:
-        """Does not wait for the calls in flight any longer: they end unanswered."""
-        self._tell(self._when_abandoned)
+        """The calls in flight are waited for no longer: they end unanswered."""
+        self._call_all(self._when_abandoned)
 
     def when_set(self, then: Callable[[], None]) -> None:
         """Calls `then` once a stop is asked for, at once where that was before."""
@@ -49,11 +49,11 @@ class Stop:
             then()
 
     def when_abandoned(self, then: Callable[[], None]) -> None:
-        """Calls `then` once the calls in flight are given up."""
+        """Calls `then` once the calls in flight are waited for no longer."""
         self._when_abandoned.append(then)
 
     @staticmethod
-    def _tell(listeners: Sequence[Callable[[], None]]) -> None:
+    def _call_all(listeners: Sequence[Callable[[], None]]) -> None:
         for then in listeners:
             then()
 
@@ -75,7 +75,7 @@ _NUMBERS = (signal.SIGINT, signal.SIGTERM)
 def draining(stop: Stop) -> Iterator[None]:
     """SIGINT and SIGTERM let the calls in flight come back; a second one, or the deadline, does not wait.
 
-    A caller's thread gets none: Python hands signals to the main one.
+    In another thread than the main one nothing is installed: Python delivers signals to the main thread.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from functools import cache
 from urllib.parse import urlsplit
 
+from importer.config.urls import is_loopback
 from importer.core.errors import RefusedError
 from importer.core.models import Answer
 from importer.transport.client import USER_AGENT, Endpoint, TransportError, context, proxy_for
@@ -104,14 +105,6 @@ def _require(host: str, *, local: bool) -> None:
         return
     if not (address.is_loopback if local else address.is_global and not address.is_multicast):
         raise RefusedError(_REFUSED)
-
-
-def is_loopback(host: str) -> bool:
-    """Whether a host is this machine, by its name or address alone."""
-    try:
-        return host == "localhost" or ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
 
 
 async def _look_up(host: str, port: int) -> Sequence[str]:

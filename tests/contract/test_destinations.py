@@ -23,7 +23,9 @@ from importer import destinations
 from importer.config import loader as configuration
 from importer.config.schema import Config
 from importer.sandbox import server as sandbox
-from importer.sandbox.server import SandboxOptions, SandboxServer, parse_fault
+from importer.sandbox.faults import parse_fault
+from importer.sandbox.options import SandboxOptions
+from importer.sandbox.server import SandboxServer
 from tests.support.oracle.program import Result, importer, toml
 from tests.support.oracle.reading import Attribute, Declared, Expected, expect, read
 

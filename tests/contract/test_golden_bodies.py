@@ -46,7 +46,7 @@ def update_of(data: Mapping[str, Any]) -> Update:
             parts.append(Part(operation, tuple(values), SEPARATOR.join(members)))
     if data.get("clear"):
         parts.append(Part("clear", tuple(data["clear"]), ""))
-    extra = {name: data[name] for name in ("user", "address") if name in data}
+    extra = {name: data[name] for name in ("user", "resolved_id") if name in data}
     extra = {name: tuple(v) if isinstance(v, list) else v for name, v in extra.items()}
     return Update(0, data["distinct_id"], tuple(parts), **extra)
 
@@ -78,9 +78,9 @@ def test_every_vendor_has_golden_bodies() -> None:
 def test_what_is_sent_what_is_answered_and_how_it_is_judged(case: Case) -> None:
     destination, sandbox = both_sides(case)
     for id_, address in case.data.get("known", {}).items():
-        sandbox.know(id_, address)
+        sandbox.add_person(id_, address)
     update = update_of(case.data["update"])
-    calls = [*(() if update.address else destination.prepare([update])), *destination.calls([update])]
+    calls = [*(() if update.resolved_id else destination.prepare([update])), *destination.calls([update])]
     for call, golden in zip(calls, case.data["requests"], strict=True):
         assert (call.method, call.path) == (golden["method"], golden["path"])
         assert json.loads(call.body) == golden["body"]
@@ -95,4 +95,4 @@ def test_what_is_sent_what_is_answered_and_how_it_is_judged(case: Case) -> None:
             assert judged.verdict == golden["verdict"]
             assert {r.key: r.reason for r in judged.refused} == golden.get("refused", {})
             assert [r.key for r in judged.normalized] == golden.get("normalized", [])
-            assert judged.addresses == golden.get("addresses", {})
+            assert judged.resolved_ids == golden.get("resolved_ids", {})

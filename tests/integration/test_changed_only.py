@@ -23,7 +23,9 @@ from importer.core.errors import ConfigError, StateError
 from importer.core.models import RunSummary
 from importer.pipeline.ledger import Ledger
 from importer.sandbox import server as sandbox
-from importer.sandbox.server import SandboxOptions, SandboxServer, parse_fault
+from importer.sandbox.faults import parse_fault
+from importer.sandbox.options import SandboxOptions
+from importer.sandbox.server import SandboxServer
 from importer.storage import run_folder
 from importer.storage.journal import Journal
 

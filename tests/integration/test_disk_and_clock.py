@@ -17,7 +17,7 @@ import polars as pl
 import pytest
 
 from importer.core.errors import StateError
-from importer.sandbox.server import SandboxOptions
+from importer.sandbox.options import SandboxOptions
 from importer.storage.run_folder import RunFolder, state_errors
 from tests.integration.test_faults import Setting, assert_whole, playing, started, until
 from tests.support.oracle.program import Result, importer

@@ -18,7 +18,9 @@ import pytest
 
 from importer.config import loader as configuration
 from importer.sandbox import server as sandbox
-from importer.sandbox.server import SandboxOptions, SandboxServer, parse_fault
+from importer.sandbox.faults import parse_fault
+from importer.sandbox.options import SandboxOptions
+from importer.sandbox.server import SandboxServer
 from tests.support.oracle.program import ROOT, Result, config_text, environment, importer, start
 from tests.support.oracle.reading import Attribute, Declared
 from tests.support.oracle.replies import KEY

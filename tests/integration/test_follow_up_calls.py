@@ -11,7 +11,7 @@ import pytest
 
 from importer.core.errors import OutOfTimeError, RefusedError
 from importer.core.models import ALL_APPLIED, Answer, Call, Classification, Refusal, Settled, Target, Verdict
-from importer.destinations.base import PaceHint
+from importer.destinations.base import RateHint
 from importer.send.rate_limiter import RateLimiter
 from importer.send.sender import PEOPLE_REFUSED, Job, Limits, Sender
 from importer.storage.journal import Entry, Journal
@@ -41,7 +41,7 @@ class Jobs:
             return Classification(Verdict.STOP, reason="key", message="refused")
         return ALL_APPLIED if answer.status == 200 else Classification(Verdict.RETRY, message="busy")
 
-    def pace(self, answer: Answer) -> PaceHint | None:
+    def rate_hint(self, answer: Answer) -> RateHint | None:
         return None
 
 
@@ -105,7 +105,7 @@ def test_a_job_that_takes_too_long_ends_the_run_resumable() -> None:
     def script(received: Received) -> Reply:
         return Reply(202 if received.method == "PUT" and received.distinct_id == "p0" else 204, {})
 
-    play = Play([submit(0)], script, patience=0.2)
+    play = Play([submit(0)], script, job_deadline=0.2)
     assert (play.finished, play.settled) == (0, [])
     assert isinstance(play.sender.stop.error, OutOfTimeError)
     assert play.sender.stop.error.exit_code == 8

@@ -18,7 +18,9 @@ from importer.config import schema
 from importer.core.errors import ConfigError, SourceError
 from importer.core.models import RunSummary
 from importer.pipeline import guards
+from importer.sandbox import faults
 from importer.sandbox import server as sandbox
+from importer.sandbox.options import SandboxOptions
 from importer.source import object_store, version
 from importer.validate.read_result import ReadSource
 from importer.validate.validator import Validator
@@ -58,14 +60,14 @@ class Night:
 @pytest.fixture(scope="module")
 def server() -> Iterator[sandbox.SandboxServer]:
     declared = configuration.parse(mapping_of(Path()))
-    with sandbox.running(declared, sandbox.SandboxOptions(), KEY) as running:
+    with sandbox.running(declared, SandboxOptions(), KEY) as running:
         yield running
 
 
 @pytest.fixture
 def night(server: sandbox.SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Night:
     monkeypatch.setenv("GUARDS_KEY", KEY)
-    server.change(sandbox.SandboxOptions())
+    server.change(SandboxOptions())
     night = Night(tmp_path, server.url, server, mapping_of(tmp_path))
     night.write(40)
     return night
@@ -241,8 +243,8 @@ def test_an_age_that_is_not_known_trips() -> None:
 
 def test_a_canary_that_is_refused_as_a_whole_spares_the_rest(night: Night) -> None:
     night.guard(canary=5)
-    refused = sandbox.parse_fault("400:times=0")
-    night.server.change(sandbox.SandboxOptions(faults=(refused,)))
+    refused = faults.parse_fault("400:times=0")
+    night.server.change(SandboxOptions(faults=(refused,)))
     before = night.calls()
     stopped = night.run()
     assert (stopped.exit_code, tuple(stopped.guards)) == (6, ("canary",)), stopped
@@ -250,7 +252,7 @@ def test_a_canary_that_is_refused_as_a_whole_spares_the_rest(night: Night) -> No
     assert night.calls() - before == 5
     assert night.go_on(stopped).exit_code == 6
     assert night.calls() - before == 5
-    night.server.change(sandbox.SandboxOptions())
+    night.server.change(SandboxOptions())
     done = night.go_on(stopped, "canary")
     assert done.state == "finished"
     assert (done.people["called"], done.rows["applied"], done.rows["rejected"]) == (40, 35, 5)
@@ -258,7 +260,7 @@ def test_a_canary_that_is_refused_as_a_whole_spares_the_rest(night: Night) -> No
 
 def test_a_canary_is_judged_by_the_reject_limit_too(night: Night) -> None:
     night.guard(canary=5)
-    night.server.change(sandbox.SandboxOptions(undefined=frozenset({"plan"})))
+    night.server.change(SandboxOptions(undefined=frozenset({"plan"})))
     before = night.calls()
     stopped = night.run(max_rejects=importer.RejectLimit(percent=2))
     assert (stopped.exit_code, tuple(stopped.guards)) == (6, ("canary",))
@@ -282,7 +284,7 @@ def test_a_canary_as_large_as_the_list(night: Night, size: int) -> None:
 
 def test_the_reject_limit_stops_within_a_few_calls(night: Night) -> None:
     night.write(400)
-    night.server.change(sandbox.SandboxOptions(undefined=frozenset({"plan"})))
+    night.server.change(SandboxOptions(undefined=frozenset({"plan"})))
     before = night.calls()
     stopped = night.run(max_rejects=importer.RejectLimit(count=3), rate=200)
     assert stopped.exit_code == 6

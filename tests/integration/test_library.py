@@ -11,7 +11,9 @@ import pytest
 import importer
 from importer.config import loader as configuration
 from importer.core.errors import ConfigError, SourceError, StateError
+from importer.sandbox import faults
 from importer.sandbox import server as sandbox
+from importer.sandbox.options import SandboxOptions
 from importer.storage.run_folder import RunFolder, all_runs, lock
 
 KEY = "sk_test_library"
@@ -38,7 +40,7 @@ def mapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 def test_a_run_from_python(mapping: dict[str, Any], state_dir: Path) -> None:
     environment, folder = dict(os.environ), tempfile.gettempdir()
     config = configuration.parse(mapping)
-    with sandbox.running(config, sandbox.SandboxOptions(), KEY) as server:
+    with sandbox.running(config, SandboxOptions(), KEY) as server:
         options = importer.Options(state_dir=state_dir, base_url=server.url)
         summary = importer.run(mapping, (), options)
         assert server.stored == {"1": {"plan": "basic", "age": 21}, "2": {"age": 30}, "3": {"plan": "pro"}}
@@ -80,12 +82,12 @@ def test_one_import_runs_once_at_a_time(mapping: dict[str, Any], state_dir: Path
 
 def test_a_new_run_closes_an_unfinished_one(mapping: dict[str, Any], state_dir: Path) -> None:
     config = configuration.parse(mapping)
-    fault = sandbox.parse_fault("quota@2-:times=0")
-    with sandbox.running(config, sandbox.SandboxOptions(faults=(fault,)), KEY) as server:
+    fault = faults.parse_fault("quota@2-:times=0")
+    with sandbox.running(config, SandboxOptions(faults=(fault,)), KEY) as server:
         options = importer.Options(state_dir=state_dir, base_url=server.url)
         stopped = importer.run(mapping, (), options)
         assert (stopped.state, stopped.exit_code) == ("stopped", 4)
-        server.change(sandbox.SandboxOptions())
+        server.change(SandboxOptions())
         assert importer.run(mapping, (), options).state == "finished"
     with pytest.raises(ConfigError, match="superseded"):
         importer.resume(state_dir, stopped.run_id)
@@ -94,11 +96,11 @@ def test_a_new_run_closes_an_unfinished_one(mapping: dict[str, Any], state_dir: 
 
 def test_a_stopped_run_is_resumed_when_the_cause_is_gone(mapping: dict[str, Any], state_dir: Path) -> None:
     config = configuration.parse(mapping)
-    fault = sandbox.parse_fault("401@2-:times=0")
-    with sandbox.running(config, sandbox.SandboxOptions(faults=(fault,)), KEY) as server:
+    fault = faults.parse_fault("401@2-:times=0")
+    with sandbox.running(config, SandboxOptions(faults=(fault,)), KEY) as server:
         options = importer.Options(state_dir=state_dir, base_url=server.url)
         assert importer.run(mapping, (), options).exit_code == 4
-        server.change(sandbox.SandboxOptions())
+        server.change(SandboxOptions())
         summary = importer.resume(state_dir, None, importer.Options())
         assert server.stored == {"1": {"plan": "basic", "age": 21}, "2": {"age": 30}, "3": {"plan": "pro"}}
     assert (summary.state, summary.exit_code, summary.values["not_attempted"]) == ("finished", 1, 0)
@@ -108,7 +110,7 @@ def test_a_run_that_forgot_somebody_never_looks_finished(
     mapping: dict[str, Any], state_dir: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     config = configuration.parse(mapping)
-    with sandbox.running(config, sandbox.SandboxOptions(), KEY) as server:
+    with sandbox.running(config, SandboxOptions(), KEY) as server:
         options = importer.Options(state_dir=state_dir, base_url=server.url, run_id="r")
         with monkeypatch.context() as fault:
             fault.setattr("importer.pipeline.chunk_stream.ChunkStream._jobs", lambda *_: iter(()))

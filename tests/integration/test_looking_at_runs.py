@@ -20,7 +20,9 @@ from importer.config import schema
 from importer.config.options import RejectLimit
 from importer.core.errors import ConfigError, SourceError
 from importer.report import html_report
+from importer.sandbox import faults
 from importer.sandbox import server as sandbox
+from importer.sandbox.options import SandboxOptions
 from importer.storage import run_folder
 from importer.storage.run_folder import RunFolder
 
@@ -49,7 +51,7 @@ def mapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
 
 @pytest.fixture
 def server(mapping: dict[str, Any]) -> Iterator[sandbox.SandboxServer]:
-    with sandbox.running(configuration.parse(mapping), sandbox.SandboxOptions(), KEY) as running:
+    with sandbox.running(configuration.parse(mapping), SandboxOptions(), KEY) as running:
         yield running
 
 
@@ -101,7 +103,7 @@ def test_a_changed_source_is_said_and_kept_rows_are_shown(
 def test_the_rows_of_a_stopped_run_are_in_the_run(
     mapping: dict[str, Any], server: sandbox.SandboxServer, state_dir: Path, tmp_path: Path
 ) -> None:
-    server.change(sandbox.SandboxOptions(faults=(sandbox.parse_fault("quota@2-:times=0"),)))
+    server.change(SandboxOptions(faults=(faults.parse_fault("quota@2-:times=0"),)))
     options = importer.Options(state_dir=state_dir, base_url=server.url, run_id="night")
     assert importer.run(mapping, (), options).exit_code == 4
     (tmp_path / "list.csv").unlink()

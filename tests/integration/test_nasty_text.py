@@ -10,6 +10,7 @@ import pytest
 import importer
 from importer.config import loader as configuration
 from importer.sandbox import server as sandbox
+from importer.sandbox.options import SandboxOptions
 
 KEY = "sk_test_nasty"
 NASTY = [
@@ -134,7 +135,7 @@ def test_nasty_text_arrives_as_it_stands(
             "attributes": {"value": {"type": "free_text"}, "number": {"type": "number"}},
         }
     )
-    with sandbox.running(config, sandbox.SandboxOptions(), KEY) as server:
+    with sandbox.running(config, SandboxOptions(), KEY) as server:
         summary = importer.run(config, (), importer.Options(state_dir=state_dir, base_url=server.url))
         assert server.stored == expected()
     assert (summary.exit_code, summary.values["rejected"]) == (0, 0)
@@ -157,6 +158,6 @@ def test_a_field_of_a_megabyte_arrives(
             "attributes": {"value": {"type": "free_text"}},
         }
     )
-    with sandbox.running(config, sandbox.SandboxOptions(), KEY) as server:
+    with sandbox.running(config, SandboxOptions(), KEY) as server:
         importer.run(config, (), importer.Options(state_dir=state_dir, base_url=server.url))
         assert server.stored == {"1": {"value": "x"}, "2": {"value": long}, "3": {"value": "y"}}

@@ -19,7 +19,9 @@ from importer.config import loader as configuration
 from importer.core.errors import ConfigError, SourceError
 from importer.core.events import Silent
 from importer.report import notify
+from importer.sandbox import faults
 from importer.sandbox import server as sandbox
+from importer.sandbox.options import SandboxOptions
 
 KEY = "sk_test_morning"
 MARK = "Beeblebrox"
@@ -87,12 +89,12 @@ def mapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: Hook) -> dict
 
 @pytest.fixture
 def server(mapping: dict[str, Any]) -> Iterator[sandbox.SandboxServer]:
-    with sandbox.running(configuration.parse(mapping), sandbox.SandboxOptions(), KEY) as running:
+    with sandbox.running(configuration.parse(mapping), SandboxOptions(), KEY) as running:
         yield running
 
 
 def broken(server: sandbox.SandboxServer) -> None:
-    server.change(sandbox.SandboxOptions(faults=(sandbox.parse_fault("quota:times=0"),)))
+    server.change(SandboxOptions(faults=(faults.parse_fault("quota:times=0"),)))
 
 
 def told(tmp_path: Path) -> list[dict[str, Any]]:
@@ -111,7 +113,7 @@ def test_a_word_on_change_and_on_recovery_not_every_night(
     assert (night(), night(), len(hook.got)) == (0, 0, 0)
     broken(server)
     assert (night(), night(), len(hook.got)) == (4, 4, 1)
-    server.change(sandbox.SandboxOptions())
+    server.change(SandboxOptions())
     assert (night(), night(), len(hook.got)) == (0, 0, 2)
     bad, good = (said[2]["text"] for said in hook.got)
     assert re.search(r"customers → vevee: refused by the destination \(exit 4, before: exit 0\)", bad)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from importer.core.models import Answer
-from importer.destinations.attentive import destination as attentive
+from importer.destinations.attentive import endpoints
 from importer.destinations.engagelab import destination as engagelab
 from importer.destinations.responses import json_answer
 from importer.destinations.simulator import Request
@@ -182,7 +182,7 @@ def registers(code: int) -> Script:
 
 def submits(here: World, person: str, request: Request) -> Answer | None:
     """A job that the person is in is refused before it is one."""
-    if request.path != attentive.BULK or person not in here.people_of(request):
+    if request.path != endpoints.BULK or person not in here.people_of(request):
         return None
     return json_answer(400, {"message": "-"})
 

@@ -17,7 +17,9 @@ import pytest
 from importer.config import loader as configuration
 from importer.config import secrets
 from importer.core.errors import ConfigError
+from importer.sandbox import faults
 from importer.sandbox import server as sandbox
+from importer.sandbox.options import SandboxOptions
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "config" / "recipes"
@@ -46,7 +48,7 @@ def server(home: Path) -> Iterator[sandbox.SandboxServer]:
     text = (RECIPES / "nightly.toml").read_text().replace("/srv/importer", str(home))
     text = text.replace("min_rows = 1000", "min_rows = 2").replace("webhook = ", "# webhook = ")
     declared = configuration.parse(tomllib.loads(text))
-    with sandbox.running(declared, sandbox.SandboxOptions(), KEY) as running:
+    with sandbox.running(declared, SandboxOptions(), KEY) as running:
         url = f'account = "production"\nbase_url = "{running.url}"\nrequests_per_second = 1000'
         (home / "nightly.toml").write_text(text.replace('account = "production"', url))
         yield running
@@ -227,10 +229,10 @@ def test_a_scheduler_gets_what_to_do_next(
     night = SCHEDULERS[name](monkeypatch)
     assert night(1)["applied"] == 4
     (home / "customers.csv").write_text("customer_id,plan,city,notes\n1,basic,Ulm,x\n2,free,Cork,y\n")
-    server.change(sandbox.SandboxOptions(faults=(sandbox.parse_fault("quota@2-:times=0"),)))
+    server.change(SandboxOptions(faults=(faults.parse_fault("quota@2-:times=0"),)))
     with pytest.raises(FailForGood, match=r"exit 4: workspace_limit_reached"):
         night(1)
-    server.change(sandbox.SandboxOptions())
+    server.change(SandboxOptions())
     before = server.stats.requests
     assert night(2)["not_attempted"] == 0, "the second try goes on where the first one stopped"
     assert server.stats.requests <= before + 2

@@ -20,6 +20,7 @@ import pytest
 from importer.cli import main
 from importer.config import loader as configuration
 from importer.sandbox import server as sandbox
+from importer.sandbox.options import SandboxOptions
 from importer.storage import run_folder
 
 KEY = "sk_test_week"
@@ -122,7 +123,7 @@ def week(
     path = tmp_path / "nightly.toml"
     path.write_text(text)
     (tmp_path / "tell.py").write_text(TELL)
-    with sandbox.running(configuration.load(path), sandbox.SandboxOptions(), KEY) as server:
+    with sandbox.running(configuration.load(path), SandboxOptions(), KEY) as server:
         path.write_text(text.replace("http://127.0.0.1:1", server.url))
         yield Week(tmp_path, server, capsys, {})
 
@@ -145,12 +146,12 @@ def tuesday(week: Week) -> None:
     week.grow(100, 120)
     week.people["p0"] = (f"{MARK} 0", "pro")
     week.write()
-    week.server.change(sandbox.SandboxOptions(latency=0.05))
+    week.server.change(SandboxOptions(latency=0.05))
     assert killed(week, week.calls() + 12) == -signal.SIGKILL
     assert not week.holds_the_list()
     assert week.told() == [], "a killed run tells nobody"
     assert time.time() - week.metric("last_success_timestamp_seconds") < 60
-    week.server.change(sandbox.SandboxOptions())
+    week.server.change(SandboxOptions())
 
 
 def wednesday(week: Week) -> None:
@@ -190,7 +191,7 @@ def saturday(week: Week) -> None:
     """The whole list with a change for nearly everybody, but the quota ends in the middle."""
     week.people = {id_: (name, "pro") for id_, (name, _) in week.people.items()}
     week.write()
-    week.server.change(sandbox.SandboxOptions(quota=week.server.stats.writes + 40))
+    week.server.change(SandboxOptions(quota=week.server.stats.writes + 40))
     code, said = week.night("--run-id", "saturday")
     assert code == 4
     assert "workspace_limit_reached" in said
@@ -202,7 +203,7 @@ def saturday(week: Week) -> None:
 
 def sunday(week: Week) -> None:
     """The quota is raised. A recovery; what was written is not sent again, and the list is there."""
-    week.server.change(sandbox.SandboxOptions())
+    week.server.change(SandboxOptions())
     before = week.calls()
     assert week.night() == (0, "")
     assert week.holds_the_list()

@@ -19,7 +19,8 @@ import uvloop
 
 from importer.config import loader as configuration
 from importer.core.models import Call, Settled, Target
-from importer.send.rate_limiter import RateLimiter, Slot
+from importer.send.rate_limiter import RateLimiter
+from importer.send.rate_search import Slot
 from importer.send.sender import Job, Limits, Sender
 from tests.integration.test_faults import Setting, control, prepared
 from tests.support.oracle.program import ROOT

@@ -10,6 +10,7 @@ import pytest
 
 from importer.config import loader as configuration
 from importer.sandbox import server as sandbox
+from importer.sandbox.options import SandboxOptions
 
 KEY = "sk_test_two"
 TIMES = 50
@@ -27,7 +28,7 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
         '[attributes.name]\ntype = "free_text"\n'
     )
     path.write_text(text)
-    with sandbox.running(configuration.load(path), sandbox.SandboxOptions(), KEY) as server:
+    with sandbox.running(configuration.load(path), SandboxOptions(), KEY) as server:
         path.write_text(text.replace("http://127.0.0.1:1", server.url))
         yield path
 

@@ -23,7 +23,9 @@ from typing import Any
 from importer.config import loader as configuration
 from importer.destinations.simulator import Request
 from importer.sandbox import server as sandbox
-from importer.sandbox.server import Fault, SandboxOptions, SandboxServer
+from importer.sandbox.faults import Fault
+from importer.sandbox.options import SandboxOptions
+from importer.sandbox.server import SandboxServer
 from tests.contract.test_destinations import EXAMPLES, HEADER, KEY, KEY_NAME, good
 from tests.support.oracle.program import assert_books, toml
 
@@ -239,7 +241,7 @@ class World:
     def live(self, *words: object, trouble: Trouble | None = None) -> tuple[int, str]:
         """One life of a run: its exit code and what it said on stderr."""
         trouble = trouble or Trouble()
-        self.server._rules.dice = trouble  # type: ignore[assignment]
+        self.server._rules.picker = trouble  # type: ignore[assignment]
         err = self.folder / "err.txt"
         arguments = ([*map(str, words), "--quiet"], str(self.folder), str(err))
         process = _SERVER.Process(target=_run, args=arguments)

@@ -7,23 +7,21 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, ClassVar, Literal
 
-from importer.core.models import (
-    Answer,
-)
+from importer.core.models import Answer
 from importer.destinations import simulator
-from importer.destinations.attentive.destination import (
-    _ACCEPTED,
-    _BAD_REQUEST,
-    _NOT_FOUND,
-    _OK,
+from importer.destinations.attentive.destination import Destination
+from importer.destinations.attentive.endpoints import (
+    ACCEPTED,
+    BAD_REQUEST,
     BULK,
     BULK_ATTRIBUTES_MAX,
     CUSTOM,
     JOB,
     ME,
     NAME_MAX,
+    NOT_FOUND,
+    OK,
     USERS_MAX,
-    Destination,
 )
 from importer.destinations.responses import json_answer, json_of
 from importer.destinations.simulator import Request
@@ -55,7 +53,7 @@ class Sandbox(simulator.Sandbox):
     """
 
     demo_lacks: ClassVar[Literal["undefined", "archived"]] = "archived"
-    lies: ClassVar[frozenset[str]] = frozenset({"job_open", "results_lost"})
+    simulated_faults: ClassVar[frozenset[str]] = frozenset({"job_open", "results_lost"})
 
     _names: dict[tuple[str, str], str] = field(default_factory=dict)
     _types: dict[str, str] = field(default_factory=dict)
@@ -75,7 +73,7 @@ class Sandbox(simulator.Sandbox):
         if request.path.startswith(JOB):
             return self._status(request)
         endpoint = _ENDPOINTS.get((request.method, request.path))
-        return endpoint(self, request) if endpoint else _error(_NOT_FOUND)
+        return endpoint(self, request) if endpoint else _error(NOT_FOUND)
 
     def _limits(self) -> Mapping[str, str]:
         """The limit and what is left of this second, where one is in force."""
@@ -86,11 +84,11 @@ class Sandbox(simulator.Sandbox):
         left = max(0, int(self.limit) - self._second[1])
         return {"x-ratelimit-limit": str(int(self.limit)), "x-ratelimit-remaining": str(left)}
 
-    def fault(self, name: str) -> Answer | None:
+    def documented_error(self, name: str) -> Answer | None:
         """The documented statuses; how a used-up quota is answered is not documented."""
         return _error(int(name)) if name.isdecimal() and int(name) in _STATUS_WORDS else None
 
-    def lie(self, name: str, answer: Answer) -> Answer | None:
+    def simulate(self, name: str, answer: Answer) -> Answer | None:
         """`job_open`: a finished job is said to go on. `results_lost`: half of the results are missing."""
         if name == "results_lost":
             lines = answer.body.splitlines(keepends=True)
@@ -99,7 +97,7 @@ class Sandbox(simulator.Sandbox):
         body = json_of(answer.body)
         if not isinstance(body, dict) or body.get("status") != "COMPLETED":
             return None
-        return json_answer(_OK, body | {"status": "IN_PROGRESS", "url": ""})
+        return json_answer(OK, body | {"status": "IN_PROGRESS", "url": ""})
 
     def distinct_ids(self, request: Request) -> tuple[str, ...]:
         """The people of a request, by the names they are stored under."""
@@ -120,18 +118,18 @@ class Sandbox(simulator.Sandbox):
         return (self._names[name] for name in names if name in self._names)
 
     def _me(self, _: Request) -> Answer:
-        return json_answer(_OK, {"companyName": "Sandbox"})
+        return json_answer(OK, {"companyName": "Sandbox"})
 
     def _set(self, request: Request) -> Answer:
         body = json_of(request.body)
         if not isinstance(body, dict) or set(body) != {"properties", "user"}:
-            return _error(_BAD_REQUEST)
+            return _error(BAD_REQUEST)
         names = _names_of(body["user"])
         if names is None or not isinstance(body["properties"], dict):
-            return _error(_BAD_REQUEST)
+            return _error(BAD_REQUEST)
         if not any(kind in ("phone", "email") or (kind, text) in self._names for kind, text in names):
-            return _error(_NOT_FOUND)  # an external id that was never seen beside a phone or an e-mail
-        return json_answer(_OK, {}) if self._store(names, body["properties"]) else _error(_BAD_REQUEST)
+            return _error(NOT_FOUND)  # an external id that was never seen beside a phone or an e-mail
+        return json_answer(OK, {}) if self._store(names, body["properties"]) else _error(BAD_REQUEST)
 
     def _store(self, names: Sequence[tuple[str, str]], properties: Mapping[str, Any]) -> bool:
         """All of them, or none."""
@@ -158,26 +156,26 @@ class Sandbox(simulator.Sandbox):
     def _read(self, request: Request) -> Answer:
         asked = [(kind, request.query[kind]) for kind in ("phone", "email") if kind in request.query]
         if len(asked) != 1:
-            return _error(_BAD_REQUEST)
+            return _error(BAD_REQUEST)
         person = next(self._known(asked), None)
         if person is None:
-            return _error(_NOT_FOUND)
-        return json_answer(_OK, [{"name": k, "value": _as_text(v)} for k, v in self.stored[person].items()])
+            return _error(NOT_FOUND)
+        return json_answer(OK, [{"name": k, "value": _as_text(v)} for k, v in self.stored[person].items()])
 
     def _submit(self, request: Request) -> Answer:
         body = json_of(request.body)
         users = body.get("users") if isinstance(body, dict) and set(body) == {"users"} else None
         if not isinstance(users, list) or not 0 < len(users) <= USERS_MAX:
-            return _error(_BAD_REQUEST)
+            return _error(BAD_REQUEST)
         job = f"job-{len(self._jobs) + 1:06}"
         self._jobs[job] = _Job(users)
-        return json_answer(_ACCEPTED, {"message": "Accepted", "batchJobId": job})
+        return json_answer(ACCEPTED, {"message": "Accepted", "batchJobId": job})
 
     def _status(self, request: Request) -> Answer:
         name = request.path.removeprefix(JOB)
         job = self._jobs.get(name)
         if job is None or request.method != "GET":
-            return _error(_NOT_FOUND)
+            return _error(NOT_FOUND)
         job.polls += 1
         if job.polls == POLLS:
             job.lines = [{"request": r, "response": {"status": self._write(r)}} for r in job.records]
@@ -185,7 +183,7 @@ class Sandbox(simulator.Sandbox):
         url = f"http://{request.headers.get('host', '')}{RESULTS}{name}" if done else ""
         status = "COMPLETED" if done else "IN_PROGRESS"
         total = len(job.records)
-        return json_answer(_OK, {"bulkJobId": name, "status": status, "totalRecords": total, "url": url})
+        return json_answer(OK, {"bulkJobId": name, "status": status, "totalRecords": total, "url": url})
 
     def _write(self, record: Any) -> int:
         """The status of one record."""
@@ -194,18 +192,18 @@ class Sandbox(simulator.Sandbox):
         names = _names_of(record.get("identifiers") if isinstance(record, dict) else None, bulk=True)
         custom = record.get("attributes", {}).get("custom") if isinstance(record, dict) else None
         if names is None or not isinstance(custom, dict) or len(custom) > BULK_ATTRIBUTES_MAX:
-            return _BAD_REQUEST
-        return _OK if self._store(names, custom) else _BAD_REQUEST
+            return BAD_REQUEST
+        return OK if self._store(names, custom) else BAD_REQUEST
 
     def _results(self, request: Request) -> Answer:
         """As a store of files behind a signed address: it refuses a request that brings a key."""
         job = self._jobs.get(request.path.removeprefix(RESULTS))
         if job is None or not job.lines:
-            return _error(_NOT_FOUND)
+            return _error(NOT_FOUND)
         if "authorization" in request.headers:
-            return _error(_BAD_REQUEST)
+            return _error(BAD_REQUEST)
         text = "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in job.lines)
-        return Answer(_OK, {"content-type": _LINES}, text.encode())
+        return Answer(OK, {"content-type": _LINES}, text.encode())
 
 
 _LINES = "application/x-ndjson"

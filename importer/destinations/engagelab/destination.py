@@ -43,10 +43,10 @@ HOSTS: Mapping[str, str] = {
     "singapore": "https://ma-api.engagelab.com",
     "virginia": "https://ma-api-usva.engagelab.com",
 }
-"""A project lives in one of the two data centres."""
+"""A project belongs to one of the two data centres."""
 
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-"""What a sister product asks of a name; EngageLab says only that there are rules."""
+"""The rule for names of another product of the vendor; EngageLab only says that there are rules."""
 
 _MEMBERS = '"properties":{'
 _BETWEEN = ",\n"
@@ -84,7 +84,7 @@ _SPLITS: Mapping[int, str] = {
 }
 """One property at fault, and the answer does not say which."""
 
-_UNADDRESSED: Mapping[int, str] = {
+_UNKNOWN_IDS: Mapping[int, str] = {
     40007: "the destination takes the euid for empty",
     55108: "the destination does not know this euid",
 }
@@ -109,7 +109,7 @@ class Destination(base.Destination):
     confirms = "call"
     default_base_url = HOSTS["singapore"]
     distinct_id_max = 256
-    requests_per_second = 50  # no limit is documented; a sister product allows 100
+    requests_per_second = 50  # no limit is documented; another product of the vendor allows 100
     operations = frozenset({"set", "increase", "add", "remove", "delete"})
     dead_reasons = frozenset({"code_55102"})
     settings_type: ClassVar[type[base.Settings]] = Settings
@@ -165,7 +165,7 @@ class Destination(base.Destination):
         expected = f"an integer from 1 to {EUID_MAX} without leading zeros"
         return (IdentityField("euid", self._own.euid, f"^({_up_to(str(EUID_MAX))})$", 19, expected),)
 
-    def address_scope(self, key: str) -> Sequence[str]:
+    def id_scope(self, key: str) -> Sequence[str]:
         """An euid belongs to a project, which the public half of the key stands for, and to a kind of id."""
         return (self._own.identity_name, key.partition(":")[0])
 
@@ -197,7 +197,7 @@ class Destination(base.Destination):
         if kind == "delete":
             members = [f"{json.dumps(k, ensure_ascii=False)}:{self._delete_value}" for k in part.keys]
         size = self._own.properties_per_call or len(members)
-        euid = update.user[0] if self._own.euid else update.address
+        euid = update.user[0] if self._own.euid else update.resolved_id
         head = f'{{"euid":{euid},"type":"{kind}",{_MEMBERS}'
         for n in range(0, len(members), size):
             target = Target(update.person, update.distinct_id, part.operation, part.keys[n : n + size])
@@ -225,9 +225,9 @@ class Destination(base.Destination):
             return Classification(Verdict.RETRY, reason="internal_error", message="answered code -1")
         if call.path == REGISTER:
             return self._classify_refused_ids(call, code)
-        if code in _UNADDRESSED:
-            verdict = Verdict.UNADDRESSED if self.resolves else Verdict.REFUSED
-            return Classification(verdict, reason=reason, message=_UNADDRESSED[code])
+        if code in _UNKNOWN_IDS:
+            verdict = Verdict.UNKNOWN_ID if self.resolves else Verdict.REFUSED
+            return Classification(verdict, reason=reason, message=_UNKNOWN_IDS[code])
         if code in _SPLITS:
             return _split(call, Refusal(0, call.targets[0].keys[0], reason, _SPLITS[code]))
         message = _REFUSES.get(code, f"the destination answered code {code}")
@@ -301,7 +301,7 @@ def _classify_register(call: Call, data: Any) -> Classification:
         value, euid = str(named.get("identity_value")), _euid(named.get("euid"))
         if euid and value in asked:
             found[value] = euid if found.get(value, euid) == euid else ""
-    return Classification(Verdict.DONE, addresses=found)
+    return Classification(Verdict.DONE, resolved_ids=found)
 
 
 def _euid(value: Any) -> str:

@@ -8,9 +8,7 @@ from dataclasses import dataclass, field
 from decimal import Context, Decimal
 from typing import Any
 
-from importer.core.models import (
-    Answer,
-)
+from importer.core.models import Answer
 from importer.destinations import base, simulator
 from importer.destinations.base import Definition
 from importer.destinations.engagelab.destination import (
@@ -27,7 +25,7 @@ from importer.destinations.simulator import Request
 # ------------------------------------------------------------------- the vendor's side
 
 _FIRST_EUID = (1 << 53) + 1
-"""The first integer that a float cannot hold, so that whoever takes an euid for one is found out."""
+"""The first integer that a float cannot hold: a program that treats an euid as a float fails in tests."""
 
 _STRIDE = 1_000_003
 _KEY_HEADER = "authorization"
@@ -37,8 +35,8 @@ _KEY_HEADER = "authorization"
 class Sandbox(simulator.Sandbox):
     """EngageLab as documented: register makes people, one call is one operation, 0 may mean part of it."""
 
-    lies = frozenset({"drops_one", "refuses_whole", "resolves_part"})
-    demo = ("refuses_whole",)
+    simulated_faults = frozenset({"drops_one", "refuses_whole", "resolves_part"})
+    demo_faults = ("refuses_whole",)
     default_key = "sandbox:secret"
     euids: dict[str, int] = field(default_factory=dict)
     ids: dict[int, str] = field(default_factory=dict)
@@ -49,35 +47,35 @@ class Sandbox(simulator.Sandbox):
         """The answer of one endpoint; 404 for any other path, 405 for another method."""
         self._undo, self._invalid = [], False
         if not self._knows_key(request):
-            return _said(40050, 401)
+            return _coded(40050, 401)
         body = _read_body(request.body)
         if request.path not in (REGISTER, PROPERTY):
             return json_answer(404, {"message": "not found"})
         if request.method != "POST" or not isinstance(body, dict):
-            return _said(55004)
+            return _coded(55004)
         return self._register(body) if request.path == REGISTER else self._property(body)
 
-    def fault(self, name: str) -> Answer | None:
+    def documented_error(self, name: str) -> Answer | None:
         """401 and 500 carry the documented codes; nothing is documented of quotas."""
         documented = {"401": (40050, 401), "500": (-1, 500)}
-        return _said(*documented[name]) if name in documented else None
+        return _coded(*documented[name]) if name in documented else None
 
-    def lie(self, name: str, answer: Answer) -> Answer | None:
+    def simulate(self, name: str, answer: Answer) -> Answer | None:
         """What the documentation leaves possible and an importer has to live with.
 
         `drops_one`: one property was not stored, and 0 is answered all the same. `refuses_whole`: one invalid
         property sinks the call. `resolves_part`: an id is left out.
         """
-        said = json.loads(answer.body)
-        if name == "resolves_part" and said.get("data"):
-            return json_answer(answer.status, said | {"data": said["data"][:-1]})
+        data = json.loads(answer.body)
+        if name == "resolves_part" and data.get("data"):
+            return json_answer(answer.status, data | {"data": data["data"][:-1]})
         if name == "drops_one" and self._undo:
             self._store(*self._undo.pop())
             return answer
         if name == "refuses_whole" and self._invalid:
             for written in self._undo:
                 self._store(*written)
-            return _said(55102)
+            return _coded(55102)
         return None
 
     def distinct_ids(self, request: Request) -> tuple[str, ...]:
@@ -101,37 +99,37 @@ class Sandbox(simulator.Sandbox):
     def _register(self, body: Mapping[str, Any]) -> Answer:
         name, values = body.get("identity_name"), body.get("identity_values")
         if not isinstance(values, list) or not all(isinstance(v, str) for v in values):
-            return _said(55004)
+            return _coded(55004)
         code = _refused_ids(name, values)
         if code:
-            return _said(code)
+            return _coded(code)
         found = [{"identity_value": v, "euid": self._euid_of(v)} for v in dict.fromkeys(values)]
         return json_answer(200, {"code": 0, "message": "success", "data": found[::-1]})
 
     def _euid_of(self, value: str) -> int:
         if value not in self.euids:
-            self.know(value, _FIRST_EUID + _STRIDE * len(self.euids))
+            self.add_person(value, _FIRST_EUID + _STRIDE * len(self.euids))
         return self.euids[value]
 
-    def know(self, value: str, address: int) -> None:
+    def add_person(self, distinct_id: str, resolved_id: int) -> None:
         """A person who is there already."""
-        self.euids[value] = address
-        self.ids[address] = value
+        self.euids[distinct_id] = resolved_id
+        self.ids[resolved_id] = distinct_id
 
     def _property(self, body: Mapping[str, Any]) -> Answer:
         euid, kind, properties = body.get("euid"), body.get("type"), body.get("properties")
         if euid is None:
-            return _said(40007)
+            return _coded(40007)
         person = self._person(euid)
         if person is None:
-            return _said(55108)
+            return _coded(55108)
         if kind not in _OPERATIONS or not isinstance(properties, dict) or not properties:
-            return _said(55004)
+            return _coded(55004)
         if any(v in ("", None) or v == [] for v in properties.values()):
-            return _said(55103)
+            return _coded(55103)
         for key, value in properties.items():
             self._write(person, str(kind), key, value)
-        return _said(0) if self._undo else _said(55102)
+        return _coded(0) if self._undo else _coded(55102)
 
     def _person(self, euid: Any) -> str | None:
         """Whose number it is. Where the list brings the numbers, each that could be one is somebody's."""
@@ -155,16 +153,16 @@ class Sandbox(simulator.Sandbox):
         self._store(person, key, after[0])
 
     def _store(self, person: str, key: str, value: Any) -> None:
-        """Holds a value; None is none, and a person without any is not held."""
-        held = self.stored.setdefault(person, {})
-        held[key] = value
+        """Stores a value; None removes it, and a person without values is removed."""
+        values = self.stored.setdefault(person, {})
+        values[key] = value
         if value is None:
-            del held[key]
-        if not held:
+            del values[key]
+        if not values:
             del self.stored[person]
 
 
-def _said(code: int, status: int = 200) -> Answer:
+def _coded(code: int, status: int = 200) -> Answer:
     """A code as the documentation shows it; with which status it comes is not documented."""
     return json_answer(status, {"code": code, "message": "success" if code == 0 else f"sandbox: {code}"})
 

@@ -5,9 +5,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from importer.core.models import (
-    Answer,
-)
+from importer.core.models import Answer
 from importer.destinations import simulator
 from importer.destinations.base import Definition
 from importer.destinations.responses import json_answer
@@ -26,7 +24,7 @@ from importer.destinations.vevee.destination import (
 class Sandbox(simulator.Sandbox):
     """Vevee as documented: definitions, choices, subset of multi_choice, archived keys, read-back."""
 
-    lies = frozenset({"applied_too_high", "foreign_key"})
+    simulated_faults = frozenset({"applied_too_high", "foreign_key"})
 
     def answer(self, request: Request) -> Answer:
         """The answer of one endpoint; 404 for any other path."""
@@ -51,7 +49,7 @@ class Sandbox(simulator.Sandbox):
     def _envelope(self) -> str:
         return self._own.envelope if "envelope" in self._own.model_fields_set else ""
 
-    def fault(self, name: str) -> Answer | None:
+    def documented_error(self, name: str) -> Answer | None:
         """`quota` is Vevee's monthly limit: 429 with a code that waiting cannot cure.
 
         No code is documented for throttling or for a gateway's errors, so those have none here.
@@ -59,18 +57,18 @@ class Sandbox(simulator.Sandbox):
         documented = _FAULTS.get(name)
         return _error(*documented) if documented else None
 
-    def lie(self, name: str, answer: Answer) -> Answer | None:
+    def simulate(self, name: str, answer: Answer) -> Answer | None:
         """`applied_too_high` counts one too many; `foreign_key` rejects a key nobody sent, the sum right."""
         result = dict(_result(_json(answer.body), self._envelope))
         if answer.status != _OK or "applied" not in result:
             return None
         applied, rejected = result["applied"], result["rejected"]
         if name == "applied_too_high":
-            lie = {"applied": applied + 1}
+            false = {"applied": applied + 1}
         else:
             foreign = {"key": "never_sent", "reason": _INVALID}
-            lie = {"applied": max(0, applied - 1), "rejected": [*rejected, foreign]}
-        return self._wrapped(json_answer(_OK, result | lie))
+            false = {"applied": max(0, applied - 1), "rejected": [*rejected, foreign]}
+        return self._wrapped(json_answer(_OK, result | false))
 
     def distinct_ids(self, request: Request) -> tuple[str, ...]:
         """The one person of a request: in the body, or in the query of a read."""
@@ -117,10 +115,10 @@ class Sandbox(simulator.Sandbox):
             return _error(400, "invalid_request")
         hidden = {key for key, d in self.definitions.items() if d.archived}
         wanted = request.query.get("keys", "").split(",") if request.query.get("keys") else None
-        held = {k: v for k, v in self.stored.get(person, {}).items() if k not in hidden}
+        values = {k: v for k, v in self.stored.get(person, {}).items() if k not in hidden}
         if wanted is not None:
-            held = {k: v for k, v in held.items() if k in wanted}
-        return json_answer(200, {"personId": _person_id(person), "attributes": held})
+            values = {k: v for k, v in values.items() if k in wanted}
+        return json_answer(200, {"personId": _person_id(person), "attributes": values})
 
     def _clear(self, request: Request) -> Answer:
         body = _read_body(request)
@@ -130,9 +128,9 @@ class Sandbox(simulator.Sandbox):
         problem = self._undefined(key)
         if problem:
             return _error(400, problem)
-        held = self.stored.get(person, {})
-        cleared = held.pop(key, None) is not None
-        if cleared and not held:
+        values = self.stored.get(person, {})
+        cleared = values.pop(key, None) is not None
+        if cleared and not values:
             del self.stored[person]
         return json_answer(200, {"personId": _person_id(person), "attribute": key, "cleared": cleared})
 

@@ -26,6 +26,7 @@ from importer.core.errors import (
 from importer.core.events import Event, Silent
 from importer.core.models import RunSummary
 from importer.sandbox import server as sandbox
+from importer.sandbox.options import SandboxOptions
 from importer.send.rate_limiter import RateLimiter
 from importer.send.shutdown import Stop
 from importer.storage import run_folder, run_history
@@ -52,7 +53,7 @@ def write(folder: Path, rows: int) -> None:
 
 @pytest.fixture
 def server(mapping: dict[str, Any]) -> Iterator[sandbox.SandboxServer]:
-    with sandbox.running(configuration.parse(mapping), sandbox.SandboxOptions(), KEY) as running:
+    with sandbox.running(configuration.parse(mapping), SandboxOptions(), KEY) as running:
         yield running
 
 
@@ -277,7 +278,7 @@ def test_the_pace_that_was_borne_is_remembered(
 ) -> None:
     write(tmp_path, 120)
     config = importer.Options(base_url=server.url).applied_to(configuration.parse(mapping))
-    server.change(sandbox.SandboxOptions(rate_limit=100, latency=0.002))
+    server.change(SandboxOptions(rate_limit=100, latency=0.002))
     options = importer.Options(state_dir=state_dir, base_url=server.url, rate=0)
 
     def night() -> RunSummary:

@@ -23,10 +23,14 @@ from importer.config.options import Options
 from importer.core.errors import ConfigError, RefusedError, StateError
 from importer.core.models import SEPARATOR, Answer, Call, Part, RunSummary, Update, Verdict
 from importer.destinations.attentive import destination as attentive
+from importer.destinations.attentive import endpoints
 from importer.destinations.attentive import sandbox as attentive_sandbox
-from importer.destinations.base import Definition, PaceHint
+from importer.destinations.attentive.settings import Settings
+from importer.destinations.base import Definition, RateHint
 from importer.sandbox import server as sandbox
-from importer.sandbox.server import SandboxOptions, SandboxServer, parse_fault
+from importer.sandbox.faults import parse_fault
+from importer.sandbox.options import SandboxOptions
+from importer.sandbox.server import SandboxServer
 from importer.transport import download
 from importer.transport.client import Endpoint, TransportError
 
@@ -257,13 +261,13 @@ def test_the_announced_limit_is_kept(tmp_path: Path) -> None:
         assert summary.exit_code == 0
         assert time.monotonic() - began > 0.5, "32 calls at 25 a second"
     kind = here_destination()
-    hint = kind.pace(Answer(200, {"x-ratelimit-limit": "150", "x-ratelimit-remaining": "0"}, b""))
-    assert hint == PaceHint(150, 0, 1.0)
-    assert kind.pace(Answer(200, {"x-ratelimit-limit": "soon"}, b"")) is None
+    hint = kind.rate_hint(Answer(200, {"x-ratelimit-limit": "150", "x-ratelimit-remaining": "0"}, b""))
+    assert hint == RateHint(150, 0, 1.0)
+    assert kind.rate_hint(Answer(200, {"x-ratelimit-limit": "soon"}, b"")) is None
 
 
 def here_destination(**more: Any) -> attentive.Destination:
-    own = attentive.Settings.model_validate({"user": {"email": "email"}, **more})
+    own = Settings.model_validate({"user": {"email": "email"}, **more})
     return attentive.Destination(own, [Definition("k0", "number")])
 
 
@@ -273,12 +277,12 @@ BULK: dict[str, Any] = {"mode": "bulk", "poll_seconds": 0.05}
 
 
 def submits(server: SandboxServer) -> int:
-    return sum(r.path == attentive.BULK for r in server.log)
+    return sum(r.path == endpoints.BULK for r in server.log)
 
 
 def polled(server: SandboxServer) -> set[str]:
     """The jobs that were asked after, each of which the run has on disk by then."""
-    return {r.path for r in server.log if r.path.startswith(attentive.JOB)}
+    return {r.path for r in server.log if r.path.startswith(endpoints.JOB)}
 
 
 def wait_until(condition: Callable[[], bool], seconds: float = 60.0) -> None:
@@ -315,7 +319,7 @@ def test_ten_thousand_people_in_forty_calls_killed_while_polling(tmp_path: Path)
         assert summary.confirms == "job"
         assert 40 + 1 + 80 <= summary.calls["sent"] < 1000, "each job is one call, whoever sent it"
         bodies = {r.path for r in here.server.log}
-        assert attentive.CUSTOM not in bodies
+        assert endpoints.CUSTOM not in bodies
         assert here.run(limit=10).exit_code == 0, "no job is open any more"
 
 
@@ -398,18 +402,18 @@ def test_results_are_read_in_several_forms(case: str) -> None:
     submitted = kind.classify(call, Answer(202, {}, b'{"batchJobId":"j1"}'))
     assert (submitted.verdict, submitted.durable) == (Verdict.CONTINUE, True)
     [poll] = submitted.follow_up
-    assert (poll.path, poll.after) == (f"{attentive.JOB}j1", 30.0)
+    assert (poll.path, poll.after) == (f"{endpoints.JOB}j1", 30.0)
     ended = kind.classify(poll, Answer(200, {}, b'{"status":"COMPLETED","url":"https://r.test/1"}'))
     [got] = ended.follow_up
     body = "\n".join(json.dumps(line) for line in lines).encode() + b'\n{"half'
     judged = kind.classify(got, Answer(200, {}, body if case != "no identifiers" else body.split(b"\n")[0]))
     assert judged.verdict is Verdict.DONE
-    found = "unsaid" if judged.unsaid else "refused" if judged.refused else "applied"
+    found = "unsaid" if judged.unreported else "refused" if judged.refused else "applied"
     assert found == ending
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "decision"),
+    ("status", "body", "verdict"),
     [
         (200, {"status": "PENDING"}, Verdict.CONTINUE),
         (200, {"status": "NEEDS_REVIEW"}, Verdict.CONTINUE),

@@ -17,7 +17,7 @@ def search(
     at: Bisection | None = begin(keys, doubtful)
     while at is not None:
         calls += 1
-        step = after(at, taken=not bad & set(at.testing))
+        step = after(at, accepted=not bad & set(at.testing))
         assert not applied & set(step.applied), "a value is written once"
         applied |= set(step.applied)
         refused |= set(step.refused)

@@ -30,7 +30,9 @@ from importer.destinations.base import Definition
 from importer.destinations.engagelab.destination import PROPERTY, REGISTER, Destination, Settings
 from importer.pipeline import runner
 from importer.sandbox import server as sandbox
-from importer.sandbox.server import SandboxOptions, SandboxServer, parse_fault
+from importer.sandbox.faults import parse_fault
+from importer.sandbox.options import SandboxOptions
+from importer.sandbox.server import SandboxServer
 from importer.storage.id_cache import IdCache
 from tests.support.oracle.program import Result, assert_books, importer, start, toml
 from tests.support.oracle.replies import Received, Reply, ReplyServer
@@ -179,7 +181,7 @@ def test_an_euid_that_is_not_known_any_more_is_resolved_once_more(tmp_path: Path
         vendor: Any = server._vendor
         vendor.ids.clear()
         for n, id_ in enumerate(vendor.euids):
-            vendor.know(id_, (1 << 62) + n)
+            vendor.add_person(id_, (1 << 62) + n)
         here.write([row | {"points": "3"} for row in rows])
         summary = here.run()
         assert (summary.exit_code, summary.values["applied"]) == (0, 300 + 150)  # a blank plan is cleared
@@ -194,7 +196,7 @@ def test_who_was_written_is_not_written_again_because_another_is_resolved_once_m
         here.run()
         vendor: Any = server._vendor
         del vendor.ids[vendor.euids["p7"]]
-        vendor.know("p7", 1 << 62)
+        vendor.add_person("p7", 1 << 62)
         before = len(server.log)
         summary = here.run(again=True)
         assert (summary.exit_code, summary.calls["sent"]) == (0, len(server.log) - before)
@@ -390,7 +392,7 @@ def test_an_empty_value_is_found_by_splitting(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "decision"),
+    ("status", "body", "verdict"),
     [
         (200, {"code": 0}, Verdict.DONE),
         (500, {"code": 0}, Verdict.CONTRADICTION),
@@ -509,7 +511,7 @@ def test_sums_and_unions_are_a_plain_reading_of_the_list(
 ) -> None:
     with stage(tmp_path_factory.mktemp("plain")) as (here, server):
         for n, (id_, values) in enumerate(BEFORE.items(), 1):
-            server._vendor.know(id_, n)
+            server._vendor.add_person(id_, n)
             server._vendor.stored[id_] = dict(values)
         here.write(rows)
         summary = here.run(run_id="r")

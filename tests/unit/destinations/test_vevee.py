@@ -13,8 +13,10 @@ from importer.config import loader as configuration
 from importer.core.models import Answer, Call, Part, Target, Update, Verdict
 from importer.destinations.base import Definition
 from importer.destinations.vevee import destination as vevee
+from importer.sandbox import faults
 from importer.sandbox import server as sandbox
-from importer.sandbox.server import SandboxOptions, SandboxServer
+from importer.sandbox.options import SandboxOptions
+from importer.sandbox.server import SandboxServer
 from tests.support.oracle.program import config_text, importer
 from tests.support.oracle.reading import Attribute, Declared
 from tests.support.oracle.replies import KEY
@@ -168,7 +170,7 @@ def test_verify_says_when_the_source_is_not_what_was_sent(tmp_path: Path) -> Non
 def test_verify_meets_faults_as_a_run_does(fault: str, code: int, tmp_path: Path) -> None:
     with playing(tmp_path, declared(), declared(), {}, retry_wait=0.01) as (config, server):
         assert importer("run", config, "--run-id", "r", cwd=tmp_path).code == 0
-        server.change(SandboxOptions(faults=(sandbox.parse_fault(fault),)))
+        server.change(SandboxOptions(faults=(faults.parse_fault(fault),)))
         result = importer("verify", "r", "--rate", "0", cwd=tmp_path)
         assert result.code == code, result.err
 
@@ -180,7 +182,7 @@ PERSON = Target(0, "p", "set", ("k",))
 
 
 @pytest.mark.parametrize(
-    ("sent", "body", "decision", "normalized"),
+    ("sent", "body", "verdict", "normalized"),
     [
         ("[1]", b'{"personId":"x","attribute":"k","value":[1]}', Verdict.DONE, False),
         ('["a","b"]', b'{"personId":"x","attribute":"k","value":["b","a"]}', Verdict.DONE, False),

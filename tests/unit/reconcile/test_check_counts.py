@@ -15,6 +15,7 @@ import importer
 from importer.config import loader as configuration
 from importer.config.schema import Config
 from importer.sandbox import server as sandbox
+from importer.sandbox.options import SandboxOptions
 from importer.storage import spool
 
 KEY = "sk_test_checking"
@@ -102,7 +103,7 @@ def test_check_foresees_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def _assert_foreseen(config: Config, source: Path) -> None:
     state = source.parent / "state"
-    with sandbox.running(config, sandbox.SandboxOptions(), KEY) as server:
+    with sandbox.running(config, SandboxOptions(), KEY) as server:
         options = importer.Options(state_dir=state, base_url=server.url, run_id="run")
         ran = importer.run(config, [str(source)], options)
     checked = importer.check(config, [str(source)], importer.Options(state_dir=state, run_id="check"))

@@ -226,7 +226,7 @@ def judged(call: Call, chance: random.Random) -> Classification:
             Classification(Verdict.DONE, refused),
             Classification(Verdict.DONE, normalized=normalized),
             Classification(Verdict.DONE, (Refusal(0, "", "person_refused", "nobody"),)),
-            Classification(Verdict.DONE, unsaid=(0,)),
+            Classification(Verdict.DONE, unreported=(0,)),
             Classification(Verdict.REFUSED, reason="refused"),
             Classification(Verdict.RETRY, reason="no_answer"),
         )

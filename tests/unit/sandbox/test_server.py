@@ -26,8 +26,11 @@ from importer.core.errors import ConfigError
 from importer.core.models import Answer
 from importer.destinations.simulator import Request
 from importer.destinations.vevee import sandbox as vevee_sandbox
+from importer.sandbox import demo, faults, rate_window
 from importer.sandbox import server as sandbox
-from importer.sandbox.server import Fault, SandboxOptions, SandboxServer, parse_fault
+from importer.sandbox.faults import Fault, parse_fault
+from importer.sandbox.options import SandboxOptions
+from importer.sandbox.server import SandboxServer
 
 KEY = "sk_test_of_this_test"
 BATCH, VALUES = "/api/v1/attributes/values/batch", "/api/v1/attributes/values"
@@ -393,9 +396,9 @@ def test_shares_are_kept_and_repeat_with_the_seed() -> None:
 
     def kinds(seed: int) -> list[str]:
         server = SandboxServer(CONFIG, SandboxOptions(faults=faults, seed=seed), KEY)
-        dice = server._rules.dice
+        picker = server._rules.picker
         asked = [Request("POST", BATCH, {}, {}, b"%d" % n) for n in range(4000)]
-        return [f.kind if (f := dice.choose(n, a)) else "" for n, a in enumerate(asked)]
+        return [f.kind if (f := picker.choose(n, a)) else "" for n, a in enumerate(asked)]
 
     first = kinds(1)
     assert first == kinds(1) != kinds(2)
@@ -423,11 +426,11 @@ def test_times_0_never_lets_go_and_faults_count_together() -> None:
 
 
 def test_the_memory_for_bodies_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(sandbox, "_REMEMBERED_BODIES", 10)
-    dice = sandbox._Dice((Fault("500", every=1),), 0)
+    monkeypatch.setattr(faults, "_REMEMBERED_BODIES", 10)
+    picker = faults.FaultPicker((Fault("500", every=1),), 0)
     for number in range(100):
-        dice.choose(number, Request("POST", BATCH, {}, {}, b"%d" % number))
-    assert len(dice._hits) == 10
+        picker.choose(number, Request("POST", BATCH, {}, {}, b"%d" % number))
+    assert len(picker._hits) == 10
 
 
 def test_a_stop_leaves_no_connection_behind_in_whatever_state_it_is() -> None:
@@ -452,7 +455,7 @@ def test_options_can_change_while_it_runs() -> None:
 
 
 def test_the_unannounced_limit_is_a_sliding_window() -> None:
-    window = sandbox._Window(rate=3, window=1.0)
+    window = rate_window.RateWindow(rate=3, window=1.0)
     passed = [at for at in (0.0, 0.1, 0.2, 0.3, 0.99, 1.0, 1.05, 1.1, 1.2, 1.3) if window.admits(at)]
     assert passed == [0.0, 0.1, 0.2, 1.0, 1.1, 1.2]
 
@@ -462,7 +465,7 @@ def test_the_unannounced_limit_is_a_sliding_window() -> None:
     [(0, 1.0, 8), (4, 0.0, 2), (0.5, 1.0, 1), (4, 1.0, 4), (2.5, 1.0, 2)],
 )
 def test_limits_of_all_sizes(rate: float, window: float, passed: int) -> None:
-    limit = sandbox._Window(rate, window)
+    limit = rate_window.RateWindow(rate, window)
     assert sum(limit.admits(0.05 * n) for n in range(8)) == passed
 
 
@@ -471,7 +474,7 @@ def test_limits_of_all_sizes(rate: float, window: float, passed: int) -> None:
     st.sampled_from([0.7, 3, 10, 40]),
 )
 def test_no_sliding_window_ever_lets_more_through(gaps: list[float], rate: float) -> None:
-    limit, now, passed = sandbox._Window(rate, 1.0), 0.0, []
+    limit, now, passed = rate_window.RateWindow(rate, 1.0), 0.0, []
     for gap in gaps:
         now += gap
         if limit.admits(now):
@@ -626,21 +629,21 @@ def test_a_fault_that_is_none_says_what_was_expected(text: str) -> None:
 def test_an_unknown_kind_gets_the_list() -> None:
     with pytest.raises(ConfigError) as caught:
         parse_fault("flood:0.1")
-    assert all(kind in str(caught.value) for kind in sandbox.kinds())
-    assert {"quota", "hang", "applied_too_high", "foreign_key"} <= set(sandbox.kinds())
+    assert all(kind in str(caught.value) for kind in faults.kinds())
+    assert {"quota", "hang", "applied_too_high", "foreign_key"} <= set(faults.kinds())
 
 
 @pytest.mark.parametrize(
     ("text", "seconds"), [("50ms", 0.05), ("0.05", 0.05), ("2s", 2.0), ("0", 0.0), ("1.5ms", 0.0015)]
 )
 def test_times_are_written_like_this(text: str, seconds: float) -> None:
-    assert sandbox.parse_seconds(text) == pytest.approx(seconds)
+    assert faults.parse_seconds(text) == pytest.approx(seconds)
 
 
 @pytest.mark.parametrize("text", ["", "ms", "-1", "5m", "1e3", "fast"])
 def test_a_time_that_is_none(text: str) -> None:
     with pytest.raises(ConfigError, match="expected a time such as 50ms"):
-        sandbox.parse_seconds(text)
+        faults.parse_seconds(text)
 
 
 @pytest.mark.parametrize(
@@ -664,11 +667,11 @@ def test_options_that_cannot_be(options: dict[str, Any], message: str) -> None:
 
 
 class PlainVendor(vevee_sandbox.Sandbox):
-    """A vendor that documents neither a quota nor anything one could lie about."""
+    """A vendor that documents no quota, and whose simulator has no fault of its own."""
 
-    lies = frozenset()
+    simulated_faults = frozenset()
 
-    def fault(self, name: str) -> Answer | None:
+    def documented_error(self, name: str) -> Answer | None:
         return None
 
 
@@ -714,15 +717,16 @@ def test_ipv6_and_localhost_are_loopback_too() -> None:
     ],
 )
 def test_the_key_is_the_configured_one_where_it_can_be_read(environ: dict[str, str], key: str) -> None:
-    assert sandbox.key_for(CONFIG, environ) == key
+    assert demo.key_for(CONFIG, environ) == key
 
 
 SERVE = """
 import json, sys
-from importer.config import loader as config
-from importer.sandbox import server as sandbox
-server = sandbox.serve(config.parse(json.loads(sys.argv[1])), sandbox.SandboxOptions(), sys.argv[2],
-                       lambda url: print(url, flush=True))
+from importer.config import loader
+from importer.sandbox.options import SandboxOptions
+from importer.sandbox.server import serve
+server = serve(loader.parse(json.loads(sys.argv[1])), SandboxOptions(), sys.argv[2],
+               lambda url: print(url, flush=True))
 print(server.stats.requests, json.dumps(server.stored))
 """
 

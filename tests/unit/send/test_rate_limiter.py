@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 
 import pytest
 
-from importer.destinations.base import PaceHint
+from importer.destinations.base import RateHint
 from importer.send.circuit_breaker import FIRST_PROBE, TRIP
 from importer.send.rate_limiter import TICK, RateLimiter
 
@@ -109,7 +109,7 @@ class World:
             self.sent.append(self._now())
             self.flying.append(self._pacer.in_flight)
             taken = await self._answer()
-            self._pacer.back()
+            self._pacer.call_returned()
             if taken:
                 self.good.append(self._now())
                 self._pacer.answered(slot)
@@ -183,7 +183,7 @@ def test_lost_time_is_not_made_up_in_a_burst() -> None:
             slot = await pacer.slot()
             assert slot
             at.append(slot.at)
-            pacer.back()
+            pacer.call_returned()
         return at
 
     at = virtually(scenario)
@@ -282,7 +282,7 @@ def test_one_refusal_holds_every_call_at_once() -> None:
             sent.append(slot.at)
             if len(sent) == 10:
                 pacer.refused(slot, 5.0)
-            pacer.back()
+            pacer.call_returned()
 
         await asyncio.gather(*(worker() for _ in range(40)))
         return [at - sent[0] for at in sent]
@@ -300,7 +300,7 @@ def test_a_refusal_lowers_the_rate_once_for_all_calls_under_way(wait: float) -> 
         before = pacer.rate
         for slot in slots:
             assert slot
-            pacer.back()
+            pacer.call_returned()
             pacer.refused(slot, wait)
             rates.append(pacer.rate / before)
 
@@ -315,11 +315,11 @@ def test_a_refusal_lowers_the_rate_once_for_all_calls_under_way(wait: float) -> 
 def test_what_headers_say_is_obeyed() -> None:
     async def scenario(loop: Virtual) -> None:
         pacer = RateLimiter(0, loop.time)
-        pacer.told(PaceHint(requests_per_second=20))
+        pacer.apply_hint(RateHint(requests_per_second=20))
         assert pacer.rate == 20
-        pacer.told(PaceHint(remaining=30, reset=10.0))
+        pacer.apply_hint(RateHint(remaining=30, reset=10.0))
         assert pacer.rate == pytest.approx(3)
-        pacer.told(PaceHint(remaining=0, reset=7.0))
+        pacer.apply_hint(RateHint(remaining=0, reset=7.0))
         began = loop.time()
         assert await pacer.slot()
         assert loop.time() - began >= 7
@@ -331,7 +331,7 @@ def test_who_waits_is_sent_away_when_it_closes() -> None:
     async def scenario(loop: Virtual) -> None:
         pacer = RateLimiter(1, loop.time)
         assert await pacer.slot()
-        pacer.hold(600)
+        pacer.pause(600)
         loop.call_later(1, pacer.close)
         began = loop.time()
         assert await asyncio.gather(*(pacer.slot() for _ in range(5))) == [None] * 5
@@ -346,7 +346,7 @@ def test_who_waits_is_sent_away_when_it_closes() -> None:
 async def fail(pacer: RateLimiter, call: object, *, alone: bool = False) -> None:
     slot = await pacer.slot()
     assert slot
-    pacer.back()
+    pacer.call_returned()
     pacer.failed(slot, call, alone=alone)
 
 
@@ -369,7 +369,7 @@ def test_failures_of_several_calls_open_the_breaker_and_an_answer_closes_it() ->
         await asyncio.sleep(60)
         assert slot
         assert not second.done(), "one probe at a time"
-        pacer.back()
+        pacer.call_returned()
         pacer.answered(slot)
         assert await second
         assert not pacer.is_down
@@ -399,7 +399,7 @@ def test_the_hot_path_is_short() -> None:
         for _ in range(5000):
             slot = await pacer.slot()
             assert slot
-            pacer.back()
+            pacer.call_returned()
             pacer.answered(slot)
         return time.process_time() - began
 

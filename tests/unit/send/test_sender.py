@@ -10,7 +10,7 @@ from contextlib import contextmanager
 import pytest
 
 from importer.core.models import ALL_APPLIED, Answer, Call, Classification, Settled, Target, Verdict
-from importer.destinations.base import PaceHint
+from importer.destinations.base import RateHint
 from importer.send.rate_limiter import RateLimiter
 from importer.send.sender import Job, Limits, Sender
 from importer.transport.retry_after import retry_after
@@ -23,8 +23,8 @@ class Toy:
     def classify(self, call: Call, answer: Answer) -> Classification:
         return ALL_APPLIED if answer.status == 200 else Classification(Verdict.RETRY, reason="busy")
 
-    def pace(self, answer: Answer) -> PaceHint | None:
-        return PaceHint(remaining=0, reset=0.2) if answer.headers.get("X-Left") == "0" else None
+    def rate_hint(self, answer: Answer) -> RateHint | None:
+        return RateHint(remaining=0, reset=0.2) if answer.headers.get("X-Left") == "0" else None
 
 
 def call(person: int, *, repeatable: bool = True) -> Call:

@@ -16,7 +16,8 @@ from importer.config.options import Options, RejectLimit
 from importer.core.errors import SourceError
 from importer.core.models import RunSummary
 from importer.sandbox import server as sandbox
-from importer.sandbox.server import SandboxOptions, SandboxServer
+from importer.sandbox.options import SandboxOptions
+from importer.sandbox.server import SandboxServer
 from importer.storage import spool
 from tests.unit.destinations import test_attentive
 

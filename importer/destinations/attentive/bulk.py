@@ -1,0 +1,153 @@
+"""Many people a job: a call hands in the job, polls ask for its status, its results settle each record."""
+
+import json
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from importer.core.models import (
+    SEPARATOR,
+    Answer,
+    Call,
+    Classification,
+    Refusal,
+    Target,
+    Update,
+    Verdict,
+)
+from importer.destinations.attentive.endpoints import (
+    BULK,
+    BULK_ATTRIBUTES_MAX,
+    JOB,
+    MULTIPLE_CHOICES,
+    NOT_FOUND,
+    OK,
+    STOPS,
+    USERS_MAX,
+    classify_failure,
+    stop,
+    transient,
+)
+from importer.destinations.attentive.results import read_results
+from importer.destinations.responses import TRANSIENT_STATUS, contradiction, json_of
+
+_ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+_FAILED = frozenset({"FAILED", "CANCELLED"})
+"""Of two versions of the documentation. PENDING, IN_PROGRESS, NEEDS_REVIEW and any other: not done yet."""
+
+_AT_ONCE = 0.01  # s; a fetch that waits at all is asked for again as a poll is, until the job's deadline
+_RECORD_REFUSED = "the job's results say that this person's record was refused; no value is named"
+
+
+@dataclass(frozen=True, slots=True)
+class Record:
+    """One person of a job: the record's JSON, and what it writes."""
+
+    text: str
+    target: Target
+
+
+def records_of(update: Update, identifiers: str) -> Iterator[Record]:
+    """The records of one person, each with at most BULK_ATTRIBUTES_MAX attributes; `identifiers` is JSON."""
+    for part in update.parts:
+        members = part.members.split(SEPARATOR)
+        for start in range(0, len(members), BULK_ATTRIBUTES_MAX):
+            end = start + BULK_ATTRIBUTES_MAX
+            custom = ",".join(members[start:end])
+            text = f'{{"identifiers":{identifiers},"attributes":{{"custom":{{{custom}}}}}}}'
+            yield Record(text, Target(update.person, update.distinct_id, "set", part.keys[start:end]))
+
+
+def bulk_calls(records: Sequence[Record]) -> Iterator[Call]:
+    """Calls of at most USERS_MAX records."""
+    for start in range(0, len(records), USERS_MAX):
+        yield _submit(records[start : start + USERS_MAX])
+
+
+def _submit(records: Sequence[Record]) -> Call:
+    """One bulk call. Line ends stand between records only: JSON text holds none."""
+    body = '{"users":[\n' + ",\n".join(record.text for record in records) + "\n]}"
+    return Call("POST", BULK, body.encode(), tuple(record.target for record in records))
+
+
+def classify_submit(call: Call, answer: Answer, poll_seconds: float) -> Classification:
+    """A 202 names the job, which is written down before its first poll, `poll_seconds` later."""
+    status, body = answer.status, json_of(answer.body)
+    if not OK <= status < MULTIPLE_CHOICES:
+        return classify_failure(answer) or _halve_job(call, status)
+    job = body.get("batchJobId") if isinstance(body, dict) else None
+    if not isinstance(job, str) or not re.fullmatch(r"[A-Za-z0-9_.:-]{1,200}", job):
+        return contradiction("the answer names no job")
+    poll = _poll(call, job, call.context or _identifiers_in(call.body), poll_seconds)
+    return Classification(Verdict.CONTINUE, follow_up=(poll,), durable=True)
+
+
+def _poll(call: Call, job: str, records: str, after: float) -> Call:
+    return Call("GET", JOB + job, b"", call.targets, after=after, context=records)
+
+
+def _texts_of(body: bytes) -> list[str]:
+    return body.decode().removeprefix('{"users":[\n').removesuffix("\n]}").split(",\n")
+
+
+def _identifiers_in(body: bytes) -> str:
+    """What tells the records of a bulk call apart in its results: their identifiers, as JSON."""
+    return json.dumps([json.loads(text)["identifiers"] for text in _texts_of(body)], ensure_ascii=False)
+
+
+def _halve_job(call: Call, status: int) -> Classification:
+    """A refused submission goes out again in halves, until one record stands alone."""
+    if len(call.targets) == 1:
+        refusal = Refusal(0, "", "person_refused", "this person's record was refused, alone", status)
+        return Classification(Verdict.DONE, (refusal,))
+    pairs = [Record(text, target) for text, target in zip(_texts_of(call.body), call.targets, strict=True)]
+    middle = (len(pairs) + 1) // 2
+    return Classification(Verdict.CONTINUE, follow_up=(_submit(pairs[:middle]), _submit(pairs[middle:])))
+
+
+def classify_poll(call: Call, answer: Answer) -> Classification:
+    """The job is done only where the answer says so; an unknown status means that it is not done yet."""
+    if answer.status in STOPS:
+        return stop(answer)
+    if answer.status == NOT_FOUND:
+        return contradiction("the destination does not know the job any more")
+    body = json_of(answer.body)
+    if answer.status != OK or not isinstance(body, dict):
+        return transient(answer)
+    status, url = str(body.get("status", "")).upper(), body.get("url")
+    if status in _ENDED and isinstance(url, str) and url:
+        return Classification(Verdict.CONTINUE, follow_up=(_fetch(call, url),))
+    if status in _FAILED:
+        message = f"the destination ended the job as {status} and left no results"
+        return Classification(Verdict.UNCONFIRMED, message=message)
+    return Classification(Verdict.CONTINUE, follow_up=(call,))
+
+
+def _fetch(poll: Call, url: str) -> Call:
+    """The call that fetches the results of a polled job from `url`."""
+    context = json.dumps({"job": poll.path.removeprefix(JOB), "records": json.loads(poll.context)})
+    return Call("GET", url, b"", poll.targets, after=_AT_ONCE, context=context)
+
+
+def classify_results(call: Call, answer: Answer, poll_seconds: float) -> Classification:
+    """The results, record by record; where their address is not good any more, the job is polled again."""
+    context = json.loads(call.context)
+    if answer.status in TRANSIENT_STATUS:
+        return transient(answer)
+    if answer.status != OK:
+        poll = _poll(call, context["job"], json.dumps(context["records"]), poll_seconds)
+        return Classification(Verdict.CONTINUE, follow_up=(poll,))
+    return _settle(len(call.targets), answer.body, context["records"])
+
+
+def _settle(people: int, body: bytes, records: Sequence[Any]) -> Classification:
+    results = read_results(body, records)
+    refused = tuple(
+        Refusal(index, "", "record_refused", _RECORD_REFUSED, result.status)
+        for index, result in sorted(results.items())
+        if not result.accepted
+    )
+    unreported = tuple(index for index in range(people) if index not in results)
+    message = "the job is done, but its results do not say what became of this" if unreported else ""
+    return Classification(Verdict.DONE, refused, message=message, unreported=unreported)

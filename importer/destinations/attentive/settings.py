@@ -1,0 +1,43 @@
+"""Attentive's own keys under `[destination]`."""
+
+from typing import Literal
+
+from pydantic import BaseModel, ConfigDict, model_validator
+from pydantic import Field as Key
+
+from importer.core.durations import Duration
+from importer.destinations import base
+
+
+class User(BaseModel):
+    """`[destination.user]`: the columns that name a person to Attentive; a person needs one of them."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True)
+
+    email: str | None = Key(default=None, min_length=1)
+    phone: str | None = Key(default=None, min_length=1)
+    client_user_id: str | None = Key(default=None, min_length=1)
+    custom_identifiers: dict[str, str] = Key(default_factory=dict)
+    phone_ignore: str = ""
+
+    @model_validator(mode="after")
+    def _name_a_person(self) -> "User":
+        if not (self.email or self.phone or self.client_user_id or self.custom_identifiers):
+            raise ValueError(
+                "expected at least one of email, phone, client_user_id and custom_identifiers, each naming "
+                "a column"
+            )
+        if any(c.isdigit() or c == "+" for c in self.phone_ignore):
+            raise ValueError(
+                'phone_ignore: expected characters that are no part of a number, such as " ()-."'
+            )
+        return self
+
+
+class Settings(base.Settings):
+    """Attentive's own keys. `job_deadline` is how long one attempt of a run polls one job."""
+
+    mode: Literal["single", "bulk"] = "single"
+    user: User
+    poll_seconds: Duration = 30.0
+    job_deadline: Duration = 12 * 3600.0
