@@ -24,9 +24,10 @@ from typing import Any
 
 import polars as pl
 
-from importer.chunk.chunker import Chunker, fields
+from importer.chunk.chunker import Chunker
+from importer.chunk.fields import fields
 from importer.config import loader as configuration
-from importer.pipeline.source_reader import open_sources
+from importer.pipeline.sources import open_sources
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
 from importer.storage import run_folder

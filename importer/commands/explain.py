@@ -17,8 +17,8 @@ import polars as pl
 from importer.config.schema import Config
 from importer.core.errors import ConfigError
 from importer.core.row_order import ORDER_SHIFT, ROW_OF, SOURCE_OF
-from importer.pipeline.context import stored_config
-from importer.pipeline.source_reader import source_options
+from importer.pipeline.run_spec import stored_config
+from importer.pipeline.sources import source_options
 from importer.source import reader, version
 from importer.storage import run_folder, snapshot
 from importer.storage.journal import Entry, Journal

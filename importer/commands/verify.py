@@ -40,8 +40,9 @@ from importer.core.models import (
 from importer.core.row_order import ORDER_SHIFT
 from importer.destinations.base import Destination, RateHint
 from importer.pipeline.chunk_stream import limits_of
-from importer.pipeline.context import stored_config
-from importer.pipeline.source_reader import SourceReader, open_sources
+from importer.pipeline.run_spec import stored_config
+from importer.pipeline.source_reader import SourceReader
+from importer.pipeline.sources import open_sources
 from importer.reconcile.reconciler import Answers, OpenChunk
 from importer.report.reject_files import RejectFiles
 from importer.send.rate_limiter import RateLimiter
@@ -164,7 +165,7 @@ class _Work:
         writer = _Filtered(self.folder.spool, people)
         validator = Validator(self.config, self.destination.distinct_id_max)
         limit = meta["options"]["limit"]
-        reader = SourceReader(validator, _NoReports(self.folder), writer, Silent(), limit)
+        reader = SourceReader(validator, _NoReports(self.folder), writer, Silent(), limit=limit)
         self.reading = reader.read(open_sources(self.config, tuple(meta["arguments"])))
         self.spool = writer.finish()
 

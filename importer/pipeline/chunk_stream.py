@@ -1,4 +1,4 @@
-"""The second half of a run: chunks through the sender, the next one prepared while this one is sent."""
+"""Chunks through the sender: the next one is prepared while this one is sent."""
 
 import asyncio
 import math
@@ -20,54 +20,63 @@ from importer.reconcile.id_resolution import IdResolution
 from importer.reconcile.reconciler import OpenChunk
 from importer.send.sender import Job, Limits, Sender
 from importer.send.shutdown import Stop
+from importer.storage.id_cache import IdCache
 from importer.storage.journal import COMMIT_SECONDS
 from importer.storage.spool import ChunkPlan
 
 OPEN_AT_ONCE = 2
-"""So many chunks may be between two rounds; each holds its people in memory."""
+"""So many chunks may be between two rounds; the people of each are in memory."""
 
 
 @dataclass
 class _Progress:
-    """A chunk while its calls go out. Also where the sender hands in what became of a job.
+    """A chunk while its calls go out.
 
-    `rounds` are its further jobs where ids are resolved first; each begins when the one before has come back.
+    `rounds` are its further jobs where ids are resolved first; each round begins when the one before is done.
     """
 
     opened: OpenChunk
-    addressing: IdResolution | None
+    resolution: IdResolution | None
     jobs: Iterator[Job] = field(init=False)
     rounds: Iterator[Iterator[Job]] = field(init=False)
     waiting: int = 0
     exhausted: bool = False
 
     @property
-    def over(self) -> bool:
-        """Whether every job of the round was handed out and came back."""
+    def is_done(self) -> bool:
+        """Whether every job of the round was sent and has ended."""
         return self.exhausted and not self.waiting
 
 
 class ChunkStream:
     """Feeds the sender with the jobs of one chunk after another, and closes each chunk when it is over."""
 
-    def __init__(self, ledger: Ledger, stop: Stop, observer: Observer, limit: RejectLimit | None) -> None:
+    def __init__(
+        self,
+        ledger: Ledger,
+        id_cache: IdCache | None,
+        stop: Stop,
+        observer: Observer,
+        limit: RejectLimit | None,
+    ) -> None:
         self._ledger = ledger
+        self._id_cache = id_cache
         self._stop = stop
         self._observer = observer
         self._limit = limit
-        self._left = list(ledger.plans)
-        self._turn = asyncio.Lock()
+        self._plans_left = list(ledger.plans)
+        self._advance_lock = asyncio.Lock()
         self._current: _Progress | None = None
-        self._coming: asyncio.Task[tuple[OpenChunk, IdResolution | None]] | None = None
-        self._closing: set[asyncio.Task[None]] = set()
+        self._next_chunk: asyncio.Task[tuple[OpenChunk, IdResolution | None]] | None = None
+        self._closing_tasks: set[asyncio.Task[None]] = set()
         self._rows = sum(ledger.tally.rows.values())
-        self._people_left: int | None = None  # how many more people may be called, None = all
+        self._people_allowed: int | None = None  # how many more people may be called, None = all
         self.unfinished: dict[int, _Progress] = {}
         self.finished_jobs = 0
-        self._again: deque[_Progress] = deque()
-        self._change = asyncio.Event()
+        self._next_rounds: deque[_Progress] = deque()
+        self._changed = asyncio.Event()
         self._failed: StateError | None = None
-        stop.when_set(self._change.set)
+        stop.when_set(self._changed.set)
 
     async def send(self, sender: Sender) -> None:
         """Sends every chunk; what a stop left open is in `unfinished` and in the plans not begun."""
@@ -75,19 +84,19 @@ class ChunkStream:
         self._count_unfinished()
 
     async def send_first(self, sender: Sender, people: int) -> None:
-        """Sends the calls of the first `people` and nothing more; the open chunks are another's to count."""
-        self._people_left = people
+        """Sends the calls of the first `people` and nothing more; the open chunks are not counted yet."""
+        self._people_allowed = people
         await self._deliver(sender)
 
     async def _deliver(self, sender: Sender) -> None:
         ticking = asyncio.create_task(self._tick())
         try:
             await sender.run(self)
-            await asyncio.gather(*self._closing)
+            await asyncio.gather(*self._closing_tasks)
         finally:
             ticking.cancel()
-            if self._coming:
-                await asyncio.gather(self._coming, return_exceptions=True)
+            if self._next_chunk:
+                await asyncio.gather(self._next_chunk, return_exceptions=True)
             with self._stopping():
                 self._ledger.journal.flush()
         if self._failed:
@@ -96,12 +105,12 @@ class ChunkStream:
     def _count_unfinished(self) -> None:
         for progress in self.unfinished.values():
             self._ledger.tally.add(self._ledger.close(progress.opened).tally)
-        self._ledger.count_without_sending(self._left)
+        self._ledger.count_without_sending(self._plans_left)
 
     async def _tick(self) -> None:
         """Commits the journal at its interval, and shows how far the run is.
 
-        Where that fails, the disk being full, nothing more is sent: it would be sent again.
+        Where that fails because the disk is full, nothing more is sent: it would be sent again.
         """
         while not self._failed:
             await asyncio.sleep(COMMIT_SECONDS)
@@ -111,7 +120,7 @@ class ChunkStream:
 
     @contextmanager
     def _stopping(self) -> Iterator[None]:
-        """An error of the state folder stops the run; it is raised when the calls in flight are back."""
+        """An error of the state folder stops the run; it is raised after the calls in flight."""
         try:
             yield
         except StateError as error:
@@ -129,7 +138,7 @@ class ChunkStream:
     async def __anext__(self) -> Job:
         """The next job; waits only where the next chunk is not ready yet."""
         while True:
-            if self._people_left == 0:
+            if self._people_allowed == 0:
                 raise StopAsyncIteration
             current = self._current
             jobs = current.jobs if current else None
@@ -137,7 +146,7 @@ class ChunkStream:
             if current and job:
                 current.waiting += 1
                 return job
-            async with self._turn:
+            async with self._advance_lock:
                 if self._current is current and (current is None or current.jobs is jobs):
                     await self._advance()
                 if self._current is None:
@@ -147,70 +156,68 @@ class ChunkStream:
         """Makes a chunk's next round or the next chunk the current one; None where no more can come."""
         if self._current:
             self._current.exhausted = True
-            self._close_if_over(self._current)
+            self._close_if_done(self._current)
         self._current = None
         while not self._stop.is_set and self._current is None:
-            if self._again:
-                self._current = self._again.popleft()
+            if self._next_rounds:
+                self._current = self._next_rounds.popleft()
             elif self._may_open():
                 self._current = await self._open_next()
-            elif not any(p.addressing for p in self.unfinished.values()):
+            elif not any(p.resolution for p in self.unfinished.values()):
                 return
             else:
-                self._change.clear()
-                await self._change.wait()
+                self._changed.clear()
+                await self._changed.wait()
 
     def _may_open(self) -> bool:
         """Whether there is another chunk, and not too many are waiting for their next round."""
-        self._coming = self._coming or self._prepare()
-        rounds = sum(p.addressing is not None for p in self.unfinished.values())
-        return self._coming is not None and rounds < OPEN_AT_ONCE
+        self._next_chunk = self._next_chunk or self._prepare()
+        rounds = sum(p.resolution is not None for p in self.unfinished.values())
+        return self._next_chunk is not None and rounds < OPEN_AT_ONCE
 
     async def _open_next(self) -> _Progress:
         """The next chunk; the one after it is prepared meanwhile."""
-        assert self._coming is not None
-        opened, addressing = await self._coming
-        self._left.pop(0)
-        self._coming = self._prepare()
+        assert self._next_chunk is not None
+        opened, resolution = await self._next_chunk
+        self._plans_left.pop(0)
+        self._next_chunk = self._prepare()
         self._rows += sum(opened.chunk.tally.rows.values())
-        progress = _Progress(opened, addressing)
+        progress = _Progress(opened, resolution)
         progress.rounds = self._rounds(progress)
         progress.jobs = next(progress.rounds)
         self.unfinished[opened.chunk.plan.number] = progress
         return progress
 
     def _prepare(self) -> "asyncio.Task[tuple[OpenChunk, IdResolution | None]] | None":
-        if not self._left:
+        if not self._plans_left:
             return None
-        return asyncio.create_task(asyncio.to_thread(self._open, self._left[0]))
+        return asyncio.create_task(asyncio.to_thread(self._open, self._plans_left[0]))
 
     def _open(self, plan: ChunkPlan) -> tuple[OpenChunk, IdResolution | None]:
-        opened, ledger = self._ledger.open(plan), self._ledger
-        return opened, IdResolution(
-            opened, ledger.destination, ledger.addresses
-        ) if ledger.addresses else None
+        opened, cache = self._ledger.open(plan), self._id_cache
+        return opened, IdResolution(opened, self._ledger.destination, cache) if cache else None
 
     def _rounds(self, progress: _Progress) -> Iterator[Iterator[Job]]:
-        """All jobs at once, or by turns those that resolve ids and those that write."""
-        addressing = progress.addressing
-        if addressing is None:
+        """All jobs at once, or in turns the jobs that resolve ids and those that write."""
+        resolution = progress.resolution
+        if resolution is None:
             yield self._jobs(progress, progress.opened.jobs())
             return
-        while addressing.begin():
-            yield self._resolve_jobs(progress, addressing)
-            yield self._jobs(progress, addressing.updates())
+        while resolution.begin():
+            yield self._resolve_jobs(progress, resolution)
+            yield self._jobs(progress, resolution.updates())
 
-    def _resolve_jobs(self, progress: _Progress, addressing: IdResolution) -> Iterator[Job]:
+    def _resolve_jobs(self, progress: _Progress, resolution: IdResolution) -> Iterator[Job]:
         def settle(settled: Settled) -> None:
-            if not (settled.unconfirmed and self._stop.is_set):  # else a later life asks again
-                addressing.resolved(settled)
+            if not (settled.unconfirmed and self._stop.is_set):  # else a later attempt asks again
+                resolution.resolved(settled)
                 self._watch_limit()
 
-        for call in addressing.calls(self._people_left):
+        for call in resolution.calls(self._people_allowed):
             yield Job([call], settle, partial(self._finish, progress, 0))
 
     def _jobs(self, progress: _Progress, waiting: Iterator[Update]) -> Iterator[Job]:
-        size = min(self._ledger.destination.people_per_call, self._people_left or sys.maxsize)
+        size = min(self._ledger.destination.people_per_call, self._people_allowed or sys.maxsize)
         rows = progress.opened.chunk.people["rows"].to_list()
         for call in progress.opened.carried:
             yield self._job(progress, [call], sum(rows[t.person] for t in call.targets))
@@ -225,8 +232,8 @@ class ChunkStream:
 
     def _update_job(self, progress: _Progress, updates: Sequence[Update], rows: Sequence[int]) -> Job:
         calls = self._ledger.destination.calls(updates)
-        if self._people_left is not None:
-            self._people_left = max(0, self._people_left - len(updates))
+        if self._people_allowed is not None:
+            self._people_allowed = max(0, self._people_allowed - len(updates))
         return self._job(progress, calls, sum([rows[u.person] for u in updates]))
 
     def _job(self, progress: _Progress, calls: Sequence[Call], rows: int) -> Job:
@@ -235,11 +242,11 @@ class ChunkStream:
         return Job(calls, settle, finish, opened.intend, opened.release, opened.keep)
 
     def _settle(self, progress: _Progress, settled: Settled) -> None:
-        (progress.addressing or progress.opened).settle(settled)
+        (progress.resolution or progress.opened).settle(settled)
         self._watch_limit()
 
     def _watch_limit(self) -> None:
-        """The reject limit, judged with each answer."""
+        """Evaluates the reject limit with each answer."""
         if self._limit:
             error = limit_passed(self._limit, self._ledger.reading.intake.rejected, self._ledger.answers)
             if error:
@@ -249,25 +256,25 @@ class ChunkStream:
         self.finished_jobs += 1
         self._rows += rows
         progress.waiting -= 1
-        self._close_if_over(progress)
-        self._change.set()
+        self._close_if_done(progress)
+        self._changed.set()
 
-    def _close_if_over(self, progress: _Progress) -> None:
+    def _close_if_done(self, progress: _Progress) -> None:
         number = progress.opened.chunk.plan.number
-        if not progress.over or self._stop.is_set or number not in self.unfinished:
+        if not progress.is_done or self._stop.is_set or number not in self.unfinished:
             return
         more = next(progress.rounds, None)
         if more is not None:
             progress.jobs, progress.exhausted = more, False
-            self._again.append(progress)
+            self._next_rounds.append(progress)
             return
         del self.unfinished[number]
-        self._closing.add(asyncio.create_task(self._close(progress.opened)))
+        self._closing_tasks.add(asyncio.create_task(self._close(progress.opened)))
 
     async def _close(self, opened: OpenChunk) -> None:
         with self._stopping():
             closed = await asyncio.to_thread(self._ledger.settle, opened)
-            if not closed.tally.values["not_attempted"]:  # what was forgotten stays for a later life
+            if not closed.tally.values["not_attempted"]:  # what was not sent stays open for a later attempt
                 self._ledger.journal.close_chunk(opened.chunk.plan.number, closed.tally.dump())
             self._ledger.tally.add(closed.tally)
 

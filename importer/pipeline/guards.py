@@ -1,8 +1,8 @@
-"""What stops a night before its first call: a list that is too old, too short, too blank, too strange.
+"""What stops a run before its first call: a list that is too old, too short, too blank, too different.
 
-Judged once, when everything is read, against `[guards]` and the list of the last good run. A guard that trips
-stays tripped for the run until `--allow` names it. The reject limit is judged here too, before the first call
-and with each answer, and so is the canary.
+The guards are evaluated once, when everything is read, against `[guards]` and the list of the last good run.
+A guard that trips stays tripped for the run until `--allow` names it. The reject limit is evaluated here too,
+before the first call and with each answer, and so is the canary.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -23,13 +23,13 @@ from importer.validate.validator import ReadCounts
 LOOK = "Look at rejects.csv before you go on."
 
 FLAGS = ("strict", "canary", "max_gone")
-"""Guards that are not judged here, and that `--allow` names too."""
+"""Guards that `--allow` names, too, and that have no key in `[guards]` or are no limit of the list."""
 
 NAMES = (*(name for name in GuardsConfig.model_fields if name != "canary"), *FLAGS)
 """What `--allow` takes."""
 
 SHARE_FROM = 100
-"""From so many values answered on, a share of rejects is judged; before, it would be chance."""
+"""A share of rejects is evaluated from so many answered values on; before, it would be chance."""
 
 NOTHING_SENT = "Nothing was sent."
 
@@ -38,7 +38,7 @@ Tripped = Mapping[str, str]
 
 
 def shape(reading: ReadResult, run_id: str) -> ListShape:
-    """What of a list the next night is compared with."""
+    """The properties of a list with which the next list is compared."""
     intake = reading.intake
     filled = {key: intake.rows - blanks for key, blanks in intake.blanks.items()}
     return ListShape(
@@ -49,14 +49,16 @@ def shape(reading: ReadResult, run_id: str) -> ListShape:
     )
 
 
-def judge(config: Config, reading: ReadResult, good: ListShape | None, now: float, *, whole: bool) -> Tripped:
+def find_tripped(
+    config: Config, reading: ReadResult, good: ListShape | None, now: float, *, whole: bool
+) -> Tripped:
     """The guards of `config` that trip on what was read; `now` is Unix time in seconds.
 
     `good` is the last good run's list, None where there is none. `whole` is false where only some rows were
-    meant to be read: then their number says nothing.
+    to be read: then their number means nothing.
     """
     found: dict[str, str] = {}
-    guards, tonight = config.guards, shape(reading, "")
+    guards, list_ = config.guards, shape(reading, "")
     gone, known = reading.intake.gone, reading.intake.known
     if config.run.on_gone == "clear" and gone * 100 > config.run.max_gone * known:
         found["max_gone"] = (
@@ -65,20 +67,20 @@ def judge(config: Config, reading: ReadResult, good: ListShape | None, now: floa
         )
     if guards.max_age is not None:
         _note(found, "max_age", _too_old(reading.sources, guards.max_age, now))
-    if whole and guards.min_rows is not None and tonight.rows < guards.min_rows:
-        found["min_rows"] = f"{tonight.rows:,} rows where at least {guards.min_rows:,} are expected"
+    if whole and guards.min_rows is not None and list_.rows < guards.min_rows:
+        found["min_rows"] = f"{list_.rows:,} rows where at least {guards.min_rows:,} are expected"
     if whole and guards.max_row_change is not None and good:
-        _note(found, "max_row_change", _row_change(tonight, good, guards.max_row_change))
+        _note(found, "max_row_change", _row_change(list_, good, guards.max_row_change))
     if guards.max_blank_change is not None and good and reading.intake.rows:
-        _note(found, "max_blank_change", _blank_change(tonight, good, guards.max_blank_change))
+        _note(found, "max_blank_change", _blank_change(list_, good, guards.max_blank_change))
     if guards.max_unknown_options is not None:
-        _note(found, "max_unknown_options", _unknown_options(tonight, good, guards.max_unknown_options))
+        _note(found, "max_unknown_options", _unknown_options(list_, good, guards.max_unknown_options))
     return found
 
 
 def before_first_call(reading: ReadResult, options: Options) -> Iterator[GuardError]:
-    """What must stop the run before anything is sent: its guards, and the reject limit."""
-    if error := stop({**reading.guards, **_damage(reading, strict=options.strict)}, options.allow):
+    """The errors that stop the run before anything is sent: its guards, and the reject limit."""
+    if error := error_of({**reading.guards, **_damage_signs(reading, strict=options.strict)}, options.allow):
         yield error
     limit, intake = options.max_rejects, reading.intake
     values = intake.values_read + intake.set_aside - intake.set_aside_free
@@ -86,26 +88,26 @@ def before_first_call(reading: ReadResult, options: Options) -> Iterator[GuardEr
         yield GuardError(_over_limit(limit, intake.rejected, NOTHING_SENT))
 
 
-def _damage(reading: ReadResult, *, strict: bool) -> Tripped:
+def _damage_signs(reading: ReadResult, *, strict: bool) -> Tripped:
     """`--strict`: a list that shows signs of damage is not sent."""
     signs = [w for w in reading.warnings if w.code in DAMAGE]
     if not strict or not signs:
         return {}
     what = ", ".join(f"{w.code} in {w.column}" for w in signs)
-    return {"strict": f"the list shows damage ({what}); mend it"}
+    return {"strict": f"the list shows damage ({what}); correct it"}
 
 
-def stop(tripped: Tripped, allowed: Sequence[str], *, sent: str = NOTHING_SENT) -> GuardError | None:
-    """The error of the guards that are not allowed for; None where there are none."""
+def error_of(tripped: Tripped, allowed: Sequence[str], *, sent: str = NOTHING_SENT) -> GuardError | None:
+    """The error of the tripped guards that `allowed` does not name; None where there are none."""
     left = {name: text for name, text in tripped.items() if name not in allowed}
     if not left:
         return None
-    told = "; ".join(f"{name}: {text}" for name, text in left.items())
-    return GuardError(f"Guard {told}. {sent}", tuple(left))
+    text = "; ".join(f"{name}: {text}" for name, text in left.items())
+    return GuardError(f"Guard {text}. {sent}", tuple(left))
 
 
-def _note(found: dict[str, str], name: str, told: Iterator[str]) -> None:
-    text = "; ".join(told)
+def _note(found: dict[str, str], name: str, sentences: Iterator[str]) -> None:
+    text = "; ".join(sentences)
     if text:
         found[name] = text
 
@@ -120,14 +122,14 @@ def _too_old(sources: Sequence[ReadSource], most: float, now: float) -> Iterator
             yield f"{source.path} is from {since}, {age} ago; at most {spoken(most)}"
 
 
-def _row_change(tonight: ListShape, good: ListShape, percent: float) -> Iterator[str]:
-    if abs(tonight.rows - good.rows) * 100 > percent * good.rows:
+def _row_change(list_: ListShape, good: ListShape, percent: float) -> Iterator[str]:
+    if abs(list_.rows - good.rows) * 100 > percent * good.rows:
         before = f"where run {good.run_id} had {good.rows:,}"
-        yield f"{tonight.rows:,} rows {before}; at most {percent:g}% more or less"
+        yield f"{list_.rows:,} rows {before}; at most {percent:g}% more or less"
 
 
-def _blank_change(tonight: ListShape, good: ListShape, percent: float) -> Iterator[str]:
-    for key, now in tonight.blank.items():
+def _blank_change(list_: ListShape, good: ListShape, percent: float) -> Iterator[str]:
+    for key, now in list_.blank.items():
         before = good.blank.get(key)
         if before is not None and abs(now - before) * 100 > percent:
             yield (
@@ -136,20 +138,20 @@ def _blank_change(tonight: ListShape, good: ListShape, percent: float) -> Iterat
             )
 
 
-def _unknown_options(tonight: ListShape, good: ListShape | None, percent: float) -> Iterator[str]:
-    for key, now in tonight.undeclared.items():
+def _unknown_options(list_: ListShape, good: ListShape | None, percent: float) -> Iterator[str]:
+    for key, now in list_.undeclared.items():
         if now * 100 > percent:
             before = good.undeclared.get(key) if good else None
-            told = "" if before is None or good is None else f" where run {good.run_id} had {before:.1%}"
+            text = "" if before is None or good is None else f" where run {good.run_id} had {before:.1%}"
             share = f"{now:.1%} of the values of {key}"
-            yield f"{share} name an option that is not declared{told}; at most {percent:g}%"
+            yield f"{share} name an option that is not declared{text}; at most {percent:g}%"
 
 
 def _share(part: int, whole: int) -> float:
     return part / whole if whole else 0.0
 
 
-def judge_canary(answers: Answers, limit: RejectLimit | None) -> str:
+def canary_problem(answers: Answers, limit: RejectLimit | None) -> str:
     """Why the rest must not be sent after these first people; "" where it may."""
     bad = answers.rejected + answers.unconfirmed
     if answers.values and bad == answers.values:
@@ -169,12 +171,12 @@ def limit_passed(limit: RejectLimit, before: int, answers: Answers) -> GuardErro
 
 
 def _over_limit(limit: RejectLimit, rejected: int, sent: str) -> str:
-    """What a passed `--max-rejects` says."""
+    """The sentence of a passed `--max-rejects`."""
     bad = f"{rejected:,} values and rows were rejected, trimmed or unconfirmed"
     return f"--max-rejects {limit} is passed: {bad}. {sent}"
 
 
-def counted(number: int, one: str, many: str = "") -> str:
+def quantity(number: int, one: str, many: str = "") -> str:
     """`1 call`, `1,102 calls`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
 
@@ -188,24 +190,23 @@ def cost(
     *,
     compares: bool = False,
 ) -> Event:
-    """What a run is about to send, repeats and splits aside; `borne` is the pace found earlier, if any.
+    """What a run is about to send; `learned_rate` is the rate found in an earlier run, if any.
 
-    `compares`: what the snapshot holds is still to be left out.
-
-    Every call may count against a quota: where a vendor documents one, it counts calls.
+    The number of calls does not include repeated and split calls. `compares`: what the snapshot knows is
+    still to be left out. Every call may count against a quota: where a vendor documents one, it counts calls.
     """
     clears = sum(intake.blanks[key] for key, a in config.attributes.items() if a.blank == "clear")
     calls = destination.calls_at_most(people, clears)
     ceiling = config.destination.requests_per_second or 0.0
     pace = min(ceiling or learned_rate or 0.0, learned_rate or ceiling)
     if not pace:
-        time = "no ceiling is set, so the time depends on the pace it bears"
+        time = "no ceiling is set, so the time depends on the destination"
     else:
-        why = "the pace it bore last" if pace < (ceiling or float("inf")) else "the ceiling"
+        why = "the rate of the last run" if pace < (ceiling or float("inf")) else "the ceiling"
         time = f"{spoken(calls / pace)} at {pace:g} a second, {why}"
-    less = ", less those of whom nothing has changed" if compares else ""
-    what = f"{counted(calls, 'call')} for {counted(people, 'person', 'people')}{less}"
-    text = f"{what}, repeats and splits aside, each may count against your quota; {time}"
+    less = ", minus people without a change" if compares else ""
+    what = f"{quantity(calls, 'call')} for {quantity(people, 'person', 'people')}{less}"
+    text = f"{what}; repeated and split calls come on top, and each may count against your quota; {time}"
     return Event(
         "cost", text, {"calls": calls, "people": people, "seconds": round(calls / pace, 1) if pace else None}
     )

@@ -1,11 +1,9 @@
 """Joins the stages; the only module that knows them all.
 
-read    opening     reader → intake → spool     nothing is sent before everything is read and checked
-guard   guards      what the list must look like, the reject limit; the canary goes first of what is sent
-send    dispatch    chunker → destination → sender → reconciler → journal, chunk by chunk
-finish  finishing   reports, books, summary
-
-All of them work for one `Life`: a run has several where it is stopped or killed, and resumed.
+read    read_stage      sources → validator → spool      nothing is sent before everything is read and checked
+guard   guards          what the list must look like, the reject limit, before the first call
+send    send_stage      chunks → destination → sender → reconciler → journal; the canary first
+finish  finish_stage    reports, counts, summary, notifications
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +12,21 @@ from pathlib import Path
 from typing import Any
 
 from importer.config import loader as configuration
+from importer.config import secrets
 from importer.config.options import DEFAULTS, Options
 from importer.config.schema import Config
 from importer.core.errors import ConfigError, ImporterError, command
-from importer.core.events import Observer, Silent
+from importer.core.events import Event, Observer, Silent
 from importer.core.models import RunSummary
-from importer.pipeline import finish_stage, guards, send_stage
-from importer.pipeline.context import RunContext, stored_config
-from importer.pipeline.read_stage import open_ledger
+from importer.pipeline import check_stage, finish_stage, guards, read_stage, send_stage
+from importer.pipeline.attempt import Attempt
+from importer.pipeline.import_lock import locked
+from importer.pipeline.ledger import Ledger
+from importer.pipeline.open_ledger import open_ledger
+from importer.pipeline.open_snapshot import open_diff
+from importer.pipeline.read_stage import Read
+from importer.pipeline.run_spec import RunSpec, stored_config
+from importer.report.reject_files import RejectFiles
 from importer.storage import run_folder
 from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
@@ -39,7 +44,7 @@ def run(
     Returns the summary of a run that ended by itself or was stopped by the destination, a guard or a signal
     (`exit_code`, `message`). Raises ConfigError, SourceError or StateError where nothing was sent.
     """
-    return _live(RunContext.new(as_config(config), sources, options, observer or Silent(), "run"))
+    return _start(RunSpec.new(as_config(config), sources, options, "run"), observer or Silent())
 
 
 def check(
@@ -49,7 +54,7 @@ def check(
     observer: Observer | None = None,
 ) -> RunSummary:
     """Reads and checks everything and writes the same reports, but sends nothing and needs no key."""
-    return _live(RunContext.new(as_config(config), sources, options, observer or Silent(), "check"))
+    return _start(RunSpec.new(as_config(config), sources, options, "check"), observer or Silent())
 
 
 def resume(
@@ -62,7 +67,7 @@ def resume(
     if state == "finished":
         raise ConfigError(f"Run {folder.run_id} is finished; there is nothing to resume.")
     _refuse_superseded(folder, state, state_dir)
-    return _live(RunContext.again(folder, options, observer or Silent()))
+    return _start(RunSpec.of_folder(folder, options), observer or Silent())
 
 
 def _refuse_superseded(folder: RunFolder, state: str, state_dir: Path) -> None:
@@ -92,7 +97,7 @@ def retry(
     files = [file] if file else [str(p) for p in sorted(corrected.rejected_rows.glob("*"))]
     if not files:
         raise ConfigError(f"Run {corrected.run_id} has nothing rejected or unconfirmed; nothing to retry.")
-    return _live(RunContext.new(config, files, options, observer or Silent(), "retry", corrected))
+    return _start(RunSpec.new(config, files, options, "retry", corrected), observer or Silent())
 
 
 def as_config(config: Config | Mapping[str, Any] | str | Path) -> Config:
@@ -102,53 +107,74 @@ def as_config(config: Config | Mapping[str, Any] | str | Path) -> Config:
     return configuration.load(config) if isinstance(config, (str, Path)) else configuration.parse(config)
 
 
-def _live(context: RunContext) -> RunSummary:
-    """A life of the run from its folder to its summary; then the word in the morning, but for a check."""
-    if not context.sends:
-        context.begin()
-        return _in_folder(context)
+def _start(spec: RunSpec, observer: Observer) -> RunSummary:
+    """One attempt from the lock to the summary, then the notifications; a check needs neither."""
+    attempt = Attempt.of(spec, observer)
+    if not spec.sends:
+        return _in_folder(spec, attempt, "")
     try:
-        with context.held():
-            context.begin()
-            run_folder.supersede(context.state_dir, context.config, context.folder)
-            summary = _in_folder(context)
+        key = secrets.read_key(spec.config)
+        with locked(spec, attempt.deadline, observer):
+            summary = _in_folder(spec, attempt, key)
     except ImporterError as error:
-        finish_stage.tell_end(context, error.exit_code, str(error))
+        finish_stage.notify_end(spec, attempt, error.exit_code, str(error))
         raise
     except Exception:
-        finish_stage.tell_end(context, ImporterError.exit_code, "An internal error.")
+        finish_stage.notify_end(spec, attempt, ImporterError.exit_code, "An internal error.")
         raise
-    finish_stage.tell_end(context, summary.exit_code, summary.message, summary)
+    finish_stage.notify_end(spec, attempt, summary.exit_code, summary.message, summary)
     return summary
 
 
-def _in_folder(context: RunContext) -> RunSummary:
-    """The stages, in the run's folder; where not even the first came to its end, a summary that says so."""
-    context.folder.write_json(context.folder.meta, context.meta())
-    with context.folder.temporary(), closing(Journal(context.folder.journal)) as journal:
+def _in_folder(spec: RunSpec, attempt: Attempt, key: str) -> RunSummary:
+    """The stages, in the run's folder; where reading does not come to its end, a summary that says so.
+
+    The folder is made when the import is locked, so that a run that never began leaves none.
+    """
+    attempt.stats.begin()
+    spec = spec.with_folder()
+    fields = {"run_id": spec.folder.run_id, "import": spec.config.name, "command": spec.mode}
+    attempt.observer.tell(Event("began", f"run {spec.folder.run_id} began", fields))
+    if spec.sends:
+        run_folder.supersede(spec.state_dir, spec.config, spec.folder)
+    spec.folder.write_json(spec.folder.meta, spec.meta())
+    with spec.folder.temporary(), closing(Journal(spec.folder.journal)) as journal:
         try:
-            return _go(context, journal)
+            return _run_stages(spec, attempt, key, journal)
         except ImporterError as error:
             if journal.fact("reading") is None:
-                finish_stage.close_unread(context, error)
+                finish_stage.close_unread(spec, attempt, error)
             raise
 
 
-def _go(context: RunContext, journal: Journal) -> RunSummary:
+def _run_stages(spec: RunSpec, attempt: Attempt, key: str, journal: Journal) -> RunSummary:
     """The stages, one after the other."""
-    context.stats.take_over(journal)
-    ledger = open_ledger(context, journal)
-    try:
-        _guard(context, ledger.reading)
-        send_stage.send(context, ledger)
-    finally:
-        ledger.let_go()
-    return finish_stage.finish(context, ledger)
+    attempt.stats.add_earlier(journal)
+    reports, diff = RejectFiles(spec.folder), open_diff(spec, journal)
+    read = read_stage.read(spec, attempt, journal, reports, diff)
+    with open_ledger(spec, read, journal, reports, diff) as ledger:
+        _stop_before_first_call(spec.options, attempt, read.result)
+        if not spec.sends:
+            _count(spec, attempt, ledger, read)
+        elif attempt.stop.is_set:
+            ledger.count_without_sending(ledger.plans)
+        else:
+            send_stage.send(spec, attempt, key, ledger)
+    return finish_stage.finish(spec, attempt, ledger)
 
 
-def _guard(context: RunContext, reading: ReadResult) -> None:
-    """What stops the run before its first call."""
-    for error in guards.before_first_call(reading, context.options):
-        context.stop.because(error)
-    if late := context.out_of_time():
-        context.stop.because(late)
+def _stop_before_first_call(options: Options, attempt: Attempt, result: ReadResult) -> None:
+    """Sets the stop where nothing must be sent."""
+    for error in guards.before_first_call(result, options):
+        attempt.stop.because(error)
+    if late := attempt.out_of_time():
+        attempt.stop.because(late)
+
+
+def _count(spec: RunSpec, attempt: Attempt, ledger: Ledger, read: Read) -> None:
+    """`check`: counts how all rows end, and says what a run would send."""
+    if counts := read_stage.check_counts(spec):
+        check_stage.count_flags(counts, read.spool, ledger.reports, ledger.tally)
+    else:
+        ledger.count_without_sending(ledger.plans)
+    send_stage.report_cost(spec, attempt, ledger, ledger.tally.people["not_attempted"])

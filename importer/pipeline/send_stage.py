@@ -1,84 +1,92 @@
-"""Send: everything that is still open, and first of all the canary."""
+"""Send: everything that is still open, and the canary first."""
 
 import asyncio
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import uvloop
 
 from importer.pipeline import guards
+from importer.pipeline.attempt import Attempt
 from importer.pipeline.chunk_stream import ChunkStream, limits_of
-from importer.pipeline.context import RunContext
 from importer.pipeline.ledger import Ledger
+from importer.pipeline.run_spec import RunSpec
 from importer.send import shutdown
 from importer.send.rate_limiter import RateLimiter
 from importer.send.sender import Sender
 from importer.storage import run_history
+from importer.storage.id_cache import IdCache
 
 
-def send(context: RunContext, ledger: Ledger) -> None:
-    """Sends what is open, until it is done or `life.stop` is set; what that left is counted in the books.
-
-    A check, or a run that its guards have stopped, leaves it all.
-    """
-    if not context.sends or context.stop.is_set:
-        _leave(context, ledger)
-        return
+def send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger) -> None:
+    """Sends what is open, until all is sent or `attempt.stop` is set; the ledger counts what is left then."""
     began = time.monotonic()
     if contents := ledger.reading.contents:
-        context.counted.remember(list(contents.values()), context.folder.run_id)
-    _tell_cost(context, ledger, ledger.spool.people(ledger.plans))
-    with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_send(context, ledger))
-    context.stats.seconds["sending"] += time.monotonic() - began
+        spec.sent_content.remember(list(contents.values()), spec.folder.run_id)
+    report_cost(spec, attempt, ledger, ledger.builder.people(ledger.plans))
+    with _id_cache(spec, key) as id_cache, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+        runner.run(_send(spec, attempt, key, ledger, id_cache))
+    attempt.stats.seconds["sending"] += time.monotonic() - began
 
 
-def _leave(context: RunContext, ledger: Ledger) -> None:
-    ledger.count_without_sending(ledger.plans)
-    if not context.sends:
-        _tell_cost(context, ledger, ledger.tally.people["not_attempted"])
-
-
-def _tell_cost(context: RunContext, ledger: Ledger, people: int) -> None:
-    """What is about to be sent, before the first call; for `check`, what would be."""
-    learned_rate = run_history.pace(context.state_dir, context.config)
-    compares = ledger.changes is not None and ledger.changes.compares and context.sends
-    intake = ledger.reading.intake
-    context.observer.tell(
-        guards.cost(context.config, context.destination, intake, people, learned_rate, compares=compares)
+def report_cost(spec: RunSpec, attempt: Attempt, ledger: Ledger, people: int) -> None:
+    """Tells the observer what is about to be sent; for `check`, what a run would send."""
+    learned_rate = run_history.pace(spec.state_dir, spec.config)
+    compares = ledger.diff is not None and ledger.diff.compares and spec.sends
+    counts = ledger.reading.intake
+    attempt.observer.tell(
+        guards.cost(spec.config, spec.destination, counts, people, learned_rate, compares=compares)
     )
 
 
-async def _send(context: RunContext, ledger: Ledger) -> None:
-    destination, stop = context.destination, context.stop
-    limits = limits_of(context.config, destination.headers(context.key), destination.job_deadline)
-    learned_rate = run_history.pace(context.state_dir, context.config)
-    pacer = RateLimiter(context.config.destination.requests_per_second or 0, learned_rate=learned_rate)
-    sender = Sender(limits, destination, pacer, stop, context.stats.counts)
-    sender.key_check, sender.first_calls = destination.check_key(), ledger.first_values()
-    with shutdown.draining(stop), shutdown.until(context.deadline, stop):
-        await _try_canary(context, ledger, sender)
-        await _stream(context, ledger).send(sender)
-    if pacer.learned_rate:
-        run_history.keep_pace(context.state_dir, context.config, pacer.learned_rate)
-
-
-def _stream(context: RunContext, ledger: Ledger) -> ChunkStream:
-    return ChunkStream(ledger, context.stop, context.observer, context.options.max_rejects)
-
-
-async def _try_canary(context: RunContext, ledger: Ledger, sender: Sender) -> None:
-    """`canary`: so many people first, judged, then the rest. Once per run, unless it is stopped first."""
-    size = context.config.guards.canary
-    if size is None or context.mode == "retry" or "canary" in context.options.allow:
+@contextmanager
+def _id_cache(spec: RunSpec, key: str) -> Iterator[IdCache | None]:
+    """What ids resolve to, kept between runs; None where the destination resolves none."""
+    if not spec.destination.resolves:
+        yield None
         return
-    told = ledger.journal.fact("canary")
-    if told is None:
-        await _stream(context, ledger).send_first(sender, size)
-        sender.key_check, sender.first_calls = None, ()  # they have been
-        ledger.take_up()
-        if context.stop.is_set:
+    cache = IdCache(spec.state_dir, spec.config, spec.destination.id_scope(key))
+    try:
+        yield cache
+    finally:
+        cache.close()
+
+
+async def _send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger, id_cache: IdCache | None) -> None:
+    destination, stop = spec.destination, attempt.stop
+    limits = limits_of(spec.config, destination.headers(key), destination.job_deadline)
+    learned_rate = run_history.pace(spec.state_dir, spec.config)
+    limiter = RateLimiter(spec.config.destination.requests_per_second or 0, learned_rate=learned_rate)
+    sender = Sender(limits, destination, limiter, stop, attempt.stats.counts)
+    sender.key_check = destination.check_key()
+    sender.first_calls = ledger.first_values(ledger.reading.mixed)
+
+    def stream() -> ChunkStream:
+        return ChunkStream(ledger, id_cache, stop, attempt.observer, spec.options.max_rejects)
+
+    with shutdown.draining(stop), shutdown.until(attempt.deadline, stop):
+        await _send_canary(spec, attempt, ledger, sender, stream())
+        await stream().send(sender)
+    if limiter.learned_rate:
+        run_history.keep_pace(spec.state_dir, spec.config, limiter.learned_rate)
+
+
+async def _send_canary(
+    spec: RunSpec, attempt: Attempt, ledger: Ledger, sender: Sender, stream: ChunkStream
+) -> None:
+    """`canary`: so many people first, the rest only if they went well. Once per run, unless stopped."""
+    size = spec.config.guards.canary
+    if size is None or spec.mode == "retry" or "canary" in spec.options.allow:
+        return
+    problem = ledger.journal.fact("canary")
+    if problem is None:
+        await stream.send_first(sender, size)
+        sender.key_check, sender.first_calls = None, ()  # they were sent
+        ledger.reload_answers()
+        if attempt.stop.is_set:
             return
-        told = guards.judge_canary(ledger.answers, context.options.max_rejects)
-        ledger.journal.remember("canary", told)
-    if error := guards.stop({"canary": str(told)} if told else {}, (), sent=guards.LOOK):
-        context.stop.because(error)
+        problem = guards.canary_problem(ledger.answers, spec.options.max_rejects)
+        ledger.journal.remember("canary", problem)
+    if error := guards.error_of({"canary": str(problem)} if problem else {}, (), sent=guards.LOOK):
+        attempt.stop.because(error)

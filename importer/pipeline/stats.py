@@ -1,4 +1,4 @@
-"""What a run has spent so far: requests and seconds, over all its lives."""
+"""How many requests and seconds a run has taken so far, over all its attempts."""
 
 import time
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ from importer.storage.journal import Journal
 
 @dataclass
 class RunStats:
-    """`counts` are the requests; `seconds` is by `reading`, `sending` and `total`, all lives added.
+    """`counts` are the requests; `seconds` is by `reading`, `sending` and `total`, all attempts added.
 
     `several`: one call may be about several people.
     """
@@ -20,26 +20,26 @@ class RunStats:
     _began: float = field(default_factory=time.monotonic)
 
     def begin(self) -> None:
-        """A life of the run begins now."""
+        """The attempt begins now."""
         self._began = time.monotonic()
 
     def end(self) -> None:
-        """The life has come to its end."""
+        """The attempt has ended."""
         self.seconds["total"] += time.monotonic() - self._began
 
-    def take_over(self, journal: Journal) -> None:
-        """Adds what former lives of the run sent; a killed one left only its answers to tell."""
+    def add_earlier(self, journal: Journal) -> None:
+        """Adds what earlier attempts sent; of a killed one only the answers are known."""
         self.counts.sent, self.counts.retried = self._answered(journal)
-        former = journal.fact("counts")
-        if isinstance(former, dict):
-            # Besides the answers that stand in the journal: the one that stopped the run, say.
-            self.counts.sent += int(former["sent_besides"])
-            self.counts.retried += int(former["retried_besides"])
-            self.counts.throttled = int(former["throttled"])
-            self.seconds = {name: float(former.get(name, 0.0)) for name in self.seconds}
+        earlier = journal.fact("counts")
+        if isinstance(earlier, dict):
+            # Besides the answers in the journal: the one that stopped the run, for example.
+            self.counts.sent += int(earlier["sent_besides"])
+            self.counts.retried += int(earlier["retried_besides"])
+            self.counts.throttled = int(earlier["throttled"])
+            self.seconds = {name: float(earlier.get(name, 0.0)) for name in self.seconds}
 
-    def leave(self, journal: Journal) -> None:
-        """Sets it down for a later life."""
+    def save(self, journal: Journal) -> None:
+        """Stores it for a later attempt."""
         sent, retried = self._answered(journal)
         besides = {"sent_besides": self.counts.sent - sent, "retried_besides": self.counts.retried - retried}
         journal.remember("counts", {"throttled": self.counts.throttled, **besides, **self.seconds})

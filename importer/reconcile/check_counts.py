@@ -1,14 +1,16 @@
-"""`importer check`: of every row its marks alone are spooled, and counted once the whole list is read.
+"""`importer check`: only flags of every row are spooled, and counted once the whole list is read.
 
-A mark says that a row holds a good value of an attribute, or a bad one. No text is spooled but the id and
-what the report shows of trimmed values. Winners are chosen by the chunker's own fold.
+A flag says that a row has a good value of an attribute, or a bad one. No text is spooled except the id and
+what the report shows of trimmed values. Winners are chosen by the same function as in a run.
 """
 
 from collections.abc import Iterator
 
 import polars as pl
 
-from importer.chunk.chunker import Field, Folded, counts, fields
+from importer.chunk.chunker import counts
+from importer.chunk.fields import Field, fields
+from importer.chunk.winners import choose_winners
 from importer.config.schema import Config
 from importer.core import rejects
 from importer.core.models import Outcome
@@ -20,33 +22,37 @@ from importer.values.column_types import TypedColumn
 
 
 class CheckCounts:
-    """What a check spools of each batch, and what a chunk of it comes to."""
+    """What a check spools of each batch, and how it counts a chunk of that."""
 
     def __init__(self, config: Config) -> None:
         self._fields = fields(config)
 
-    def of(self, taken: ValidatedBatch) -> pl.DataFrame:
-        """The rows with marks in place of their text: true where there is a value, else null.
+    def flags_of(self, batch: ValidatedBatch) -> pl.DataFrame:
+        """The rows with flags in place of their text: true where there is a value, else null.
 
-        `line` and the texts of a field stand there only where a value of the batch is trimmed.
+        `line` and the texts of a field are there only where a value of the batch is trimmed.
         """
-        typed = [t for _, _, t in taken.typed]
+        typed = [t for _, _, t in batch.typed]
         columns = counts(typed)
-        for field, (_, cells, t) in zip(self._fields, taken.typed, strict=True):
-            columns |= _marks(field, cells, t)
+        for field, (_, cells, t) in zip(self._fields, batch.typed, strict=True):
+            columns |= _flags(field, cells, t)
         trims = [field.dropped for field in self._fields if field.dropped in columns]
-        rows = taken.rows.drop("at", *([] if trims else ["line"]), strict=False)
+        rows = batch.rows.drop("at", *([] if trims else ["line"]), strict=False)
         return rows.with_columns(**columns)
 
-    def close(self, folded: Folded) -> ChunkReport:
-        """How every row and value of a chunk ended: nothing of it was meant to be sent."""
-        rows, tally = folded.rows, folded.tally
+    def report(self, pieces: Iterator[pl.DataFrame]) -> ChunkReport:
+        """How every row and value of a chunk ended: nothing of it was meant to be sent.
+
+        `pieces` are its rows as `flags_of` returned them, in source order.
+        """
+        winners = choose_winners(pieces, self._fields)
+        rows, tally = winners.rows, winners.tally
         tally.rows[Outcome.NOT_ATTEMPTED] += rows.height
         values = rows.select(pl.sum_horizontal(pl.col(f.value).count() for f in self._fields))
         tally.values[Outcome.NOT_ATTEMPTED] += int(values.item())
-        people = rows.height if folded.alone else rows["id"].n_unique()
+        people = rows.height if winners.all_different else rows["id"].n_unique()
         tally.people[Outcome.NOT_ATTEMPTED] += people
-        tally.people["nothing_to_send"] += folded.people - people
+        tally.people["nothing_to_send"] += winners.people - people
         rejects = pl.concat([pl.DataFrame(schema=dict(REJECTS)), *self._trims(rows)])
         tally.trimmed += rejects.height
         for stage, reason, key, count in rejects.group_by("stage", "reason", "attribute").len().iter_rows():
@@ -72,7 +78,7 @@ class CheckCounts:
                 )
 
 
-def _marks(field: Field, cells: pl.Series, typed: TypedColumn) -> dict[str, pl.Series]:
+def _flags(field: Field, cells: pl.Series, typed: TypedColumn) -> dict[str, pl.Series]:
     good = typed.present if typed.reason is None else typed.present & typed.reason.is_null()
     columns = {field.value: good if good.all() else good.set(~good, None)}
     if typed.reason is not None:
@@ -84,5 +90,5 @@ def _marks(field: Field, cells: pl.Series, typed: TypedColumn) -> dict[str, pl.S
 
 
 def _text(field: Field) -> str:
-    """The column that holds the cell of a trimmed value as it stood."""
+    """The column with the cell of a trimmed value as it is in the source."""
     return f"t{field.index}"

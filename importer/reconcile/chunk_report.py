@@ -1,17 +1,20 @@
-"""How every row and value of a finished chunk ended: its counts, its lines for rejects.csv, what it keeps."""
+"""How every row and value of a finished chunk ended: its counts, its lines for rejects.csv, its kept rows."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
-from importer.chunk.chunker import CLEAR, Chunk, Field, Parse, Tally
+from importer.chunk.chunk import Chunk
+from importer.chunk.chunker import Parse
+from importer.chunk.fields import CLEAR, Field
+from importer.chunk.tally import Tally
 from importer.config.schema import Config
 from importer.core import rejects
 from importer.core.models import Outcome
 from importer.core.rejects import REJECTS, rejects_frame
 from importer.destinations.base import NORMALIZED
-from importer.reconcile.outcomes import CODE, OUTCOMES, WITHHELD, Outcomes, still_open
+from importer.reconcile.outcomes import CODE, MAY_BE_COUNTED, OUTCOMES, Outcomes, accepted_details
 from importer.validate import identities
 from importer.values import column_types
 
@@ -20,9 +23,9 @@ _WORDS = {code: str(outcome) for outcome, code in CODE.items()}
 
 @dataclass(frozen=True, slots=True)
 class ChunkReport:
-    """What a finished chunk leaves: its counts, its lines for rejects.csv, its rows to keep.
+    """What a finished chunk comes to: its counts, its lines for rejects.csv, its rows to keep.
 
-    `codes` says of each row how its winners ended (`id`, and `c0`, `c1`, ... as words of Outcome).
+    `codes` has the outcome of each winner by row (`id`, and `c0`, `c1`, ... as words of Outcome).
     """
 
     tally: Tally
@@ -34,7 +37,7 @@ class ChunkReport:
 def report_chunk(
     chunk: Chunk, outcomes: Outcomes, config: Config, parse: Parse, *, check: bool = False
 ) -> ChunkReport:
-    """Looks at every row of the chunk once more. `check`: nothing was meant to be sent."""
+    """Goes through every row of the chunk once more. `check`: nothing was meant to be sent."""
     rows, tally = chunk.rows, chunk.tally
     codes = rows.select("person").with_columns(
         _codes(outcomes, rows, f).alias(f"c{f.index}") for f in chunk.fields
@@ -55,15 +58,15 @@ def _codes(outcomes: Outcomes, rows: pl.DataFrame, field: Field) -> pl.Series:
     """Per row how this attribute's value ended, as a code of OUTCOMES; 0 = no winning value here."""
     value = rows[field.value]
     ended = outcomes.codes(field.key, rows["person"], field.operation, value == CLEAR)
-    frame = pl.DataFrame({"held": value.is_not_null(), "ended": ended})
-    code = pl.when("held").then("ended").otherwise(0)
+    frame = pl.DataFrame({"has_value": value.is_not_null(), "ended": ended})
+    code = pl.when("has_value").then("ended").otherwise(0)
     if field.unchanged in rows.columns:
         frame = frame.with_columns(same=rows[field.unchanged])
         code = pl.when("same").then(CODE[Outcome.UNCHANGED]).otherwise(code)
-    if field.withheld in rows.columns:
-        withheld = rows[field.withheld].replace_strict(CODE, return_dtype=pl.Int32)
-        frame = frame.with_columns(withheld=withheld)
-        code = pl.coalesce("withheld", code)
+    if field.left_out in rows.columns:
+        left_out = rows[field.left_out].replace_strict(CODE, return_dtype=pl.Int32)
+        frame = frame.with_columns(left_out=left_out)
+        code = pl.coalesce("left_out", code)
     return frame.select(code.cast(pl.UInt8)).to_series()
 
 
@@ -79,7 +82,7 @@ def _count_values(codes: pl.DataFrame, names: Sequence[str], tally: Tally) -> No
 
 
 def _count_rows(rows: pl.DataFrame, codes: pl.DataFrame, names: Sequence[str], tally: Tally) -> None:
-    """A row's state is the first of DESIGN.md's list that fits."""
+    """A row's state is the first of these that fits."""
 
     def any_of(*outcomes: Outcome) -> pl.Expr:
         return pl.any_horizontal(pl.col(names).is_in([CODE[o] for o in outcomes]))
@@ -130,13 +133,13 @@ def _add(counter: "dict[str, int]", states: pl.DataFrame) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """One attribute with something to show: per row whether its value is bad, trimmed, stored otherwise.
+    """One attribute with something to show: per row whether its value is bad, trimmed, stored differently.
 
-    `told`: what its values were answered, person by person.
+    `details`: what was answered about its values, person by person.
     """
 
     field: Field
-    told: pl.DataFrame
+    details: pl.DataFrame
     bad: pl.Series
     trimmed: pl.Series
     normalized: pl.Series
@@ -171,30 +174,30 @@ class _Report:
         return pl.concat(lines).sort("order", "position"), self._kept(rows.filter(keep))
 
     def _shown(self, field: Field, sent: int) -> _Shown:
-        rows, code, told = self.chunk.rows, self.codes[f"c{field.index}"], self.outcomes.told(field.key)
+        rows, code, details = self.chunk.rows, self.codes[f"c{field.index}"], self.outcomes.details(field.key)
         trimmed = pl.repeat(False, rows.height, eager=True)
         if field.dropped in rows.columns:
             trimmed = (code == sent) & rows[field.dropped].is_not_null()
-        normalized = told.filter(pl.col("reason") == NORMALIZED)["person"]
+        normalized = details.filter(pl.col("reason") == NORMALIZED)["person"]
         return _Shown(
             field,
-            told,
+            details,
             code.is_in([CODE[Outcome.REJECTED], CODE[Outcome.UNCONFIRMED]]),
             trimmed,
             (code == sent) & rows["person"].is_in(normalized.implode()),
         )
 
     def _lines(self, shown: _Shown, texts: pl.DataFrame) -> Iterator[pl.DataFrame]:
-        """What is said of one attribute's values."""
+        """The lines of one attribute's values."""
         rows, field = self.chunk.rows, shown.field
-        mine, withheld = _parted(rows.with_columns(self.codes), shown.bad, field)
+        mine, left_out = _split_left_out(rows.with_columns(self.codes), shown.bad, field)
         unconfirmed = mine.filter(pl.col(f"c{field.index}") == CODE[Outcome.UNCONFIRMED])
-        unreported = unconfirmed.join(shown.told, on="person", how="anti")
-        yield _lines(_places(mine).join(shown.told, on="person"), field, texts, "send")
-        yield _lines(still_open(_places(unreported)), field, texts, "send")
-        yield _withheld_lines(withheld, field, texts)
+        unanswered = unconfirmed.join(shown.details, on="person", how="anti")
+        yield _lines(_places(mine).join(shown.details, on="person"), field, texts, "send")
+        yield _lines(accepted_details(_places(unanswered)), field, texts, "send")
+        yield _left_out_lines(left_out, field, texts)
         normalized = _places(rows.filter(shown.normalized))
-        yield _lines(normalized.join(shown.told, on="person"), field, texts, "trim")
+        yield _lines(normalized.join(shown.details, on="person"), field, texts, "trim")
         yield _trim_lines(rows.filter(shown.trimmed), field, texts)
 
     def _person_lines(self) -> pl.DataFrame:
@@ -204,7 +207,7 @@ class _Report:
         return rejects_frame(first.with_columns(stage=pl.lit("send"), attribute=pl.lit("")))
 
     def _problem_lines(self) -> pl.DataFrame:
-        """One line for each person whom the destination could not tell, at the row that shows it."""
+        """One line for each person whose identity the destination cannot use, at the row that shows it."""
         problems, fields = self.chunk.problems, self.config.identity_fields
         texts = [
             identities.message(fields[field] if field >= 0 else None, reason, shared=shared)
@@ -220,20 +223,20 @@ class _Report:
         return rejects_frame(lines)
 
     def _kept(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """These rows as they stood, and those that a retry of them needs."""
+        """These rows as they are in the source, and those that a retry of them needs."""
         original = "raw" if "raw" in rows.columns else "cells"
         kept = rows.select("order", "id", pl.col(original).alias("original"))
-        kept = pl.concat([kept, self.chunk.named, self._naming(rows)], how="diagonal")
+        kept = pl.concat([kept, self.chunk.problem_rows, self._naming(rows)], how="diagonal")
         return kept.unique("order", keep="first").sort("order")
 
     def _naming(self, kept: pl.DataFrame) -> pl.DataFrame:
-        """The rows that name a person of whom no kept row does: a retry of the kept ones needs them."""
+        """The rows that name a person whom no kept row names: a retry of the kept ones needs them."""
         names = identities.columns(kept)
         shown = kept.group_by("id").agg(pl.col(name).count().alias(f"n_{name}") for name in names)
         both = self.chunk.people.select("id", *names).join(shown, on="id")
         lacking = (pl.col(name).is_not_null() & (pl.col(f"n_{name}") == 0) for name in names)
         nameless = both.filter(pl.any_horizontal(lacking)) if names else both.clear()
-        return self.chunk.naming.join(nameless, on="id", how="semi")
+        return self.chunk.naming_rows.join(nameless, on="id", how="semi")
 
 
 def _places(rows: pl.DataFrame) -> pl.DataFrame:
@@ -241,7 +244,7 @@ def _places(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _texts(rows: pl.DataFrame, config: Config, parse: Parse) -> pl.DataFrame:
-    """`order` and, per attribute key, the cell as it stood in the source."""
+    """`order` and, per attribute key, the cell as it is in the source."""
     found = [pl.DataFrame(schema={"order": pl.Int64, **dict.fromkeys(config.attributes, pl.String)})]
     for layout, part in rows.group_by("layout"):
         cells = parse(int(str(layout[0])), part)
@@ -250,18 +253,18 @@ def _texts(rows: pl.DataFrame, config: Config, parse: Parse) -> pl.DataFrame:
     return pl.concat(found)
 
 
-def _parted(rows: pl.DataFrame, mask: pl.Series, field: Field) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """The rows whose value this run was to send, and those whose value it withheld."""
+def _split_left_out(rows: pl.DataFrame, mask: pl.Series, field: Field) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """The rows whose value this run was to send, and those whose value it left out."""
     chosen = rows.filter(mask)
-    if field.withheld not in rows.columns:
+    if field.left_out not in rows.columns:
         return chosen, chosen.clear()
-    mine = pl.col(field.withheld).is_null()
+    mine = pl.col(field.left_out).is_null()
     return chosen.filter(mine), chosen.filter(~mine)
 
 
-def _withheld_lines(rows: pl.DataFrame, field: Field, texts: pl.DataFrame) -> pl.DataFrame:
+def _left_out_lines(rows: pl.DataFrame, field: Field, texts: pl.DataFrame) -> pl.DataFrame:
     found = rows.select(
-        "order", "line", distinct_id="id", reason=pl.lit("unconfirmed"), message=pl.lit(WITHHELD)
+        "order", "line", distinct_id="id", reason=pl.lit("unconfirmed"), message=pl.lit(MAY_BE_COUNTED)
     )
     return _lines(found, field, texts, "send")
 
@@ -278,13 +281,13 @@ def _trim_lines(rows: pl.DataFrame, field: Field, texts: pl.DataFrame) -> pl.Dat
 
 
 def trim_message(field: Field) -> pl.Expr:
-    """What the report says of a trimmed value."""
+    """The message of a trimmed value."""
     return pl.lit("sent without the options that are not declared: ") + pl.col(field.dropped)
 
 
 def _lines(found: pl.DataFrame, field: Field, texts: pl.DataFrame, stage: str) -> pl.DataFrame:
     values = texts.select("order", value=field.key)
-    named = found.join(values, on="order", how="left").with_columns(
+    lines = found.join(values, on="order", how="left").with_columns(
         position=pl.lit(field.index), attribute=pl.lit(field.key), stage=pl.lit(stage)
     )
-    return rejects_frame(named)
+    return rejects_frame(lines)

@@ -1,8 +1,9 @@
-"""What of a chunk is due, and what becomes of the snapshot when it goes out.
+"""Which values of a chunk are due, and how the snapshot changes when they are sent.
 
-A value is due unless the snapshot knows that the destination holds it. Before the first call of a chunk its
-due values are marked in the snapshot as unknown, and what was known of them is set down in the run's folder
-(`before/`), so that it can be written back. When the chunk is over, what was acknowledged is known.
+A value is due unless the snapshot knows that the destination has it. Before the first call of a chunk its due
+values are marked in the snapshot as unknown, and their known values are written to the run's folder
+(`snapshot-before/`), so that `undo` can bring them back. After the last call of the chunk the snapshot knows
+what was acknowledged.
 """
 
 from collections import Counter
@@ -12,7 +13,8 @@ from pathlib import Path
 
 import polars as pl
 
-from importer.chunk.chunker import Chunk, Field
+from importer.chunk.chunk import Chunk
+from importer.chunk.fields import Field
 from importer.core.models import Outcome
 from importer.reconcile.reconciler import OpenChunk
 from importer.storage import run_folder
@@ -20,34 +22,34 @@ from importer.storage.snapshot import DIFFABLE, Snapshot, column
 from importer.storage.spool import ChunkPlan
 
 SAME = "="
-"""In `before/`: the value was known and is sent as it was."""
+"""In `snapshot-before/`: the value was known and is sent as it was."""
 
 NONE = "\x02"
-"""In `before/`: this import had never sent the value."""
+"""In `snapshot-before/`: this import had never sent the value."""
 
 
 @dataclass(frozen=True, slots=True)
 class Diff:
-    """`compares`: leave out what the snapshot knows, else everything is due."""
+    """`compares`: what the snapshot knows is left out, else everything is due."""
 
     snapshot: Snapshot
     before: Path
     compares: bool
 
     def compare(self, plan: ChunkPlan, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
-        """The chunk's rows with what the snapshot holds of each value, and whether it is unchanged."""
+        """The chunk's rows with what the snapshot knows of each value, and whether it is unchanged."""
         people = rows.select(pl.col("id").unique())
-        held = self.snapshot.held(plan.first, plan.end, people)
-        known = [pl.col(column(f.key)).alias(f.held) for f in fields if _is_diffed(f)]
-        here = pl.lit(value=True).alias("is_known")
-        held = held.select("id", here, pl.col("print").alias("print_held"), *known)
-        rows = rows.join(held, on="id", how="left", maintain_order="left")
+        known = self.snapshot.held(plan.first, plan.end, people)
+        values = [pl.col(column(f.key)).alias(f.known) for f in fields if _is_diffed(f)]
+        is_known = pl.lit(value=True).alias("is_known")
+        known = known.select("id", is_known, pl.col("print").alias("print_known"), *values)
+        rows = rows.join(known, on="id", how="left", maintain_order="left")
         if not self.compares:
             return rows
         same = [
-            (pl.col(f.value) == pl.col(f.held)).fill_null(value=False).alias(f.unchanged)
+            (pl.col(f.value) == pl.col(f.known)).fill_null(value=False).alias(f.unchanged)
             for f in fields
-            if f.held in rows.columns
+            if f.known in rows.columns
         ]
         return rows.with_columns(same)
 
@@ -67,16 +69,16 @@ class Diff:
         chunk.tally.diff += Counter({k: int(n) for k, n in counts.row(0, named=True).items() if n})
 
     def mark(self, opened: OpenChunk) -> None:
-        """Sets down what was known, and marks what is about to be sent, unless an earlier life has."""
+        """Writes down what was known, and marks what is about to be sent, unless an earlier attempt did."""
         plan = opened.chunk.plan
         if self.snapshot.is_marked(plan.number):
             return
         fields = [f for f in opened.chunk.fields if _is_diffed(f)]
         people = opened.chunk.people
         for f in fields:
-            left_out = opened.outcomes.left_out(f.key)
-            if left_out:
-                kept = ~pl.col("person").is_in(left_out)
+            without_call = opened.outcomes.without_call(f.key)
+            if without_call:
+                kept = ~pl.col("person").is_in(without_call)
                 people = people.with_columns(pl.when(kept).then(f.value).alias(f.value))
         due = (
             pl.any_horizontal(pl.col(f.value).is_not_null() for f in fields)
@@ -87,18 +89,18 @@ class Diff:
         run_folder.make_folder(self.before)
         old = sent.select("id", *(_before(f, sent).alias(column(f.key)) for f in fields))
         run_folder.write_frame(self.before / f"{plan.number:06d}.arrow", old)
-        fresh = pl.col("print").is_not_null() & pl.col("print").ne_missing(pl.col("print_held"))
+        fresh = pl.col("print").is_not_null() & pl.col("print").ne_missing(pl.col("print_known"))
         values = [pl.col(f.value).alias(column(f.key)) for f in fields]
         frame = people.filter(due | fresh).select("id", "print", "values", *values)
         self.snapshot.mark(plan.number, plan.first, plan.end, frame)
 
     def settle(self, opened: OpenChunk, codes: pl.DataFrame) -> None:
-        """Every call of the chunk has come to its end: what was not applied stays unknown."""
+        """Every call of the chunk has ended: what was not applied stays unknown."""
         failed = [pl.DataFrame(schema={"id": pl.String, "key": pl.String})]
         for f in opened.chunk.fields:
             if _is_diffed(f):
-                left = codes.filter(pl.col(f"c{f.index}").is_in(_NOT_KNOWN)).select("id", key=pl.lit(f.key))
-                failed.append(left)
+                is_failed = pl.col(f"c{f.index}").is_in(_NOT_KNOWN)
+                failed.append(codes.filter(is_failed).select("id", key=pl.lit(f.key)))
         self.snapshot.settle(opened.chunk.plan.number, pl.concat(failed))
 
 
@@ -111,6 +113,6 @@ def _is_diffed(field: Field) -> bool:
 
 def _before(field: Field, people: pl.DataFrame) -> pl.Expr:
     """What was known of a value that is about to be sent; null where none is."""
-    held = pl.col(field.held) if field.held in people.columns else pl.lit(None, pl.String)
-    old = pl.when(held == pl.col(field.value)).then(pl.lit(SAME)).otherwise(held.fill_null(NONE))
+    known = pl.col(field.known) if field.known in people.columns else pl.lit(None, pl.String)
+    old = pl.when(known == pl.col(field.value)).then(pl.lit(SAME)).otherwise(known.fill_null(NONE))
     return pl.when(pl.col(field.value).is_not_null()).then(old)

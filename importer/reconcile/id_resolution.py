@@ -1,7 +1,8 @@
 """The rounds of a chunk at a destination that resolves ids before it writes.
 
-First the people whose address is not known yet are resolved, then everybody is written. Whoever's address
-the destination did not know is resolved once more and written again, and then it is final.
+First the distinct ids that are not known yet are resolved to ids of the destination, then everybody is
+written. Where the destination does not know such an id, it is resolved once more and written again; after that
+a refusal is final.
 """
 
 import time
@@ -16,10 +17,10 @@ from importer.storage.id_cache import AMBIGUOUS, IdCache
 NOT_RESOLVED = "identity_not_resolved"
 IS_AMBIGUOUS = "identity_ambiguous"
 
-_MISSING = "the destination gave no address for this id"
+_MISSING = "the destination gave no id of its own for this id"
 _SHARED = (
-    "the destination gives several ids this address, or this id several; where the other id is none of yours "
-    "any more: importer forget ID"
+    "the destination has the same id of its own for several of your ids, or several for this one; if you no "
+    "longer use the other id: importer forget ID"
 )
 
 ROUNDS = 2
@@ -27,11 +28,11 @@ ROUNDS = 2
 
 @dataclass
 class IdResolution:
-    """One chunk's people and their addresses, through at most two rounds of resolving and writing."""
+    """One chunk's people and their resolved ids, through at most two rounds of resolving and writing."""
 
     opened: OpenChunk
     destination: Destination
-    book: IdCache
+    cache: IdCache
     _known: dict[str, str] = field(default_factory=dict)
     _unknown: dict[str, Update] = field(default_factory=dict)
     _stale: set[str] = field(default_factory=set)
@@ -42,52 +43,52 @@ class IdResolution:
 
     def _look_up(self) -> None:
         left = {u.distinct_id: u for u in self.opened.jobs()}
-        self._known = self.book.lookup(left)
+        self._known = self.cache.lookup(left)
         self._unknown = {id_: u for id_, u in left.items() if id_ not in self._known}
-        for id_ in [i for i, address in self._known.items() if address == AMBIGUOUS]:
+        for id_ in [i for i, resolved_id in self._known.items() if resolved_id == AMBIGUOUS]:
             self._reject(left[id_], IS_AMBIGUOUS, _SHARED)
 
     def begin(self) -> bool:
-        """Whether there is another round; the addresses that the last one found unknown are dropped."""
+        """Whether there is another round; ids that were unknown in the last one are removed."""
         if self._round and (not self._stale or self._round >= ROUNDS):
             return False
         if self._stale:
-            self.book.erase(self._stale)
+            self.cache.erase(self._stale)
             self._look_up()
         self._stale = set()
         self._round += 1
         return True
 
     def calls(self, most: int | None) -> Sequence[Call]:
-        """The calls that resolve whoever is not known yet, or so many of them at most."""
+        """The calls that resolve the people who are not known yet, or at most so many of them."""
         return self.destination.prepare(list(self._unknown.values())[:most]) if self._unknown else ()
 
     def resolved(self, settled: Settled) -> None:
-        """Takes the end of a call that resolves ids; who is missing in it is rejected."""
+        """Records how a call that resolves ids ended; an id that it does not resolve is rejected."""
         classification, targets = settled.classification, settled.call.targets
         if classification.verdict is Verdict.STOP:
             return
         asked = {t.distinct_id: self._unknown.pop(t.distinct_id) for t in targets}
         given = {id_: a for id_, a in classification.resolved_ids.items() if id_ in asked}
-        self.book.remember({id_: a for id_, a in given.items() if a})
-        self._known |= given | self.book.lookup(id_ for id_, a in given.items() if a)
+        self.cache.remember({id_: a for id_, a in given.items() if a})
+        self._known |= given | self.cache.lookup(id_ for id_, a in given.items() if a)
         for id_, update in asked.items():
-            address = self._known.get(id_)
-            if address is None:
+            resolved_id = self._known.get(id_)
+            if resolved_id is None:
                 reason, message = classification.reason or NOT_RESOLVED, classification.message or _MISSING
                 self._reject(update, reason, message, settled)
-            elif address == AMBIGUOUS:
+            elif resolved_id == AMBIGUOUS:
                 self._reject(update, IS_AMBIGUOUS, _SHARED, settled)
 
     def updates(self) -> Iterator[Update]:
-        """The people who can be written, with their addresses."""
+        """The people who can be written, with their resolved ids."""
         for update in self.opened.jobs():
-            address = self._known.get(update.distinct_id)
-            if address:
-                yield replace(update, resolved_id=address)
+            resolved_id = self._known.get(update.distinct_id)
+            if resolved_id:
+                yield replace(update, resolved_id=resolved_id)
 
     def settle(self, settled: Settled) -> None:
-        """Takes the end of a call that writes: an unknown address is resolved once more, then refused."""
+        """Records how a call that writes ended: an unknown id is resolved once more, then refused."""
         classification = settled.classification
         if classification.verdict is not Verdict.UNKNOWN_ID:
             self.opened.settle(settled)

@@ -1,9 +1,8 @@
-"""How each value of a chunk's people ended: said here and nowhere else, and asked here.
+"""How each value of a chunk's people ended: recorded here and nowhere else, and looked up here.
 
-What is said last of a value is how it ended; what is not said of it stands. Nearly all calls are applied as a
-whole, so what is said alike of all that goes out of a person under one operation (their part) is one byte.
-Every other value has an ending of its own, which goes before that of its part, and is let go when something
-is said of the part as a whole.
+The last record of a value is its outcome. Nearly all calls are applied as a whole, so an outcome that all
+values of a person under one operation (their part) share is one byte. Every other value has a record of its
+own, which counts before that of its part and is removed when the part is recorded as a whole.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
@@ -32,17 +31,17 @@ _APPLIED = CODE[Outcome.APPLIED]
 _REJECTED = CODE[Outcome.REJECTED]
 _UNCONFIRMED = CODE[Outcome.UNCONFIRMED]
 
-WITHHELD = (
+MAY_BE_COUNTED = (
     "sent before, and no usable answer came; it may have been counted, so it is never sent twice: look it up "
-    "at the destination, and mend it there where it is missing"
+    "at the destination, and correct it there where it is missing"
 )
-"""Of a value whose call is not repeatable, in any later life or run."""
+"""Of a value whose call is not repeatable, in any later attempt or run."""
 
 _NO_ANSWER = "sent, and no usable answer came"
 
 
 class OutcomeDetail(NamedTuple):
-    """How a value ended and what a report says of it; `at` is Unix time in seconds, 0 = nobody answered."""
+    """How a value ended and what a report says of it; `at` is Unix time in seconds, 0 = no answer came."""
 
     outcome: Outcome
     reason: str = ""
@@ -54,17 +53,17 @@ class OutcomeDetail(NamedTuple):
 
 APPLIED = OutcomeDetail(Outcome.APPLIED)
 
-TAKEN = OutcomeDetail(
+ACCEPTED = OutcomeDetail(
     Outcome.UNCONFIRMED,
     "unconfirmed",
-    "the destination has taken it and has not said yet what became of it",
+    "the destination has accepted it and has not reported the result yet",
     attempts=1,
 )
-"""Of a value that is carried on: a call that is kept asks what becomes of it, so it is never sent again."""
+"""Of a value whose result a stored call still asks for, so it is never sent again."""
 
-_WITH_PERSON = OutcomeDetail(Outcome.REJECTED)  # the person's ending tells why
+_WITH_PERSON = OutcomeDetail(Outcome.REJECTED)  # the person's own detail tells why
 
-_TOLD = {
+_DETAIL_COLUMNS = {
     "reason": pl.String,
     "message": pl.String,
     "status": pl.Int32,
@@ -74,11 +73,11 @@ _TOLD = {
 
 
 class Outcomes:
-    """The endings of one chunk.
+    """The outcomes of one chunk.
 
-    People are numbered from 0, as in the chunk. `parts` says of each operation how many values go out of each
-    person under it; a value goes out under one operation only. `keys` are the attributes. At first every
-    value is open, but those of the `excluded`: nothing of them can be sent, and they are rejected.
+    People are numbered from 0, as in the chunk. `parts` maps each operation to the number of values that each
+    person has under it; a value has one operation only. `keys` are the attributes. At first every value is
+    open, except those of the `excluded` people, which cannot be sent and are rejected.
     """
 
     def __init__(
@@ -95,36 +94,36 @@ class Outcomes:
             for part in self._parts.values():
                 part[person] = _REJECTED
 
-    # ------------------------------------------------------------ what is said
+    # ------------------------------------------------------------ recording
 
     def applied(self, person: int, operation: str, keys: Sequence[str]) -> None:
         """The destination has written these values of a person."""
         if len(keys) == self._sizes[operation][person] and not self._has_own[person]:
             self._parts[operation][person] = _APPLIED  # nearly every call
         else:
-            self._alike(person, operation, keys, APPLIED, _APPLIED)
+            self._record_all(person, operation, keys, APPLIED, _APPLIED)
 
-    def taken(self, person: int, operation: str, keys: Sequence[str]) -> None:
-        """The destination has taken these values, and calls that are kept carry them on."""
+    def accepted(self, person: int, operation: str, keys: Sequence[str]) -> None:
+        """The destination has accepted these values; stored calls ask for their result."""
         self._called[person] = 1
-        self._alike(person, operation, keys, TAKEN, _UNCONFIRMED)
+        self._record_all(person, operation, keys, ACCEPTED, _UNCONFIRMED)
 
-    def person_refused(self, person: int, operation: str, keys: Sequence[str], ending: OutcomeDetail) -> None:
-        """The destination refuses the person, not these values: they are rejected, with one line for all."""
-        self._people[person] = ending
-        self._alike(person, operation, keys, _WITH_PERSON, _REJECTED)
+    def person_refused(self, person: int, operation: str, keys: Sequence[str], detail: OutcomeDetail) -> None:
+        """The destination refuses the person, not these values: all are rejected, with one line for all."""
+        self._people[person] = detail
+        self._record_all(person, operation, keys, _WITH_PERSON, _REJECTED)
 
-    def ended(self, person: int, keys: Collection[str], ending: OutcomeDetail) -> None:
+    def record(self, person: int, keys: Collection[str], detail: OutcomeDetail) -> None:
         """These values of a person ended so, each by itself."""
         self._has_own[person] = 1
         for key in keys:
-            self._own[key][person] = ending
+            self._own[key][person] = detail
 
-    def _alike(
-        self, person: int, operation: str, keys: Sequence[str], ending: OutcomeDetail, code: int
+    def _record_all(
+        self, person: int, operation: str, keys: Sequence[str], detail: OutcomeDetail, code: int
     ) -> None:
         if len(keys) != self._sizes[operation][person]:
-            self.ended(person, keys, ending)
+            self.record(person, keys, detail)
             return
         self._parts[operation][person] = code
         if self._has_own[person]:
@@ -138,69 +137,71 @@ class Outcomes:
         self._called[person] = 1
         return True
 
-    def take_up(self, person: int, entry: Entry) -> None:
-        """What an earlier life has set down of a person's call."""
+    def restore(self, person: int, entry: Entry) -> None:
+        """Records what an earlier attempt wrote to the journal about a person's call."""
         if entry.attempts:
             self._called[person] = 1
         keys, refusals, answered = entry.attributes, entry.refusals, (entry.status, entry.attempts, entry.at)
-        said = OutcomeDetail(Outcome(entry.state), entry.reason, "", *answered)
+        detail = OutcomeDetail(Outcome(entry.state), entry.reason, "", *answered)
         if any(not key for key, _, _ in refusals):
-            said = said._replace(message=refusals[0][2])
-            self.person_refused(person, entry.operation, keys, said)
+            detail = detail._replace(message=refusals[0][2])
+            self.person_refused(person, entry.operation, keys, detail)
             return
-        if said.outcome is Outcome.APPLIED:
+        if detail.outcome is Outcome.APPLIED:
             self.applied(person, entry.operation, keys)
         else:
-            self.ended(person, keys, _unconfirmed(said) if said.outcome is Outcome.UNCONFIRMED else said)
+            self.record(
+                person, keys, _unconfirmed(detail) if detail.outcome is Outcome.UNCONFIRMED else detail
+            )
         for key, reason, message in refusals:
             outcome = Outcome.APPLIED if reason == NORMALIZED else Outcome.REJECTED
-            self.ended(person, (key,), OutcomeDetail(outcome, reason, message, *answered))
+            self.record(person, (key,), OutcomeDetail(outcome, reason, message, *answered))
 
-    # ------------------------------------------------------------ what is asked
+    # ------------------------------------------------------------ looking up
 
-    def some_ended(self) -> bool:
-        """Whether anything was said of any value."""
+    def any_recorded(self) -> bool:
+        """Whether any value has a record."""
         return any(map(any, self._parts.values())) or any(self._has_own)
 
     def left(self, person: int, operation: str, keys: Sequence[str]) -> list[str]:
-        """Those of these values that are still open: nothing is said of them, and nothing carries them on."""
+        """Those of these values that are still open: they have no record, so they are still to be sent."""
         if self._parts[operation][person]:
             return []
         return [key for key in keys if person not in self._own[key]]
 
-    def left_out(self, key: str) -> list[int]:
+    def without_call(self, key: str) -> list[int]:
         """The people whose value of this attribute ended without a call, as unchanged or superseded."""
         without = (Outcome.UNCHANGED, Outcome.SUPERSEDED)
-        return [person for person, ending in self._own[key].items() if ending.outcome in without]
+        return [person for person, detail in self._own[key].items() if detail.outcome in without]
 
     def codes(self, key: str, people: pl.Series, operation: str, cleared: pl.Series) -> pl.Series:
-        """Per row, by its person, how their value of this attribute ended; UInt8, see OUTCOMES.
+        """Per row, by its person, the outcome of their value of this attribute; UInt8, see OUTCOMES.
 
         `cleared`: where the value went out under `clear`; null, as false, under `operation`.
         """
-        ended = self._of_parts(operation, people)
+        record = self._of_parts(operation, people)
         if "clear" in self._parts:
-            ended = ended.set(cleared, None).fill_null(self._of_parts("clear", people))
+            record = record.set(cleared, None).fill_null(self._of_parts("clear", people))
         if own := self._own[key]:
-            codes = [CODE[ending.outcome] for ending in own.values()]
+            codes = [CODE[detail.outcome] for detail in own.values()]
             alone = pl.zeros(len(self._called), pl.UInt8, eager=True).scatter(list(own), codes).gather(people)
-            ended = alone.zip_with(alone > 0, ended)
-        return ended.set(ended == 0, CODE[Outcome.NOT_ATTEMPTED])
+            record = alone.zip_with(alone > 0, record)
+        return record.set(record == 0, CODE[Outcome.NOT_ATTEMPTED])
 
     def _of_parts(self, operation: str, people: pl.Series) -> pl.Series:
         return pl.Series(self._parts[operation], dtype=pl.UInt8).gather(people)
 
-    def told(self, key: str) -> pl.DataFrame:
-        """The values of this attribute of which more is to be told than how they ended.
+    def details(self, key: str) -> pl.DataFrame:
+        """The values of this attribute about which a report says more than their outcome.
 
-        Columns `person`, `reason`, `message`, `status`, `attempts`, `at`. Those of a part that is carried on
-        as a whole are not in it; TAKEN tells of them.
+        Columns `person`, `reason`, `message`, `status`, `attempts`, `at`. Without the values of a part that
+        was accepted as a whole; their detail is ACCEPTED.
         """
         own = self._own[key].items()
         return _frame({p: e for p, e in own if e is not APPLIED and e is not _WITH_PERSON})
 
     def refused_people(self) -> pl.DataFrame:
-        """The people whom the destination refused, and why; columns as those of `told`."""
+        """The people whom the destination refused, and why; columns as in `details`."""
         return _frame(self._people)
 
     def were_called(self, people: pl.Series) -> pl.Series:
@@ -208,22 +209,22 @@ class Outcomes:
         return pl.Series(self._called, dtype=pl.UInt8).cast(pl.Boolean).gather(people)
 
 
-def still_open(rows: pl.DataFrame) -> pl.DataFrame:
-    """The rows with the columns of `Endings.told` for TAKEN."""
-    return rows.join(_frame({0: TAKEN}).drop("person"), how="cross")
+def accepted_details(rows: pl.DataFrame) -> pl.DataFrame:
+    """The rows with the columns of `Outcomes.details` for ACCEPTED."""
+    return rows.join(_frame({0: ACCEPTED}).drop("person"), how="cross")
 
 
-def _unconfirmed(said: OutcomeDetail) -> OutcomeDetail:
-    message = WITHHELD if said.reason == NOT_REPEATABLE else _NO_ANSWER
-    return said._replace(reason="unconfirmed", message=message)
+def _unconfirmed(detail: OutcomeDetail) -> OutcomeDetail:
+    message = MAY_BE_COUNTED if detail.reason == NOT_REPEATABLE else _NO_ANSWER
+    return detail._replace(reason="unconfirmed", message=message)
 
 
 def _frame(outcomes: Mapping[int, OutcomeDetail]) -> pl.DataFrame:
-    """The endings as columns, `at` as ISO 8601 in UTC, "" where nobody answered."""
+    """The details as columns, `at` as ISO 8601 in UTC, "" where no answer came."""
     columns = dict(zip(OutcomeDetail._fields, zip(*outcomes.values(), strict=True), strict=False))
-    told = {name: pl.Series(columns.get(name, ()), dtype=kind) for name, kind in _TOLD.items()}
+    details = {name: pl.Series(columns.get(name, ()), dtype=kind) for name, kind in _DETAIL_COLUMNS.items()}
     seconds = pl.col("at").floor()  # apart, or the last digit of a product would decide about a millisecond
     micros = seconds.cast(pl.Int64) * 1_000_000 + ((pl.col("at") - seconds) * 1e6).round().cast(pl.Int64)
     moment = micros.cast(pl.Datetime("us")).dt.to_string("%Y-%m-%dT%H:%M:%S%.3f+00:00")
-    frame = pl.DataFrame({"person": pl.Series(list(outcomes), dtype=pl.UInt32), **told})
+    frame = pl.DataFrame({"person": pl.Series(list(outcomes), dtype=pl.UInt32), **details})
     return frame.with_columns(at=pl.when(pl.col("at") > 0).then(moment).otherwise(pl.lit("")))

@@ -1,7 +1,7 @@
-"""Applied, rejected, unconfirmed: what became of every value of a chunk that is being sent.
+"""Applied, rejected, unconfirmed: how every value of a chunk that is being sent ends.
 
-Each answer goes into the journal, and into the chunk's endings. What they say is open goes out; when the last
-call is settled, the chunk is closed by them.
+Each answer goes into the journal and into the chunk's outcomes. Values without an outcome are sent; after the
+last call the chunk is reported from its outcomes.
 """
 
 import time
@@ -10,7 +10,8 @@ from dataclasses import dataclass, field, replace
 
 import polars as pl
 
-from importer.chunk.chunker import Chunk, Parse
+from importer.chunk.chunk import Chunk
+from importer.chunk.chunker import Parse
 from importer.config.schema import Config
 from importer.core.models import ALL_APPLIED, Call, Outcome, Part, Refusal, Settled, Target, Update, Verdict
 from importer.destinations.base import NORMALIZED
@@ -22,7 +23,7 @@ from importer.storage.journal import NOT_REPEATABLE, Entry, Journal
 
 @dataclass(slots=True)
 class Answers:
-    """Values answered in this life of the run: how many, and how many of them not well."""
+    """How many values were answered in this attempt, and how many of them were not applied as sent."""
 
     values: int = 0
     rejected: int = 0
@@ -39,8 +40,8 @@ class Answers:
 class Doubts:
     """Attributes at fault again and again, where the destination's refusals do not name the value.
 
-    Counts, from an attribute's first fault on, the people it was sent for and those with whom it was at
-    fault; both are halved now and then, so that what was long ago weighs little.
+    Counts, from an attribute's first fault on, the people it was sent for and those where it was at fault.
+    Both counts are halved from time to time, so that old faults weigh little.
     """
 
     _sent: dict[str, int] = field(default_factory=dict)
@@ -48,7 +49,7 @@ class Doubts:
     doubtful: tuple[str, ...] = ()
 
     def note(self, keys: Sequence[str], refused: Sequence[str]) -> None:
-        """One person's values were answered, and those of `refused` were at fault."""
+        """Counts one person's values: they were answered, and those of `refused` were at fault."""
         if not refused and not self._sent:
             return
         for key in refused:
@@ -76,9 +77,9 @@ _DOUBT_MEMORY = 64
 class OpenChunk:
     """One chunk between its first call and its last.
 
-    `dead` maps an attribute to the destination's reason for never taking it; it and `doubts` are shared by
-    all chunks. `carried` are calls of an earlier life that go on before anything else. `endings` is the one
-    record of what has ended, and how.
+    `dead` maps an attribute to the destination's reason for refusing it always; it and `doubts` are shared by
+    all chunks. `carried` are calls of an earlier attempt that go on before anything else. `outcomes` is the
+    one record of what has ended, and how.
     """
 
     chunk: Chunk
@@ -99,13 +100,14 @@ class OpenChunk:
         self._origins = _origins(self.chunk)
 
     def jobs(self) -> Iterator[Update]:
-        """The updates still to be sent: without what has ended already or can never be taken.
+        """The updates still to be sent: without the values that have ended or that are always refused.
 
-        What ends while they are given out concerns those given out before; asked for again, they lack it.
+        An answer that comes meanwhile is about an update that was yielded before; the next iteration leaves
+        it out.
         """
-        some_ended = self.outcomes.some_ended()
+        any_recorded = self.outcomes.any_recorded()
         for update in self.chunk.updates():
-            left = self._reduced(update) if self.dead or some_ended else update
+            left = self._reduced(update) if self.dead or any_recorded else update
             if left.parts:
                 doubtful = self.doubts.doubtful if self.doubts else ()
                 yield replace(left, doubtful=doubtful) if doubtful else left
@@ -126,47 +128,47 @@ class OpenChunk:
         self.answers.rejected += 1
         self.answers.values += 1
         message = "not sent again: the destination refused this attribute before in this run"
-        self.outcomes.ended(person, (key,), OutcomeDetail(Outcome.REJECTED, reason, message, at=time.time()))
+        self.outcomes.record(person, (key,), OutcomeDetail(Outcome.REJECTED, reason, message, at=time.time()))
         target = Target(person, update.distinct_id, operation, (key,))
         self.journal.append(self._entry(target, "rejected", reason))
 
     def origin(self, person: int, key: str) -> int:
-        """The source order of the row that a person's value of this attribute came from."""
+        """The source order of the row from which a person's value of this attribute came."""
         several = self._origins.get(person)
         return several[key] if several else self._orders[person]
 
     def leave_out(self, update: Update, operation: str, key: str, outcome: Outcome) -> None:
-        """Settles a value without a call: `unchanged`, or `superseded` by what the destination has."""
-        self.outcomes.ended(update.person, (key,), OutcomeDetail(outcome))
+        """Ends a value without a call: `unchanged`, or `superseded` by what the destination has."""
+        self.outcomes.record(update.person, (key,), OutcomeDetail(outcome))
         target = Target(update.person, update.distinct_id, operation, (key,))
         self.journal.append(self._entry(target, outcome))
 
     def settle(self, settled: Settled) -> None:
-        """Takes the end of one call: marks its values and appends it to the journal."""
+        """Records how one call ended, for its values and in the journal."""
         classification = settled.classification
         for index, target in enumerate(settled.call.targets):
             if not target.keys or index in classification.carried:
-                continue  # answered in an earlier life of the run, or not yet
+                continue  # answered in an earlier attempt, or not yet
             if settled.attempts and self.outcomes.called(target.person):
                 self.answers.trimmed += self._trims[target.person]
             if classification is ALL_APPLIED:
                 self._applied(settled, target)
             else:
-                self._judged(settled, index, target)
+                self._settle_by_verdict(settled, index, target)
 
-    def _judged(self, settled: Settled, index: int, target: Target) -> None:
+    def _settle_by_verdict(self, settled: Settled, index: int, target: Target) -> None:
         verdict = settled.classification.verdict
         if settled.unconfirmed or index in settled.classification.unreported:
-            self._whole(settled, target, Outcome.UNCONFIRMED)
+            self._settle_all(settled, target, Outcome.UNCONFIRMED)
         elif verdict is Verdict.DONE:
-            self._done(settled, index, target)
+            self._settle_each(settled, index, target)
         elif verdict is Verdict.REFUSED:
-            self._whole(settled, target, Outcome.REJECTED)
+            self._settle_all(settled, target, Outcome.REJECTED)
         elif verdict is Verdict.STOP:
             self.journal.release(self._intent(target))
 
     def _applied(self, settled: Settled, target: Target, lines: Sequence[tuple[str, str, str]] = ()) -> None:
-        """Every value of the target is applied, but for those that `lines` speak of."""
+        """Every value of the target is applied, except those named in `lines`."""
         person, operation, keys = target.person, target.operation, target.keys
         if self.doubts:
             self.doubts.note(keys, [key for key, reason, _ in lines if reason != NORMALIZED])
@@ -174,7 +176,7 @@ class OpenChunk:
         self.answers.values += len(keys)
         self.journal.append(self._entry(target, "applied", "", settled, lines))
 
-    def _done(self, settled: Settled, index: int, target: Target) -> None:
+    def _settle_each(self, settled: Settled, index: int, target: Target) -> None:
         refused = [r for r in settled.classification.refused if r.target == index]
         if any(not r.key for r in refused):
             self._refuse_person(settled, target, refused[0])
@@ -184,14 +186,14 @@ class OpenChunk:
         for refusal in refused:
             self._refuse(settled, target, refusal)
         for change in normalized:
-            said = _said(settled, Outcome.APPLIED, change.reason, change.message)
-            self.outcomes.ended(target.person, (change.key,), said)
+            detail = _detail_of(settled, Outcome.APPLIED, change.reason, change.message)
+            self.outcomes.record(target.person, (change.key,), detail)
         self.answers.trimmed += len(normalized)
 
     def _refuse(self, settled: Settled, target: Target, refusal: Refusal) -> None:
         message = refusal.message or "the destination refused this value"
-        said = _said(settled, Outcome.REJECTED, refusal.reason, message, refusal.status)
-        self.outcomes.ended(target.person, (refusal.key,), said)
+        detail = _detail_of(settled, Outcome.REJECTED, refusal.reason, message, refusal.status)
+        self.outcomes.record(target.person, (refusal.key,), detail)
         self.answers.rejected += 1
         if refusal.reason in self.dead_reasons and refusal.key not in self.dead:
             self.dead[refusal.key] = refusal.reason
@@ -200,18 +202,18 @@ class OpenChunk:
     def _refuse_person(self, settled: Settled, target: Target, refusal: Refusal) -> None:
         """The destination refuses the person, not a value: every value is rejected, with one line."""
         message = refusal.message or "the destination refused this person"
-        said = _said(settled, Outcome.REJECTED, refusal.reason, message, refusal.status)
-        self.outcomes.person_refused(target.person, target.operation, target.keys, said)
+        detail = _detail_of(settled, Outcome.REJECTED, refusal.reason, message, refusal.status)
+        self.outcomes.person_refused(target.person, target.operation, target.keys, detail)
         self.answers.rejected += len(target.keys)
         self.answers.values += len(target.keys)
         lines = [("", refusal.reason, message)]
         self.journal.append(self._entry(target, "rejected", refusal.reason, settled, lines))
 
-    def _whole(self, settled: Settled, target: Target, outcome: Outcome) -> None:
+    def _settle_all(self, settled: Settled, target: Target, outcome: Outcome) -> None:
         classification = settled.classification
         reason = "unconfirmed" if outcome is Outcome.UNCONFIRMED else classification.reason
         message = classification.message or "the answer does not say what became of it"
-        self.outcomes.ended(target.person, target.keys, _said(settled, outcome, reason, message))
+        self.outcomes.record(target.person, target.keys, _detail_of(settled, outcome, reason, message))
         if outcome is Outcome.UNCONFIRMED:
             self.answers.unconfirmed += len(target.keys)
         else:
@@ -227,7 +229,7 @@ class OpenChunk:
         settled: Settled | None = None,
         refusals: Sequence[tuple[str, str, str]] = (),
     ) -> Entry:
-        """What the journal holds of the values of a target; `settled` where a call brought it about."""
+        """The journal entry of a target's values; `settled` where a call decided them."""
         chunk, person = self.chunk.plan.number, target.distinct_id
         operation, keys = target.operation, target.keys
         origin: tuple[int, ...] = (self._orders[target.person],)
@@ -240,11 +242,11 @@ class OpenChunk:
         return Entry(chunk, person, operation, keys, origin, state, reason, status, attempts, at, refusals)
 
     def intend(self, call: Call) -> None:
-        """Has on disk, before it goes out, that a call is sent which must not be sent again."""
+        """Writes to disk, before the call goes out, that it is sent and must not be sent again."""
         self.journal.intend([self._intent(target) for target in call.targets])
 
     def release(self, call: Call) -> None:
-        """Takes back what `intend` has written: the call did not go out, or was turned away."""
+        """Removes what `intend` wrote: the call did not go out, or the destination did not process it."""
         for target in () if call.repeatable else call.targets:
             self.journal.release(self._intent(target))
 
@@ -253,7 +255,7 @@ class OpenChunk:
         return entry._replace(attempts=1, at=time.time())
 
     def keep(self, settled: Settled) -> None:
-        """Has on disk, before they go out, the calls that carry on what the destination has taken."""
+        """Writes to disk, before they go out, the calls that ask for the result of what was accepted."""
         self.journal.keep(self.chunk.plan.number, settled.classification.follow_up)
         for call in settled.classification.follow_up:
             self._carry(call)
@@ -261,13 +263,13 @@ class OpenChunk:
     def _carry(self, call: Call) -> None:
         for target in call.targets:
             if target.keys:
-                self.outcomes.taken(target.person, target.operation, target.keys)
+                self.outcomes.accepted(target.person, target.operation, target.keys)
 
     def restore(self, entries: Iterable[Entry], carried: Iterable[Call] = (), *, final: bool = False) -> None:
-        """Takes over what an earlier life had answered; what it left unconfirmed may be sent again.
+        """Takes over what was answered in an earlier attempt; what was left unconfirmed may be sent again.
 
-        `final`: it may not, for nothing more is sent; it stays as it is until something later is said of it.
-        `carried` are calls that carry on what the destination has taken; they go out before anything else.
+        `final`: nothing more is sent, so unconfirmed values stay unconfirmed. `carried` are the calls that
+        ask for the result of what the destination accepted; they go out before anything else.
         """
         place = {id_: person for person, id_ in enumerate(self.chunk.people["id"].to_list())}
         for call in carried:
@@ -276,17 +278,19 @@ class OpenChunk:
             self._carry(self.carried[-1])
         for entry in entries:
             person = place.get(entry.person)
-            again = entry.state == Outcome.UNCONFIRMED and entry.reason != NOT_REPEATABLE
-            if person is not None and (final or not again):
-                self.outcomes.take_up(person, entry)
+            is_open = entry.state == Outcome.UNCONFIRMED and entry.reason != NOT_REPEATABLE
+            if person is not None and (final or not is_open):
+                self.outcomes.restore(person, entry)
 
     def close(self, config: Config, parse: Parse, *, check: bool = False) -> ChunkReport:
         """How every row and value of the chunk ended. `check`: nothing was meant to be sent."""
         return chunk_report.report_chunk(self.chunk, self.outcomes, config, parse, check=check)
 
 
-def _said(settled: Settled, outcome: Outcome, reason: str, message: str, status: int = 0) -> OutcomeDetail:
-    """What an answer says of a value of its call; `status` where it has one of its own."""
+def _detail_of(
+    settled: Settled, outcome: Outcome, reason: str, message: str, status: int = 0
+) -> OutcomeDetail:
+    """What an answer says about a value of its call; `status` where the value has one of its own."""
     return OutcomeDetail(outcome, reason, message, status or settled.status, settled.attempts, settled.at)
 
 

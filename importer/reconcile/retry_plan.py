@@ -1,11 +1,11 @@
-"""`importer retry`: what a run did not get through, again, and nothing else.
+"""`importer retry`: sends again what a run could not apply, and nothing else.
 
-A value goes out only where the run left it rejected or unconfirmed, or never saw it. What is already written
-is `unchanged`. What a later row of it or a later run has another value for is `superseded`, written or not,
-so that an old value never comes back: what the later run could not write is that run's to retry.
+A value is sent only where the run rejected it or left it unconfirmed, or never had it. What is already
+written is `unchanged`. Where a later row or a later run has another value, it is `superseded`, also if that
+one could not be written, so that an old value never comes back: a retry of the later run sends that one.
 
-Values that go into a sum or union do not replace one another, so each is looked at on its own row: in the run
-that is corrected, in those that it corrected itself, and in every other correction of any of them.
+Values that go into a sum or union do not replace each other, so each is looked up by its own row: in the run
+that is corrected, in the runs that it corrected itself, and in every other correction of any of them.
 """
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +15,7 @@ from pathlib import Path
 import polars as pl
 
 from importer.chunk.aggregation import TAKES_ALL
-from importer.chunk.chunker import Field
+from importer.chunk.fields import Field
 from importer.config.schema import Config
 from importer.core.models import Outcome
 from importer.core.row_order import ORDER_SHIFT, SOURCE_OF
@@ -33,8 +33,8 @@ class RetryPlan:
     """Decides value by value what is not sent again.
 
     `places` maps a row of the corrected file to its place in the run it corrects, as source orders; it is
-    empty where the rows cannot be matched one by one with certainty. `by_time`: it is not the place of a row
-    that makes it newer, so of a person of whom another row was written nothing is written over.
+    empty where the rows cannot be matched one by one with certainty. `by_time`: the place of a row does not
+    decide which is newer, so a value that came from another row is never replaced.
     """
 
     run: RunFolder
@@ -43,34 +43,34 @@ class RetryPlan:
     by_time: bool = False
     _open: dict[str, Journal] = field(default_factory=dict)
 
-    def _held(self, run: RunFolder, people: Sequence[str]) -> dict[str, dict[str, KnownValue]]:
-        """What a run has written of these people; its journal is opened, and looked through, once."""
+    def _written(self, run: RunFolder, people: Sequence[str]) -> dict[str, dict[str, KnownValue]]:
+        """What a run has written for these people; its journal is opened once."""
         if run.run_id not in self._open:
             self._open[run.run_id] = Journal(run.journal)
         return self._open[run.run_id].held(people)
 
     def close(self) -> None:
-        """Lets go of the journals."""
+        """Closes the journals."""
         for journal in self._open.values():
             journal.close()
 
     def prepare(self, opened: OpenChunk) -> None:
-        """Settles, without a call, every value of the chunk that must not be sent again."""
+        """Ends, without a call, every value of the chunk that must not be sent again."""
         people = opened.chunk.people["id"].to_list()
-        held, later = self._held(self.run, people), [self._held(run, people) for run in self.later]
+        written, later = self._written(self.run, people), [self._written(run, people) for run in self.later]
         for update in list(opened.chunk.updates()):
             for part in update.parts:
                 for key in part.keys if part.operation not in TAKES_ALL else ():
                     if any(key in known.get(update.distinct_id, {}) for known in later):
                         outcome: Outcome | None = Outcome.SUPERSEDED
                     else:
-                        known = held.get(update.distinct_id, {}).get(key)
+                        known = written.get(update.distinct_id, {}).get(key)
                         outcome = self._outcome(known, opened.origin(update.person, key))
                     if outcome:
                         opened.leave_out(update, part.operation, key, outcome)
 
     def _outcome(self, known: KnownValue | None, order: int) -> Outcome | None:
-        """How the value is settled without a call, None = it is to be sent."""
+        """How the value ends without a call, None = it is to be sent."""
         if known is None:
             return None
         if known.state in (Outcome.UNCHANGED, Outcome.SUPERSEDED):
@@ -87,9 +87,9 @@ class RetryPlan:
 
 @dataclass(frozen=True, slots=True)
 class Relative:
-    """A run whose rows the rows to be sent now were, once.
+    """A run that had the rows that are to be sent now.
 
-    `places` maps a row's source order now to the one it had there; a row that is not in it was not there.
+    `places` maps a row's source order now to its source order there; a row without an entry was not there.
     None = the rows cannot be matched with certainty.
     """
 
@@ -100,10 +100,10 @@ class Relative:
 def relatives(corrected: RunFolder, places: Mapping[int, int], every: Sequence[RunFolder]) -> list[Relative]:
     """`corrected`, the runs it corrected itself, and all other corrections of any of them.
 
-    `places` maps the rows of now to those of `corrected`; `every` are the import's runs, but for the present.
+    `places` maps the rows of now to those of `corrected`; `every` are the import's other runs.
     """
     family = [Relative(corrected, places or None)]
-    for known in family:  # grows meanwhile
+    for known in family:  # the loop appends to it
         met = {r.run.run_id for r in family}
         parent = known.run.read_meta().get("corrects")
         for run in every:
@@ -124,7 +124,7 @@ def _then(first: Mapping[int, int] | None, second: Mapping[int, int]) -> dict[in
 
 
 def _places_of(run: RunFolder) -> dict[int, int]:
-    """Row of a run → row of the run that it corrects, as that run remembered it."""
+    """Row of a run → row of the run that it corrects, as its journal has it."""
     journal = Journal(run.journal)
     try:
         reading = journal.fact("reading")
@@ -136,43 +136,42 @@ def _places_of(run: RunFolder) -> dict[int, int]:
 
 @dataclass(frozen=True, slots=True)
 class RetrySums:
-    """Takes out of sums and unions what is in one already, row by row.
+    """Leaves out of sums and unions what was sent already, row by row.
 
-    An `increase` without a usable answer stays out too, and so does one whose row cannot be matched with
-    certainty while the person has been increased: it may have been counted. The other operations may be
-    repeated.
+    An `increase` without a usable answer is left out too, and so is one whose row cannot be matched with
+    certainty where the person was increased: it may have been counted. The other operations may be repeated.
     """
 
     family: Sequence[Relative]
 
-    def withhold(self, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
-        """The rows with those values null, and how they ended in the fields' `withheld`."""
+    def leave_out(self, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
+        """The rows with those values null, and how they ended in the fields' `left_out`."""
         summed = [f for f in fields if f.takes_all]
         people = rows["id"].unique().to_list()
         verdicts = [list(self._verdicts(relative, rows, summed, people)) for relative in self.family]
         for number, f in enumerate(summed):
-            said = {str(i): columns[number] for i, columns in enumerate(verdicts)}
-            said_of_all = pl.DataFrame(said).select(
+            found = {str(i): columns[number] for i, columns in enumerate(verdicts)}
+            combined = pl.DataFrame(found).select(
                 pl.when(pl.any_horizontal(pl.all() == Outcome.UNCONFIRMED))
                 .then(pl.lit(Outcome.UNCONFIRMED.value))
                 .when(pl.any_horizontal(pl.all() == Outcome.UNCHANGED))
                 .then(pl.lit(Outcome.UNCHANGED.value))
             )
-            ended = said_of_all.to_series().set(rows[f.value].is_null(), None)
+            ended = combined.to_series().set(rows[f.value].is_null(), None)
             value = rows[f.value].set(ended.is_not_null(), None)
-            rows = rows.with_columns(value.alias(f.value), ended.alias(f.withheld))
+            rows = rows.with_columns(value.alias(f.value), ended.alias(f.left_out))
         return rows
 
     def _verdicts(
         self, relative: Relative, rows: pl.DataFrame, fields: Sequence[Field], people: Sequence[str]
     ) -> Iterator[pl.Series]:
-        """Per field, what one relative says of each row's value: `unchanged`, `unconfirmed`, or null."""
-        held = _held(relative.run, people)
+        """Per field, how each row's value ended in one relative: `unchanged`, `unconfirmed`, or null."""
+        written = _written(relative.run, people)
         known = relative.places
         place = rows["order"].replace_strict(known or {}, default=None, return_dtype=pl.Int64)
         refused = _refused_by_check(relative.run)
         for number, f in enumerate(fields):
-            states = {id_: of[f.key].state for id_, of in held.items() if f.key in of}
+            states = {id_: of[f.key].state for id_, of in written.items() if f.key in of}
             state = rows["id"].replace_strict(states, default=None, return_dtype=pl.String)
             there = refused.filter(pl.col("attribute") == f.key)["order"]
             counted = place.is_not_null() & ~place.is_in(there.implode())
@@ -205,7 +204,7 @@ def _refused_by_check(run: RunFolder) -> pl.DataFrame:
     return lines.select(order=start + pl.col("row").cast(pl.Int64), attribute="attribute").collect()
 
 
-def _held(run: RunFolder, people: Sequence[str]) -> dict[str, dict[str, KnownValue]]:
+def _written(run: RunFolder, people: Sequence[str]) -> dict[str, dict[str, KnownValue]]:
     journal = Journal(run.journal)
     try:
         return journal.held(people)
@@ -213,12 +212,12 @@ def _held(run: RunFolder, people: Sequence[str]) -> dict[str, dict[str, KnownVal
         journal.close()
 
 
-def withholding(
+def plan_retry(
     corrected: RunFolder, places: Mapping[int, int], every: Sequence[RunFolder], *, by_time: bool
 ) -> tuple[RetryPlan, RetrySums]:
-    """What keeps a retry of `corrected` from sending twice or writing over newer values.
+    """What keeps a retry of `corrected` from sending twice or replacing newer values.
 
-    `every` are the import's runs, but for the present.
+    `every` are the import's other runs.
     """
     started = corrected.read_meta()["started_at"]
     others = (folder for folder in every if folder.run_id != corrected.run_id)
@@ -227,7 +226,7 @@ def withholding(
 
 
 def other_runs(state_dir: Path, config: Config, but: RunFolder) -> list[RunFolder]:
-    """All runs of the same import that send, one aside."""
+    """All runs of the same import that send, without the run `but`."""
     return [
         folder
         for folder in run_folder.all_runs(state_dir)
@@ -238,26 +237,26 @@ def other_runs(state_dir: Path, config: Config, but: RunFolder) -> list[RunFolde
     ]
 
 
-def seen_by(seen: list[pl.DataFrame]) -> Callable[[ValidatedBatch], None]:
-    """Collects order and id of every row taken, null where the row has no id that can be used."""
+def collect_ids(found: list[pl.DataFrame]) -> Callable[[ValidatedBatch], None]:
+    """Appends order and id of every row to `found`; the id is null where it cannot be used."""
 
-    def look(taken: ValidatedBatch) -> None:
-        seen.append(taken.rows.select("order", "id"))
-        if taken.kept.height:
-            without = taken.kept.filter(pl.col("id").is_null())
-            seen.append(without.select("order", "id"))
+    def collect(batch: ValidatedBatch) -> None:
+        found.append(batch.rows.select("order", "id"))
+        if batch.kept.height:
+            without = batch.kept.filter(pl.col("id").is_null())
+            found.append(without.select("order", "id"))
 
-    return look
+    return collect
 
 
-def places_in(corrected: RunFolder, seen: Sequence[pl.DataFrame]) -> dict[int, int]:
-    """Where the rows of corrected files (`seen_by`) stood in the run they correct."""
-    if not seen:
+def places_in(corrected: RunFolder, ids: Sequence[pl.DataFrame]) -> dict[int, int]:
+    """Where the rows of corrected files (`collect_ids`) were in the run they correct."""
+    if not ids:
         return {}
     paths = sorted(corrected.kept.glob("*.parquet"))
     kept = pl.scan_parquet(paths, glob=False, missing_columns="insert", extra_columns="ignore")
     every = kept.select("order", "id").unique("order").sort("order").collect()
-    rows = pl.concat(seen).unique("order").sort("order")
+    rows = pl.concat(ids).unique("order").sort("order")
     places: dict[int, int] = {}
     for _, file in rows.group_by(SOURCE_OF, maintain_order=True):
         places |= align(file, every)
@@ -269,7 +268,7 @@ def align(rows: pl.DataFrame, kept: pl.DataFrame) -> dict[int, int]:
 
     `rows` are the file's rows (`order`, `id`), `kept` those that the run kept (`order`, `id`, null where the
     id could not be read). They match one by one where a source kept exactly as many rows as the file has, and
-    every id that could be read stands in the same place.
+    every id that could be read is in the same place.
     """
     for _, source in kept.group_by(SOURCE_OF, maintain_order=True):
         if source.height != rows.height:

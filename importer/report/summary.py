@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
 
-from importer.chunk.chunker import Tally
+from importer.chunk.tally import Tally
 from importer.core.errors import InternalError
 from importer.core.models import RejectCount, RunSummary
 from importer.core.rejects import SET_ASIDE_FREE

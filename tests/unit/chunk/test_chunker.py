@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from importer.chunk.chunker import Chunk, Chunker
+from importer.chunk.chunk import Chunk
+from importer.chunk.chunker import Chunker
 from importer.config import loader as configuration
 from importer.core.models import SEPARATOR, Encoding
 from importer.source.batch import Batch

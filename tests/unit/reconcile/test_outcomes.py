@@ -10,10 +10,18 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from importer.chunk.chunker import Chunk
+from importer.chunk.chunk import Chunk
 from importer.core.models import ALL_APPLIED, Call, Classification, Outcome, Refusal, Settled, Target, Verdict
 from importer.destinations.base import NORMALIZED
-from importer.reconcile.outcomes import APPLIED, CODE, OUTCOMES, TAKEN, WITHHELD, OutcomeDetail, Outcomes
+from importer.reconcile.outcomes import (
+    ACCEPTED,
+    APPLIED,
+    CODE,
+    MAY_BE_COUNTED,
+    OUTCOMES,
+    OutcomeDetail,
+    Outcomes,
+)
 from importer.reconcile.reconciler import Answers, OpenChunk
 from importer.storage.journal import NOT_REPEATABLE, Entry, Journal
 from tests.unit.chunk.test_chunker import CONFIG, Row, chunks, parse, rows
@@ -86,17 +94,17 @@ class Model:
 
     def hear(self, word: str, said: Part | Entry, ending: OutcomeDetail | None) -> None:
         if isinstance(said, Entry):
-            self.take_up(said)
+            self.restore(said)
             return
         person, _, keys = said
         self.called |= {person} if word in ("taken", "called") else set()
         if word == "refused":
             self.people[person] = REJECTED
-        alike = {"applied": APPLIED, "taken": TAKEN, "refused": WITH_PERSON}
+        alike = {"applied": APPLIED, "taken": ACCEPTED, "refused": WITH_PERSON}
         if word != "called":
             self.say(person, keys, alike.get(word, ending or APPLIED))
 
-    def take_up(self, said: Entry) -> None:
+    def restore(self, said: Entry) -> None:
         person, keys, answered = int(said.person[1:]), said.attributes, (said.status, said.attempts, said.at)
         self.called |= {person} if said.attempts else set()
         if said.refusals and not said.refusals[0][0]:
@@ -106,7 +114,7 @@ class Model:
         if said.state == "applied":
             self.say(person, keys, APPLIED)
         elif said.state == "unconfirmed":
-            message = WITHHELD if said.reason else "sent, and no usable answer came"
+            message = MAY_BE_COUNTED if said.reason else "sent, and no usable answer came"
             self.say(person, keys, OutcomeDetail(Outcome.UNCONFIRMED, "unconfirmed", message, *answered))
         else:
             self.say(person, keys, OutcomeDetail(Outcome(said.state), said.reason, "", *answered))
@@ -117,7 +125,7 @@ class Model:
 
 def say(outcomes: Outcomes, word: str, said: Part | Entry, ending: OutcomeDetail | None) -> None:
     if isinstance(said, Entry):
-        outcomes.take_up(int(said.person[1:]), said)
+        outcomes.restore(int(said.person[1:]), said)
         return
     person, operation, keys = said
     if word == "called":
@@ -125,9 +133,9 @@ def say(outcomes: Outcomes, word: str, said: Part | Entry, ending: OutcomeDetail
     elif word == "refused":
         outcomes.person_refused(person, operation, keys, REJECTED)
     elif word == "ended":
-        outcomes.ended(person, keys, ending or APPLIED)
+        outcomes.record(person, keys, ending or APPLIED)
     else:
-        (outcomes.applied if word == "applied" else outcomes.taken)(person, operation, keys)
+        (outcomes.applied if word == "applied" else outcomes.accepted)(person, operation, keys)
 
 
 def fresh(excluded: Sequence[int] = ()) -> Outcomes:
@@ -144,7 +152,7 @@ def codes(outcomes: Outcomes, key: str) -> dict[int, Outcome | None]:
     return {person: OUTCOMES[code] for person, code in zip(who, found, strict=True)}
 
 
-def told(frame: pl.DataFrame) -> dict[int, tuple[str, str, int, int]]:
+def details(frame: pl.DataFrame) -> dict[int, tuple[str, str, int, int]]:
     """Person → reason, message, status, attempts."""
     return {row[0]: row[1:] for row in frame.drop("at").iter_rows()}
 
@@ -155,21 +163,23 @@ def assert_alike(outcomes: Outcomes, model: Model) -> None:
         found = codes(outcomes, key)
         assert found == {p: mine[p].outcome if p in mine else Outcome.NOT_ATTEMPTED for p in found}
         without = (Outcome.UNCHANGED, Outcome.SUPERSEDED)
-        assert sorted(outcomes.left_out(key)) == [p for p in sorted(mine) if mine[p].outcome in without]
-        lines = told(outcomes.told(key))
+        assert sorted(outcomes.without_call(key)) == [p for p in sorted(mine) if mine[p].outcome in without]
+        lines = details(outcomes.details(key))
         for person, ending in mine.items():
             if ending in (APPLIED, WITH_PERSON):
                 assert person not in lines
-            elif ending != TAKEN or person in lines:  # a part that is carried on as a whole has no line here
+            elif (
+                ending != ACCEPTED or person in lines
+            ):  # a part that is carried on as a whole has no line here
                 assert lines[person] == ending[1:5]
     for operation, people in PARTS.items():
         for person, keys in enumerate(people):
             left = [key for key in keys if (person, key) not in model.values]
             assert outcomes.left(person, operation, keys) == left
-    assert told(outcomes.refused_people()) == {p: e[1:5] for p, e in model.people.items()}
+    assert details(outcomes.refused_people()) == {p: e[1:5] for p, e in model.people.items()}
     everybody = pl.Series(range(3), dtype=pl.UInt32)
     assert outcomes.were_called(everybody).to_list() == [p in model.called for p in range(3)]
-    assert outcomes.some_ended() == bool(model.values)
+    assert outcomes.any_recorded() == bool(model.values)
 
 
 @settings(max_examples=100)
@@ -185,21 +195,21 @@ def test_the_last_word_counts(words: list[tuple[str, Part | Entry, OutcomeDetail
 
 def test_what_is_carried_on_is_not_sent_again_and_told_as_open() -> None:
     outcomes = fresh()
-    outcomes.taken(0, "set", ("a", "b", "c"))
-    outcomes.taken(2, "set", ("b",))
+    outcomes.accepted(0, "set", ("a", "b", "c"))
+    outcomes.accepted(2, "set", ("b",))
     assert (outcomes.left(0, "set", ("a", "b", "c")), outcomes.left(2, "set", ("b", "c"))) == ([], ["c"])
     assert codes(outcomes, "b") == {0: Outcome.UNCONFIRMED, 1: Outcome.NOT_ATTEMPTED, 2: Outcome.UNCONFIRMED}
-    assert list(told(outcomes.told("b"))) == [2]
+    assert list(details(outcomes.details("b"))) == [2]
     outcomes.applied(0, "set", ("a", "b"))
     assert (codes(outcomes, "b")[0], codes(outcomes, "c")[0]) == (Outcome.APPLIED, Outcome.UNCONFIRMED)
 
 
 def test_who_is_excluded_is_rejected_without_a_call_or_a_line() -> None:
     outcomes = fresh(excluded=[0])
-    assert outcomes.some_ended()
+    assert outcomes.any_recorded()
     assert outcomes.left(0, "set", ("a", "b", "c")) == []
     assert codes(outcomes, "a") == {0: Outcome.REJECTED, 1: Outcome.NOT_ATTEMPTED, 2: Outcome.NOT_ATTEMPTED}
-    assert (told(outcomes.told("a")), told(outcomes.refused_people())) == ({}, {})
+    assert (details(outcomes.details("a")), details(outcomes.refused_people())) == ({}, {})
 
 
 def test_only_the_first_call_of_a_person_is_the_first() -> None:
@@ -243,9 +253,9 @@ def send(opened: OpenChunk, chance: random.Random) -> None:
             pieces = (part.keys[:half], part.keys[half:])
             calls += [Call("POST", "/", b"", (replace(target, keys=keys),)) for keys in pieces if keys]
     for call in calls[: chance.randint(0, len(calls))]:
-        taken = Classification(Verdict.CONTINUE, follow_up=(replace(call, after=1.0),), durable=True)
+        accepted = Classification(Verdict.CONTINUE, follow_up=(replace(call, after=1.0),), durable=True)
         if chance.random() < 0.2:
-            opened.keep(Settled(call, taken, 202, 1, 5.0))
+            opened.keep(Settled(call, accepted, 202, 1, 5.0))
         else:
             opened.settle(Settled(call, judged(call, chance), 200, 1, 5.0))
 

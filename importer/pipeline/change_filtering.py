@@ -1,0 +1,93 @@
+"""Drops the rows of a list that the snapshot knows, and finds the people who are no longer in the list."""
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from importer.config.schema import GONE, Config
+from importer.core.models import RunWarning
+from importer.core.row_order import ORDER_SHIFT
+from importer.source import csv_grammar
+from importer.validate.change_filter import ChangeFilter
+from importer.validate.read_result import ReadSource
+from importer.validate.validator import IdentifiedBatch, ReadCounts, Validator
+from importer.values.row_hash import RowHasher
+
+
+@dataclass
+class ChangeFiltering:
+    """Rows wait on disk until the whole list is read; then those that may be due are yielded.
+
+    `gone_unknown` says why the people who are gone are not known: the configured source is not read as a
+    whole. "" = they are known. `blanks` counts the blank cells of the whole list by attribute.
+    """
+
+    change_filter: ChangeFilter
+    hasher: RowHasher
+    gone_unknown: str = ""
+    blanks: Counter[str] = field(default_factory=Counter)
+
+    def add(
+        self,
+        batch: IdentifiedBatch,
+        source_layout: csv_grammar.Layout | None,
+        layout: int,
+        validator: Validator,
+    ) -> None:
+        """Takes the rows of a batch; `layout` is the index of the source layout by which they are read."""
+        self.blanks.update(validator.blanks(batch.cells))
+        if batch.rows.height:
+            prints = self.hasher.of(source_layout, batch.rows, batch.cells)
+            self.change_filter.hold(batch.rows, prints, layout)
+
+    def due(self) -> Iterator[tuple[int, pl.DataFrame]]:
+        """(layout, rows) of all rows that may be due, in source order."""
+        return self.change_filter.due()
+
+    def count(self, counts: ReadCounts) -> None:
+        """Once all of `due` is taken: adds what is unchanged."""
+        counts.unchanged_rows, counts.unchanged_values = self.change_filter.rows, self.change_filter.values
+        counts.values_read += counts.unchanged_values
+        if counts.set_aside > counts.set_aside_free:
+            self.gone_unknown = self.gone_unknown or "rows were set aside"
+
+    def gone(self) -> pl.DataFrame:
+        """The people who are known and not in the list: `id`, and what is known of their attributes."""
+        found = self.change_filter.gone
+        return pl.concat(found, how="diagonal") if found else pl.DataFrame({"id": []})
+
+    def warnings(self, config: Config) -> Sequence[RunWarning]:
+        """That nobody is cleared, where this was asked for and it is not known who is gone."""
+        if self.gone_unknown and config.run.on_gone == "clear":
+            return [RunWarning("gone_not_known", self.gone_unknown, 0)]
+        return []
+
+
+def gone_rows(config: Config, gone: pl.DataFrame, source: int) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Rows of our own that clear everything known of these people, and their cells.
+
+    `source` is the number of the source that they belong to.
+    """
+    rows = gone.select(
+        "id",
+        order=pl.int_range(1, pl.len() + 1, dtype=pl.Int64) + (source << ORDER_SHIFT),
+        line=pl.lit(None, pl.Int64),
+    )
+    cells = _gone_cells(config, gone)
+    return rows.with_columns(cells=cells.to_struct()), cells
+
+
+def gone_source(rows: int) -> ReadSource:
+    """The source that such rows belong to."""
+    return ReadSource("gone.parquet", rows, None, b"", b"\n")
+
+
+def _gone_cells(config: Config, gone: pl.DataFrame) -> pl.DataFrame:
+    cells = {config.identity.column: pl.col("id")}
+    for key, attribute in config.attributes.items():
+        known = pl.col(f"v:{key}") if f"v:{key}" in gone.columns else pl.lit(None, pl.String)
+        asks = pl.lit(value=True) if attribute.blank == "reject" else known.is_not_null() & (known != "")
+        cells[config.columns[key]] = pl.when(asks).then(pl.lit(GONE)).otherwise(pl.lit(""))
+    return gone.select(**cells)

@@ -1,0 +1,128 @@
+"""What a run is to do: the same in each of its attempts.
+
+A run that is stopped or killed and then resumed has several attempts. What they share is in the run's folder.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from importer.config import loader as configuration
+from importer.config.options import Options
+from importer.config.schema import Config
+from importer.core.errors import ConfigError
+from importer.destinations.base import Destination
+from importer.storage import run_folder
+from importer.storage.run_folder import RunFolder
+from importer.storage.sent_content import SentContent, is_counting
+from importer.storage.snapshot import refuse_rivals
+
+
+@dataclass(frozen=True)
+class RunSpec:
+    """What the stages have to know of a run.
+
+    `mode` is `check`, `run` or `retry`; `sources` are named by the caller, in place of the configured one;
+    `corrected` is the run that a retry corrects.
+    """
+
+    config: Config
+    destination: Destination
+    folder: RunFolder
+    options: Options
+    mode: str
+    sources: Sequence[str]
+    corrected: RunFolder | None = None
+    started: datetime = field(default_factory=lambda: datetime.now(UTC))
+
+    @classmethod
+    def new(
+        cls,
+        config: Config,
+        sources: Sequence[str],
+        options: Options,
+        mode: str,
+        corrected: RunFolder | None = None,
+    ) -> "RunSpec":
+        """A run whose folder is not there yet; ConfigError where it must not begin."""
+        config = options.applied_to(config)
+        if mode == "run" and options.limit is not None and is_counting(config):
+            raise ConfigError(
+                "--limit: this import increases, so its first rows would be counted again by the whole list; "
+                "put them into a file of their own, or try them in the sandbox."
+            )
+        state_dir = corrected.path.parent.parent if corrected else options.state_dir_of(config)
+        run_folder.prepare_state_dir(state_dir)
+        if mode != "check" or config.run.changed_only:
+            refuse_rivals(state_dir, config)
+        folder = run_folder.name(state_dir, options.run_id)
+        return cls(config, config.build_destination(), folder, options, mode, tuple(sources), corrected)
+
+    @classmethod
+    def of_folder(cls, folder: RunFolder, options: Options) -> "RunSpec":
+        """A run that began earlier: as it was asked for then, where `options` do not say otherwise."""
+        meta = folder.read_meta()
+        options = options.after(meta["options"])
+        config = options.applied_to(stored_config(meta))
+        corrects = meta.get("corrects")
+        return cls(
+            config,
+            config.build_destination(),
+            folder,
+            options,
+            meta["mode"],
+            tuple(meta["arguments"]),
+            folder.beside(corrects) if corrects else None,
+            datetime.fromisoformat(meta["started_at"]),
+        )
+
+    @property
+    def state_dir(self) -> Path:
+        """Where the state of the import is kept."""
+        return self.folder.path.parent.parent
+
+    @property
+    def sends(self) -> bool:
+        """Whether anything is meant to be sent: not by `check`."""
+        return self.mode != "check"
+
+    @property
+    def sent_content(self) -> SentContent:
+        """What this import has sent, where it increases."""
+        return SentContent(self.state_dir, self.config)
+
+    def with_folder(self) -> "RunSpec":
+        """The same run, its folder made where it is not there yet; a new run starts now."""
+        if self.folder.meta.exists():
+            return self
+        new = replace(self, started=datetime.now(UTC))
+        run_folder.create(new.folder, new.meta())
+        return new
+
+    def meta(self) -> dict[str, Any]:
+        """What `run.json` holds, and `of_folder` reads."""
+        return {
+            "run_id": self.folder.run_id,
+            "name": self.config.name,
+            "mode": self.mode,
+            "started_at": iso(self.started),
+            "arguments": list(self.sources),
+            "corrects": self.corrected.run_id if self.corrected else None,
+            "identity": run_folder.identity(self.config),
+            "config_path": str(self.config.path) if self.config.path else None,
+            "config": self.config.as_mapping(),
+            "options": self.options.as_mapping(),
+        }
+
+
+def stored_config(meta: Mapping[str, Any]) -> Config:
+    """The configuration that a run was started with, from its `run.json`."""
+    path = meta.get("config_path")
+    return configuration.parse(meta["config"], Path(path) if path else None)
+
+
+def iso(moment: datetime) -> str:
+    """A moment as `run.json` and `summary.json` write it, to the millisecond."""
+    return moment.isoformat(timespec="milliseconds")
