@@ -1,7 +1,7 @@
-"""One person's way, from line to answer: `importer explain`. The one place that shows a person's values.
+"""What happened to one person, from line to answer: `importer explain`, which shows the person's values.
 
-A finished run holds no rows but those with something rejected. The others are read again from the source,
-where that is still what the run read.
+A finished run keeps only the rows with something rejected. The others are read again from the source, where
+that has not changed since.
 """
 
 import csv
@@ -32,8 +32,11 @@ from importer.values.expressions import compile_where
 
 
 @dataclass
-class _Way:
-    """What one run knows of one person. `rows` maps a source order to its cells; `unread` says why none."""
+class _PersonHistory:
+    """What one run knows of one person.
+
+    `rows` maps a source order to line and cells; `unread` says why some are missing.
+    """
 
     folder: RunFolder
     config: Config
@@ -54,7 +57,7 @@ def explain(state_dir: Path, person: str, run_id: str | None = None) -> Iterator
     ConfigError where no run does.
     """
     if run_id is not None:
-        found = _way(run_folder.find(state_dir, run_id), person)
+        found = _history_of(run_folder.find(state_dir, run_id), person)
         _read_rows(found, person)
     else:
         found = _newest(state_dir, person)
@@ -63,22 +66,22 @@ def explain(state_dir: Path, person: str, run_id: str | None = None) -> Iterator
     yield from _lines(found, person)
 
 
-def _newest(state_dir: Path, person: str) -> _Way:
-    """By what runs have written down first: that is quick; then by the rows of the newest."""
+def _newest(state_dir: Path, person: str) -> _PersonHistory:
+    """By what the runs have written about the person: that is quick; else by the rows of the newest run."""
     folders = run_folder.all_runs(state_dir)
     if not folders:
         raise ConfigError(f"{state_dir}: no run here yet; start one with: importer run CONFIG")
     for folder in reversed(folders):
-        found = _way(folder, person)
+        found = _history_of(folder, person)
         if found.is_known:
             _read_rows(found, person)
             return found
-    newest = _way(folders[-1], person)
+    newest = _history_of(folders[-1], person)
     _read_rows(newest, person)
     return newest
 
 
-def _way(folder: RunFolder, person: str) -> _Way:
+def _history_of(folder: RunFolder, person: str) -> _PersonHistory:
     config = stored_config(folder.read_meta())
     reading, calls = None, []
     if folder.journal.exists():
@@ -89,7 +92,7 @@ def _way(folder: RunFolder, person: str) -> _Way:
             calls = journal.answers_of(person)
         finally:
             journal.close()
-    return _Way(folder, config, reading, calls, list(_reject_lines(folder, person)))
+    return _PersonHistory(folder, config, reading, calls, list(_reject_lines(folder, person)))
 
 
 def _reject_lines(folder: RunFolder, person: str) -> Iterator[Mapping[str, str]]:
@@ -102,116 +105,120 @@ def _reject_lines(folder: RunFolder, person: str) -> Iterator[Mapping[str, str]]
 # ------------------------------------------------------------------- the rows
 
 
-def _read_rows(way: _Way, person: str) -> None:
-    if way.reading is None:
-        way.unread.append("the run never came to the end of its source")
+def _read_rows(history: _PersonHistory, person: str) -> None:
+    if history.reading is None:
+        history.unread.append("the run did not read its source to the end")
         return
-    if way.folder.read_meta()["mode"] != "check" and (way.folder.spool / "manifest.json").exists():
-        _take_spooled(way, way.reading, person)
+    if history.folder.read_meta()["mode"] != "check" and (history.folder.spool / "manifest.json").exists():
+        _add_spooled(history, history.reading, person)
         return
-    _take_kept(way, way.reading, person)
-    for index, opened in enumerate(way.reading.sources):
+    _add_kept(history, history.reading, person)
+    for index, opened in enumerate(history.reading.sources):
         if opened.mark is None or version.version_of(opened.path) != opened.mark:
-            way.unread.append(f"{opened.path} is gone or has changed since: only rows with rejects are known")
+            history.unread.append(
+                f"{opened.path} is gone or has changed since: only rows with rejects are known"
+            )
         else:
-            _take_from_source(way, index, opened.path, opened.rows, person)
+            _add_from_source(history, index, opened.path, opened.rows, person)
 
 
-def _take(way: _Way, rows: pl.DataFrame, cells: pl.DataFrame) -> None:
+def _add_rows(history: _PersonHistory, rows: pl.DataFrame, cells: pl.DataFrame) -> None:
     lines = rows["line"].to_list() if "line" in rows.columns else [None] * rows.height
     for place, order in enumerate(rows["order"].to_list()):
-        if order not in way.rows or way.rows[order][0] is None:
-            way.rows[order] = lines[place], cells.slice(place, 1)
+        if order not in history.rows or history.rows[order][0] is None:
+            history.rows[order] = lines[place], cells.slice(place, 1)
 
 
-def _take_spooled(way: _Way, reading: ReadResult, person: str) -> None:
-    spool = Spool.open(way.folder.spool)
+def _add_spooled(history: _PersonHistory, reading: ReadResult, person: str) -> None:
+    spool = Spool.open(history.folder.spool)
     for plan in spool.plan():
         for layout, piece in spool.read(plan):
             mine = piece.filter(pl.col("id") == person)
             if mine.height:
-                _take(way, mine, reading.cells(layout, mine))
+                _add_rows(history, mine, reading.cells(layout, mine))
 
 
-def _take_kept(way: _Way, reading: ReadResult, person: str) -> None:
-    for path in sorted(way.folder.kept.glob("*.parquet")):
+def _add_kept(history: _PersonHistory, reading: ReadResult, person: str) -> None:
+    for path in sorted(history.folder.kept.glob("*.parquet")):
         frame = pl.read_parquet(path, glob=False)
         if "original" not in frame.columns or "id" not in frame.columns:
             continue
         mine = frame.filter((pl.col("id") == person) & pl.col("original").is_not_null())
         for (index,), part in mine.group_by(SOURCE_OF):
             name = "cells" if isinstance(part.schema["original"], pl.Struct) else "raw"
-            _take(way, part, reading.cells(int(str(index)), part.rename({"original": name})))
+            _add_rows(history, part, reading.cells(int(str(index)), part.rename({"original": name})))
 
 
-def _take_from_source(way: _Way, index: int, path: str, count: int, person: str) -> None:
-    identity = way.config.identity
-    for batch in reader.open_source(path, source_options(way.config)).batches():
+def _add_from_source(history: _PersonHistory, index: int, path: str, count: int, person: str) -> None:
+    identity = history.config.identity
+    for batch in reader.open_source(path, source_options(history.config)).batches():
         ids = column_types.as_text(batch.cells[identity.column])
         mine = ((ids.str.strip_chars() if identity.trim else ids) == person) & (batch.row <= count)
         rows = pl.DataFrame({"order": batch.row + (index << ORDER_SHIFT), "line": batch.line})
         mine = mine.fill_null(value=False)
-        _take(way, rows.filter(mine), batch.cells.filter(mine))
+        _add_rows(history, rows.filter(mine), batch.cells.filter(mine))
 
 
 # ------------------------------------------------------------------- the lines
 
 
-def _lines(way: _Way, person: str) -> Iterator[str]:
-    meta, summary = way.folder.read_meta(), way.folder.read_summary()
+def _lines(history: _PersonHistory, person: str) -> Iterator[str]:
+    meta, summary = history.folder.read_meta(), history.folder.read_summary()
     state = run_folder.state_of(meta, summary)
     ended = f", exit {summary['exit_code']}" if summary else ""
     destination = meta["config"]["destination"]["type"]
     where = f"{meta['name']} → {destination}"
-    yield f"{_shown(person)} in {meta['mode']} {way.folder.run_id}: {where}, {state}{ended}"
-    bad = {(r["file"], r["row"], r["attribute"]): r for r in way.rejects}
-    for order in sorted(way.rows):
-        yield from _row_lines(way, order, bad)
-    for sentence in way.unread:
+    yield f"{_shown(person)} in {meta['mode']} {history.folder.run_id}: {where}, {state}{ended}"
+    bad = {(r["file"], r["row"], r["attribute"]): r for r in history.rejects}
+    for order in sorted(history.rows):
+        yield from _row_lines(history, order, bad)
+    for sentence in history.unread:
         yield f"\n  {sentence}"
-    known = {_place(way, order) for order in way.rows}
-    for line in way.rejects:
+    known = {_place(history, order) for order in history.rows}
+    for line in history.rejects:
         if (line["file"], line["row"]) not in known:
             yield f"\n  {line['file']} row {line['row']}, line {line['line']}"
-            yield f"    {line['attribute'] or 'whole row'}  {_shown(line['value'])}  {_told(line)}"
+            yield f"    {line['attribute'] or 'whole row'}  {_shown(line['value'])}  {_reject_text(line)}"
     yield ""
-    yield "  sent" if way.calls else "  nothing was sent"
-    for call in way.calls:
-        yield from _call_lines(way, call)
+    yield "  sent" if history.calls else "  nothing was sent"
+    for call in history.calls:
+        yield from _call_lines(history, call)
     yield ""
-    yield from _snapshot_lines(way, person)
+    yield from _snapshot_lines(history, person)
 
 
-def _place(way: _Way, order: int) -> tuple[str, str]:
+def _place(history: _PersonHistory, order: int) -> tuple[str, str]:
     """File and row of a source order, as `rejects.csv` writes them."""
     frame = pl.DataFrame({"order": [order]}).select(SOURCE_OF.alias("s"), ROW_OF.alias("r"))
     source, row = frame.row(0)
-    assert way.reading is not None
-    return way.reading.sources[source].path, str(row)
+    assert history.reading is not None
+    return history.reading.sources[source].path, str(row)
 
 
-def _row_lines(way: _Way, order: int, bad: Mapping[tuple[str, str, str], Mapping[str, str]]) -> Iterator[str]:
-    line, cells = way.rows[order]
-    path, row = _place(way, order)
-    left_out = "" if _is_chosen(way.config, cells) else ", left out by where"
+def _row_lines(
+    history: _PersonHistory, order: int, bad: Mapping[tuple[str, str, str], Mapping[str, str]]
+) -> Iterator[str]:
+    line, cells = history.rows[order]
+    path, row = _place(history, order)
+    left_out = "" if _is_chosen(history.config, cells) else ", left out by where"
     yield ""
     yield f"  {path} row {row}{f', line {line}' if line else ''}{left_out}"
-    width = max(map(len, way.config.attributes))
-    encoding = way.config.build_destination().encoding
-    for key, column, typed in typed_columns(way.config, cells):
-        attribute = way.config.attributes[key]
+    width = max(map(len, history.config.attributes))
+    encoding = history.config.build_destination().encoding
+    for key, column, typed in typed_columns(history.config, cells):
+        attribute = history.config.attributes[key]
         raw, value = column_types.display(column)[0], column_types.encode(typed, attribute, encoding)[0]
         text = f"    {key.ljust(width)}  {_shown(raw)}"
         if value is not None:
             text += f" → {_safe(value)}"
         if reject := bad.get((path, row, key)):
-            text += f"  {_told(reject)}"
+            text += f"  {_reject_text(reject)}"
         yield text
-    for reject in way.rejects:  # of the person: what names them to the destination, or all of them
+    for reject in history.rejects:  # of the person: what names them to the destination, or all of them
         what = reject["attribute"]
-        if (reject["file"], reject["row"]) == (path, row) and what not in way.config.attributes:
+        if (reject["file"], reject["row"]) == (path, row) and what not in history.config.attributes:
             named = f"{what}  {_shown(reject['value'])}" if what else "the person"
-            yield f"    {named}  {_told(reject)}"
+            yield f"    {named}  {_reject_text(reject)}"
 
 
 def _is_chosen(config: Config, cells: pl.DataFrame) -> bool:
@@ -222,16 +229,16 @@ def _is_chosen(config: Config, cells: pl.DataFrame) -> bool:
     return bool(text.with_columns(_chosen=condition)["_chosen"].fill_null(value=False)[0])
 
 
-def _told(line: Mapping[str, str]) -> str:
+def _reject_text(line: Mapping[str, str]) -> str:
     what = "trimmed" if line["stage"] == "trim" else "unconfirmed" if line["reason"] == "unconfirmed" else ""
     return f"{what or 'rejected by ' + line['stage']}: {line['reason']}, {_safe(line['message'])}"
 
 
-def _call_lines(way: _Way, call: Entry) -> Iterator[str]:
+def _call_lines(history: _PersonHistory, call: Entry) -> Iterator[str]:
     at = datetime.fromtimestamp(call.at, UTC).isoformat(timespec="milliseconds") if call.at else "not sent"
     rows = (
-        ", ".join(" row ".join(_place(way, order)) for order in dict.fromkeys(call.origin))
-        if way.reading
+        ", ".join(" row ".join(_place(history, order)) for order in dict.fromkeys(call.origin))
+        if history.reading
         else ""
     )
     answer = call.state + (f" ({call.reason})" if call.reason else "")
@@ -244,11 +251,11 @@ def _call_lines(way: _Way, call: Entry) -> Iterator[str]:
         yield f"      but {what}: {reason}{f', {_safe(message)}' if message else ''}"
 
 
-def _snapshot_lines(way: _Way, person: str) -> Iterator[str]:
-    """What the import's snapshot holds of the person now, whatever this run did."""
+def _snapshot_lines(history: _PersonHistory, person: str) -> Iterator[str]:
+    """What the import's snapshot knows of the person now, whatever this run did."""
 
     def answers(run_id: str) -> Sequence[Entry]:
-        other = RunFolder(way.folder.path.parent / run_id)
+        other = RunFolder(history.folder.path.parent / run_id)
         if not other.journal.exists():
             return []
         journal = Journal(other.journal)
@@ -257,22 +264,22 @@ def _snapshot_lines(way: _Way, person: str) -> Iterator[str]:
         finally:
             journal.close()
 
-    known = snapshot.Snapshot(way.folder.path.parent.parent, way.config, answers)
+    known = snapshot.Snapshot(history.folder.path.parent.parent, history.config, answers)
     wanted = pl.DataFrame({"id": [person]})
     partition = wanted.select(snapshot.hashed() % PARTITIONS).item()
-    held = known.held(partition, partition + 1, wanted)
-    if not held.height:
+    found = known.held(partition, partition + 1, wanted)
+    if not found.height:
         yield "  the snapshot does not know this person"
         return
-    yield "  the snapshot holds now"
+    yield "  the snapshot knows now"
     width = max(map(len, known.keys))
     for key in known.keys:
-        value = held[snapshot.column(key)][0]
+        value = found[snapshot.column(key)][0]
         if value is not None:
-            yield f"    {key.ljust(width)}  {_held(value)}"
+            yield f"    {key.ljust(width)}  {_known_text(value)}"
 
 
-def _held(value: str) -> str:
+def _known_text(value: str) -> str:
     if value == snapshot.CLEARED:
         return "cleared"
     if value == snapshot.UNKNOWN:

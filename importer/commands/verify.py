@@ -1,8 +1,8 @@
 """`importer verify`: reads people back from the destination and compares them with what a run wrote.
 
-A run keeps no values of what went well, so they are derived once more: the run's sources are read again by
-its own configuration, for a sample of the people it wrote, and folded as the run did. Compared is what the
-journal calls applied and whose row is still the same. Nothing is written at the destination.
+A run keeps no applied values, so they are derived once more: the run's sources are read again by its own
+configuration, for a sample of the people it wrote, and folded as in the run. Compared are the values that the
+journal calls applied, where their row is still the same. Nothing is written to the destination.
 """
 
 import asyncio
@@ -59,7 +59,7 @@ COLUMNS = ("file", "row", "line", "distinct_id", "attribute", "what", "sent", "s
 """The columns of `verify.csv`. `what` is `missing` (nothing is stored), `differs`, or `not_cleared`."""
 
 SAMPLE = 100
-"""People read back where no number is given."""
+"""How many people are read back where no number is given."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +77,7 @@ class Difference:
 
 @dataclass(slots=True)
 class Verified:
-    """What reading back came to. `unread` counts people who could not be read; `report` lists differences."""
+    """The result of reading back. `unread` counts people who could not be read; `report` is `verify.csv`."""
 
     run_id: str
     people: int = 0
@@ -140,17 +140,17 @@ def verify(
 
 
 def _sampled(journal: Journal, seed: str, count: int) -> pl.Series:
-    """So many of the people that the run wrote, chosen by chance, the same ones each time."""
+    """So many of the people that the run wrote, chosen at random, the same ones each time."""
 
-    def dice(person: str) -> bytes:
+    def rank(person: str) -> bytes:
         return hashlib.blake2b(person.encode("utf-8", "surrogatepass"), key=seed.encode()).digest()
 
-    return pl.Series("id", heapq.nsmallest(count, journal.written_people(), key=dice), dtype=pl.String)
+    return pl.Series("id", heapq.nsmallest(count, journal.written_people(), key=rank), dtype=pl.String)
 
 
 @dataclass
 class _Work:
-    """One verification: the sampled people's updates once more, each against what is read back."""
+    """One verification: the updates of the sampled people, each compared with what is read back."""
 
     config: Config
     destination: Destination
@@ -186,21 +186,21 @@ class _Work:
         for plan in self.spool.plan():
             chunk = chunker.build(plan, self.spool.read(plan))
             opened = OpenChunk(chunk, self.journal, Answers(), {}, frozenset())
-            held = self.journal.held(chunk.people["id"].to_list())
+            written = self.journal.held(chunk.people["id"].to_list())
             lines = dict(chunk.rows.select("order", "line").iter_rows())
             for update in chunk.updates():
-                expected = list(self._expected(update, opened, held.get(update.distinct_id, {}), lines))
+                expected = list(self._expected(update, opened, written.get(update.distinct_id, {}), lines))
                 if job := self._job(update, expected, reader):
                     yield job
 
     def _expected(
-        self, update: Update, opened: OpenChunk, held: Mapping[str, KnownValue], lines: Mapping[int, int]
+        self, update: Update, opened: OpenChunk, written: Mapping[str, KnownValue], lines: Mapping[int, int]
     ) -> Iterator[Difference]:
         """The person's values that the run wrote, each as the difference it would be if it were missing."""
         for part in update.parts:
             texts = part.members.split(SEPARATOR) if part.members else [""] * len(part.keys)
             for key, text in zip(part.keys, texts, strict=True):
-                known, order = held.get(key), opened.origin(update.person, key)
+                known, order = written.get(key), opened.origin(update.person, key)
                 if known is None or known.state != Outcome.APPLIED:
                     continue
                 if known.origin != order:
@@ -239,14 +239,14 @@ class _Work:
 
 
 class _Reader:
-    """Stands before the destination for the sender: judges an answer by whether it shows what is stored."""
+    """In place of the destination for the sender: an answer is good where it shows what is stored."""
 
     def __init__(self, destination: Destination) -> None:
         self._destination = destination
         self.stored: dict[int, Mapping[str, Any]] = {}
 
     def classify(self, call: Call, answer: Answer) -> Classification:
-        """Applied, so to speak, where the answer could be read."""
+        """Applied, as the sender calls it, where the answer could be read."""
         found = self._destination.read(call, answer)
         if isinstance(found, Classification):
             return found
@@ -273,7 +273,7 @@ class _Filtered(SpoolWriter):
 
 
 class _NoReports(RejectFiles):
-    """What is refused was reported by the run itself."""
+    """The run itself reported what it rejected."""
 
     def add_batch(self, number: int, rejects: pl.DataFrame, kept: pl.DataFrame) -> None:
         """Nothing."""
@@ -286,8 +286,8 @@ def _value(key: str, member: str) -> Any:
 
 def _changed(path: str) -> str:
     return (
-        f"{path}: has changed since the run, so it no longer tells what was sent; verify a run before its "
-        "source is replaced."
+        f"{path}: has changed since the run, so the values that were sent are not known any more; verify a "
+        "run before its source is replaced."
     )
 
 

@@ -65,5 +65,5 @@ def refuse_changed(sources: Sequence[Source]) -> None:
         if known and now != source.version:
             raise SourceError(
                 f"{source.path}: changed while it was read, so nothing was sent; run again when it is "
-                "complete. Whoever writes it should write under another name and rename it at the end."
+                "complete. Best is to write it under another name and to rename it at the end."
             )

@@ -1,8 +1,8 @@
 """The rounds of a chunk at a destination that resolves ids before it writes.
 
 First the distinct ids that are not known yet are resolved to ids of the destination, then everybody is
-written. Where the destination does not know such an id, it is resolved once more and written again; after that
-a refusal is final.
+written. Where the destination does not know such an id, it is resolved once more and written again; then a
+refusal is final.
 """
 
 import time

@@ -181,7 +181,7 @@ def dying(how: str) -> Iterator[None]:
 
 
 def play(world: World, rows: List, faults: list[str], how: str, then: str) -> None:
-    """One night, and what a person does in the morning."""
+    """One night, and what a person does afterwards."""
     world.faults(*faults)
     world.write(rows)
     with dying(how) if how.startswith("kill") else nullcontext(), suppress(Killed):

@@ -1,4 +1,4 @@
-"""The main job against a server that only replies: what arrives, what is refused, what the books say."""
+"""The main job against a server that only replies: what arrives, what is refused, what the counts say."""
 
 import ast
 import gzip
@@ -955,9 +955,9 @@ def test_corrected_rows_go_in_again_and_only_what_was_refused(
     }.items():
         assert text.count(wrong) == 1
         text = text.replace(wrong, right)
-    mended = tmp_path / "mended.csv"
-    mended.write_text(text, "utf-8")
-    code, summary, err = retried(result, tmp_path, "r", mended)
+    corrected_file = tmp_path / "corrected_file.csv"
+    corrected_file.write_text(text, "utf-8")
+    code, summary, err = retried(result, tmp_path, "r", corrected_file)
     assert code == 0, err
     assert {c.distinct_id: dict(c.attributes or {}) for c in server.calls} == {
         "p2": {"age": 22},

@@ -77,7 +77,7 @@ def test_one_persons_way(night: RunFolder, state_dir: Path, tmp_path: Path) -> N
     sent = rf"\d{{4}}-\S+  {answer}; from {path} row 1, {path} row 3"
     assert re.search(sent, told), told
     assert re.search(
-        r'the snapshot holds now\n +plan +"pro"\n +name +"Zoë Quist"\n +topics +\["math"\]', told
+        r'the snapshot knows now\n +plan +"pro"\n +name +"Zoë Quist"\n +topics +\["math"\]', told
     )
 
 

@@ -221,7 +221,7 @@ def test_each_outcome_has_a_code() -> None:
     assert {OUTCOMES[code] for code in CODE.values()} == set(Outcome)
 
 
-# ---------------------------------------------------------------- this life and the next
+# ---------------------------------------------------------------- one attempt and the next
 
 
 def judged(call: Call, chance: random.Random) -> Classification:
@@ -261,7 +261,7 @@ def send(opened: OpenChunk, chance: random.Random) -> None:
 
 
 def context(chunk: Chunk, journal: Journal, *, final: bool = False) -> OpenChunk:
-    """The chunk opened anew, with what the journal knows."""
+    """The chunk opened again, with what the journal knows."""
     journal.flush()
     opened = OpenChunk(chunk, journal, Answers(), {}, frozenset())
     opened.restore(journal.open_answers(), journal.pending().get(chunk.plan.number, ()), final=final)
@@ -270,12 +270,12 @@ def context(chunk: Chunk, journal: Journal, *, final: bool = False) -> OpenChunk
 
 @settings(max_examples=12)
 @given(st.lists(rows, min_size=1, max_size=12), st.integers(0, 2**32), st.integers(1, 3))
-def test_a_later_life_knows_what_this_one_knew(table: list[Row], seed: int, lives: int) -> None:
+def test_a_later_attempt_knows_what_this_one_knew(table: list[Row], seed: int, attempts: int) -> None:
     chance = random.Random(seed)
     with tempfile.TemporaryDirectory() as name:
         journal = Journal(Path(name) / "journal.sqlite")
         for chunk in chunks(Path(name), table, 5)[1]:
-            for _ in range(lives):
+            for _ in range(attempts):
                 opened = context(chunk, journal)
                 send(opened, chance)
             ours = opened.close(CONFIG, parse)
@@ -284,9 +284,9 @@ def test_a_later_life_knows_what_this_one_knew(table: list[Row], seed: int, live
             assert theirs.codes is not None
             for mine, other in zip(ours.codes.rows(), theirs.codes.rows(), strict=True):
                 for one, same in zip(mine, other, strict=True):
-                    # what an earlier life had left unconfirmed is open to this one
-                    assert one == same or (lives > 1 and (one, same) == ("not_attempted", "unconfirmed"))
-            if lives == 1:
+                    # what an earlier attempt left unconfirmed is open in this one
+                    assert one == same or (attempts > 1 and (one, same) == ("not_attempted", "unconfirmed"))
+            if attempts == 1:
                 line = ("order", "attribute", "value", "stage", "reason", "status", "attempts")
                 assert ours.rejects.select(line).rows() == theirs.rejects.select(line).rows()
         journal.close()
