@@ -27,7 +27,7 @@ def customers() -> None:
 
     @task(retries=2, retry_delay=timedelta(minutes=15))
     def write(ti: Any = None) -> dict[str, Any]:
-        options = importer.Options(state_dir=STATE, wait=3600, stop_by="06:00")
+        options = importer.Options(state_dir=STATE, lock_timeout=3600, stop_by="06:00")
         try:
             summary = _go_on_or_begin(ti.try_number, options)
         except ImporterError as error:

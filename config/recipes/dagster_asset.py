@@ -21,7 +21,7 @@ TRY_AGAIN = (5, 7, 8)
 @asset
 def customers(context: AssetExecutionContext) -> MaterializeResult:
     """The list of customers, as the destination holds it after this night."""
-    options = importer.Options(state_dir=STATE, wait=3600, stop_by="06:00")
+    options = importer.Options(state_dir=STATE, lock_timeout=3600, stop_by="06:00")
     try:
         summary = _go_on_or_begin(context.retry_number, options)
     except ImporterError as error:

@@ -48,10 +48,10 @@ class Options:
 
     `state_dir` None = `.importer` beside the config; `rate` in requests per second, 0 = no ceiling; `strict`
     refuses to send a list that shows signs of spreadsheet damage;
-    `again` sends increases a second time; `allow` names the guards that may not stop the run; `wait` is how
-    long to queue behind another run of the import, in seconds; `stop_by` ("HH:MM", local time) and `longest`
-    (seconds) say when to stop sending, the earlier one counts; `changed_only` sends what differs from the
-    snapshot, `full` everything all the same.
+    `allow_duplicates` sends increases a second time; `allow` names the guards that may not stop the run;
+    `lock_timeout` is how many seconds to wait for another run of the import; `stop_by` ("HH:MM", local time)
+    and `max_duration` (seconds) say when to stop sending, the earlier one counts; `changed_only` sends what
+    differs from the snapshot, `full_refresh` sends everything even where `changed_only` is configured.
     """
 
     state_dir: Path | None = None
@@ -61,16 +61,16 @@ class Options:
     max_rejects: RejectLimit | None = None
     rate: float | None = None
     strict: bool = False
-    again: bool = False
+    allow_duplicates: bool = False
     allow: tuple[str, ...] = ()
-    wait: float = 0.0
+    lock_timeout: float = 0.0
     stop_by: str | None = None
-    longest: float | None = None
+    max_duration: float | None = None
     changed_only: bool = False
-    full: bool = False
+    full_refresh: bool = False
 
     def as_mapping(self) -> dict[str, Any]:
-        """What a later life of the run has to keep to, as JSON."""
+        """What a later attempt of the run has to keep to, as JSON."""
         limit = str(self.max_rejects) if self.max_rejects else None
         return {
             "limit": self.limit,
@@ -78,11 +78,11 @@ class Options:
             "strict": self.strict,
             "allow": list(self.allow),
             "changed_only": self.changed_only,
-            "full": self.full,
+            "full_refresh": self.full_refresh,
         }
 
     def after(self, former: Mapping[str, Any]) -> "Options":
-        """These options, and what the former life of the run was given where they say nothing."""
+        """These options, and what the former attempt was given where they say nothing."""
         limit = former["max_rejects"]
         return replace(
             self,
@@ -91,7 +91,7 @@ class Options:
             strict=self.strict or former["strict"],
             allow=(*former["allow"], *self.allow),
             changed_only=self.changed_only or former["changed_only"],
-            full=self.full or former["full"],
+            full_refresh=self.full_refresh or former["full_refresh"],
         )
 
     def state_dir_of(self, config: Config) -> Path:

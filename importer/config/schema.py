@@ -18,7 +18,7 @@ from pydantic import (
 from importer import destinations
 from importer.config.attribute import Attribute
 from importer.config.urls import url_problem
-from importer.core.durations import Duration
+from importer.core.config_types import Duration
 from importer.destinations.base import Definition, Destination, IdentityField
 
 GONE = "\0gone"

@@ -1,4 +1,4 @@
-"""When a run has to be over: `--stop-by 06:00`, `--for 2h`.
+"""When a run has to be over: `--stop-by 06:00`, `--max-duration 2h`.
 
 The wall clock says when that is, once, at the start; from then on time is counted by one that never jumps.
 """
@@ -8,9 +8,6 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Annotated, Any
-
-from pydantic import BeforeValidator, Field
 
 from importer.core.errors import ConfigError, OutOfTimeError
 
@@ -32,16 +29,16 @@ class Deadline:
         return OutOfTimeError(f"{self.asked}: the time is up; what is not sent yet waits in the run.")
 
 
-def deadline(stop_by: str | None, longest: float | None) -> Deadline | None:
+def deadline(stop_by: str | None, max_duration: float | None) -> Deadline | None:
     """The earlier of the two, from now on; None where neither is given.
 
-    `stop_by` is "HH:MM", local time, its next occurrence; `longest` is in seconds.
+    `stop_by` is "HH:MM", local time, its next occurrence; `max_duration` is in seconds.
     """
     found = []
     if stop_by is not None:
         found.append(Deadline(time.monotonic() + seconds_until(stop_by), f"--stop-by {stop_by}"))
-    if longest is not None:
-        found.append(Deadline(time.monotonic() + longest, f"--for {spoken(longest)}"))
+    if max_duration is not None:
+        found.append(Deadline(time.monotonic() + max_duration, f"--max-duration {spoken(max_duration)}"))
     return min(found, key=lambda d: d.at, default=None)
 
 
@@ -81,13 +78,3 @@ def seconds_of(text: str) -> float | None:
     """Seconds of a text like "15m", "26h" or "30d"; None where it is none."""
     found = re.fullmatch(r"([0-9]{1,9}(?:\.[0-9]{1,9})?)(ms|s|m|h|d)", text)
     return float(found[1]) * _UNITS[found[2]] if found else None
-
-
-def _duration(value: Any) -> Any:
-    """Seconds from a text like "15m"; anything else is left to the type to judge."""
-    found = seconds_of(value) if isinstance(value, str) else None
-    return value if found is None else found
-
-
-Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
-"""Seconds, or a text like "90s", "15m", "2h"."""

@@ -24,7 +24,7 @@ class Attempt:
         """An attempt that begins now. A check sends nothing, so it has no deadline."""
         stats = RunStats(several=spec.destination.people_per_call > 1)
         options = spec.options
-        return cls(observer, stats, deadline(options.stop_by, options.longest) if spec.sends else None)
+        return cls(observer, stats, deadline(options.stop_by, options.max_duration) if spec.sends else None)
 
     def out_of_time(self) -> OutOfTimeError | None:
         """The error where the time is up."""

@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from importer.config.options import Options, RejectLimit
-from importer.config.schema import Config, GuardsConfig
+from importer.config.schema import Config
 from importer.core.durations import spoken
 from importer.core.errors import GuardError
 from importer.core.events import Event
@@ -21,12 +21,6 @@ from importer.validate.read_result import ReadResult, ReadSource
 from importer.validate.validator import ReadCounts
 
 LOOK = "Look at rejects.csv before you go on."
-
-FLAGS = ("strict", "canary", "max_gone")
-"""Guards that `--allow` names, too, and that have no key in `[guards]` or are no limit of the list."""
-
-NAMES = (*(name for name in GuardsConfig.model_fields if name != "canary"), *FLAGS)
-"""What `--allow` takes."""
 
 SHARE_FROM = 100
 """A share of rejects is evaluated from so many answered values on; before, it would be chance."""

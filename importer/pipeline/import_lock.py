@@ -22,7 +22,7 @@ def locked(spec: RunSpec, deadline: Deadline | None, observer: Observer) -> Iter
     unfinished run has begun to increase what this one would increase again.
     """
     run_folder.prepare_state_dir(spec.state_dir)
-    wait = spec.options.wait
+    wait = spec.options.lock_timeout
     if deadline:
         wait = max(0.0, min(wait, deadline.left()))
 
@@ -33,7 +33,7 @@ def locked(spec: RunSpec, deadline: Deadline | None, observer: Observer) -> Iter
     with run_folder.lock(spec.state_dir, spec.config, spec.folder, wait, report_waiting):
         if not spec.folder.meta.exists():  # a resumed run asks for the results of its own jobs
             _refuse_open_jobs(spec.state_dir, spec.config)
-        if is_counting(spec.config) and not spec.options.again:
+        if is_counting(spec.config) and not spec.options.allow_duplicates:
             spec.sent_content.refuse_unfinished(spec.folder)
         yield
 

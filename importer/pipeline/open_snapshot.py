@@ -22,7 +22,7 @@ def open_diff(spec: RunSpec, journal: Journal) -> Diff | None:
         snapshot.begin(spec.folder.run_id)
     compares = journal.fact("compares")
     if compares is None:
-        compares = wanted and not spec.options.full and not _full_is_due(spec, snapshot)
+        compares = wanted and not spec.options.full_refresh and not _full_is_due(spec, snapshot)
         journal.remember("compares", compares)
     return Diff(snapshot, spec.folder.before, bool(compares))
 

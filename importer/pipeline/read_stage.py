@@ -80,7 +80,7 @@ def _read_sources(
     reader = _source_reader(spec, attempt, reports, writer, on_batch, _change_filtering(spec, diff))
     result = reader.read(open_sources(spec.config, spec.sources))
     result.warnings = [*result.warnings, *spec.destination.warnings()]
-    if spec.mode == "run" and not spec.options.again:
+    if spec.mode == "run" and not spec.options.allow_duplicates:
         spec.sent_content.refuse_again(result.contents, spec.folder.run_id)
     places = places_in(spec.corrected, ids) if spec.corrected else {}
     result.guards = _tripped_guards(spec, result)

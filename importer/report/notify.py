@@ -85,7 +85,7 @@ def word(ending: RunEnd, before: int | None) -> dict[str, Any]:
 def _next(ending: RunEnd) -> str:
     if ending.exit_code in (0, 1) or not ending.summary:
         return ""
-    return text_report.way_on(ending.summary, ending.folder.path.parent.parent.resolve())
+    return text_report.resume_command(ending.summary, ending.folder.path.parent.parent.resolve())
 
 
 def _text(ending: RunEnd, before: int | None, data: Mapping[str, Any]) -> str:

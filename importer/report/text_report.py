@@ -115,7 +115,7 @@ def next_lines(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) -
     if meta["mode"] == "check":
         yield f"  next     {command('run', meta['config_path'] or 'CONFIG', *meta['arguments'])}"
     elif summary["state"] != "finished":
-        yield f"  next     {way_on(summary, state_dir)}"
+        yield f"  next     {resume_command(summary, state_dir)}"
     elif files:
         retry = command("retry", folder.run_id, str(files[0]), state_dir=state_dir)
         yield f"  next     correct the rows, then: {retry}"
@@ -138,7 +138,7 @@ def verified_lines(found: Mapping[str, Any], report: Path) -> Iterator[str]:
         yield f"  report   {report}"
 
 
-def way_on(summary: Mapping[str, Any], state_dir: Path) -> str:
+def resume_command(summary: Mapping[str, Any], state_dir: Path) -> str:
     """The command that goes on with a stopped run; on purpose, where a guard stopped it."""
     resume = command("resume", summary["run_id"], state_dir=state_dir)
     if summary["exit_code"] != GuardError.exit_code:

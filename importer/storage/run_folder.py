@@ -313,7 +313,7 @@ def lock(
             if time.monotonic() >= until:
                 raise StateError(
                     f'Import "{config.name}" is held by run {holder}, which is still going; wait for it to '
-                    "end, or queue behind it with --wait 1h."
+                    "end, or queue behind it with --lock-timeout 1h."
                 )
             if not told:
                 waiting(holder)

@@ -84,7 +84,7 @@ class SentContent:
                 first = command("resume", folder.run_id, state_dir=self._state_dir)
                 raise ConfigError(
                     f"Run {folder.run_id} of this import is not finished, and what it has increased must not "
-                    f"be increased again; give it up with --again, or first: {first}"
+                    f"be increased again; give it up with --allow-duplicates, or first: {first}"
                 )
 
     def refuse_again(self, sources: Mapping[str, str], run_id: str) -> None:
@@ -94,5 +94,5 @@ class SentContent:
             if known.get(content, run_id) != run_id:
                 raise ConfigError(
                     f"{path}: run {known[content]} has sent this content, and an increase counts whenever it "
-                    "is sent. Nothing was sent; if it is meant, add --again."
+                    "is sent. Nothing was sent; if it is meant, add --allow-duplicates."
                 )

@@ -335,7 +335,7 @@ def test_full_sends_everything_and_renews_what_is_known(tmp_path: Path) -> None:
         here.night([("p1", "a", "1", "x"), ("p2", "b", "2", "x")])
         here.server.stored["p1"]["plan"] = "c"  # somebody else writes too
         assert here.night().calls["sent"] == 0
-        assert here.night(full=True).people["called"] == 2
+        assert here.night(full_refresh=True).people["called"] == 2
         assert here.server.stored["p1"]["plan"] == "a"
         assert here.night().calls["sent"] == 0
 

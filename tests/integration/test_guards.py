@@ -16,6 +16,7 @@ from importer.cli import main
 from importer.config import loader as configuration
 from importer.config import schema
 from importer.core.errors import ConfigError, SourceError
+from importer.core.guard_names import GUARD_NAMES
 from importer.core.models import RunSummary
 from importer.pipeline import guards
 from importer.sandbox import faults
@@ -317,4 +318,4 @@ def test_a_run_keeps_its_guards() -> None:
 
 
 def test_every_guard_can_be_allowed() -> None:
-    assert set(guards.NAMES) == {*schema.GuardsConfig.model_fields, "strict", "max_gone"}
+    assert set(GUARD_NAMES) == {*schema.GuardsConfig.model_fields, "strict", "max_gone"}

@@ -5,7 +5,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, model_validator
 from pydantic import Field as Key
 
-from importer.core.durations import Duration
+from importer.core.config_types import Duration
 from importer.destinations import base
 
 

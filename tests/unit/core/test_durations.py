@@ -1,4 +1,4 @@
-"""`--stop-by`, `--for`, `--wait`: when a run is over, and whose turn it is."""
+"""`--stop-by`, `--max-duration`, `--lock-timeout`: when a run is over, and whose turn it is."""
 
 import subprocess
 import sys
@@ -93,7 +93,7 @@ def test_no_time_of_day(text: str) -> None:
 def test_the_earlier_one_counts() -> None:
     found = durations.deadline(None, 5.0)
     assert found is not None
-    assert found.asked == "--for 5 s"
+    assert found.asked == "--max-duration 5 s"
     both = durations.deadline("00:00", 90000.0)
     assert both is not None
     assert both.asked == "--stop-by 00:00"
@@ -114,24 +114,24 @@ def test_time_as_it_is_spoken(seconds: float, said: str) -> None:
 def test_a_run_out_of_time_drains_and_is_resumed(
     mapping: dict[str, Any], server: sandbox.SandboxServer, state_dir: Path
 ) -> None:
-    options = importer.Options(state_dir=state_dir, base_url=server.url, rate=40, longest=0.8)
+    options = importer.Options(state_dir=state_dir, base_url=server.url, rate=40, max_duration=0.8)
     stopped = importer.run(mapping, (), options)
     assert (stopped.state, stopped.exit_code) == ("stopped", 8)
     assert 0 < stopped.values["applied"] < 60
     assert stopped.values["applied"] == server.stats.requests == 60 - stopped.values["not_attempted"]
-    done = importer.resume(state_dir, None, importer.Options(rate=5000, longest=600))
+    done = importer.resume(state_dir, None, importer.Options(rate=5000, max_duration=600))
     assert (done.state, done.exit_code, server.stats.requests) == ("finished", 0, 60)
 
 
 def test_done_in_time_is_0(mapping: dict[str, Any], server: sandbox.SandboxServer, state_dir: Path) -> None:
-    options = importer.Options(state_dir=state_dir, base_url=server.url, stop_by="00:00", longest=600)
+    options = importer.Options(state_dir=state_dir, base_url=server.url, stop_by="00:00", max_duration=600)
     assert importer.run(mapping, (), options).exit_code == 0
 
 
 def test_time_that_is_up_while_reading_costs_no_call(
     mapping: dict[str, Any], server: sandbox.SandboxServer, state_dir: Path
 ) -> None:
-    options = importer.Options(state_dir=state_dir, base_url=server.url, longest=0.0)
+    options = importer.Options(state_dir=state_dir, base_url=server.url, max_duration=0.0)
     with pytest.raises(OutOfTimeError):
         importer.run(mapping, (), options)
     assert server.stats.requests == 0
@@ -165,7 +165,7 @@ def test_a_second_run_queues_where_it_is_told_to(
     config = importer.Options(base_url=server.url).applied_to(config)
     run_folder.prepare_state_dir(state_dir)
     heard = Heard()
-    options = importer.Options(state_dir=state_dir, base_url=server.url, run_id="second", wait=30)
+    options = importer.Options(state_dir=state_dir, base_url=server.url, run_id="second", lock_timeout=30)
     with ThreadPoolExecutor() as pool:
         with run_folder.lock(state_dir, config, run_folder.RunFolder(state_dir / "runs" / "first")):
             waiting = pool.submit(importer.run, mapping, (), options, heard)
@@ -180,10 +180,10 @@ def test_a_second_run_queues_where_it_is_told_to(
 def test_the_queue_has_an_end(mapping: dict[str, Any], state_dir: Path) -> None:
     config = configuration.parse(mapping)
     run_folder.prepare_state_dir(state_dir)
-    options = importer.Options(state_dir=state_dir, wait=0.3)
+    options = importer.Options(state_dir=state_dir, lock_timeout=0.3)
     with (
         run_folder.lock(state_dir, config, run_folder.RunFolder(state_dir / "runs" / "first")),
-        pytest.raises(StateError, match=r"run first, .*--wait"),
+        pytest.raises(StateError, match=r"run first, .*--lock-timeout"),
     ):
         importer.run(mapping, (), options)
     assert not run_folder.all_runs(state_dir)

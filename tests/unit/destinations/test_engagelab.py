@@ -198,7 +198,7 @@ def test_who_was_written_is_not_written_again_because_another_is_resolved_once_m
         del vendor.ids[vendor.euids["p7"]]
         vendor.add_person("p7", 1 << 62)
         before = len(server.log)
-        summary = here.run(again=True)
+        summary = here.run(allow_duplicates=True)
         assert (summary.exit_code, summary.calls["sent"]) == (0, len(server.log) - before)
         assert {id_: held["points"] for id_, held in server.stored.items()} == {r["id"]: 4 for r in rows}
 
@@ -243,7 +243,7 @@ def test_two_ids_with_one_euid_are_no_longer_two_people(tmp_path: Path) -> None:
     with scripted(tmp_path, registering(Reply(200, {"code": 0, "message": ""}), euids)) as (here, server):
         here.write([{"id": i, "age": "1"} for i in "abc"])
         for run in ("first", "second"):
-            summary = here.run(run_id=run, again=True)
+            summary = here.run(run_id=run, allow_duplicates=True)
             assert (summary.values["rejected"], summary.values["applied"]) == (2, 1)
             assert [line["reason"] for line in here.lines(run)] == ["identity_ambiguous"] * 2
         written = [json.loads(c.body)["euid"] for c in server.calls if c.path == PROPERTY]
@@ -591,12 +591,12 @@ def test_the_same_content_is_refused_unless_it_is_meant(tmp_path: Path) -> None:
         here.write(rows)
         here.run(run_id="first")
         shuffled = here.write(random.Random(1).sample(rows, 10), "again.csv")
-        with pytest.raises(ConfigError, match=r"run first has sent this content.*--again"):
+        with pytest.raises(ConfigError, match=r"run first has sent this content.*--allow-duplicates"):
             here.run([str(shuffled)])
         requests = server.stats.requests
         assert runner.check(here.config, [str(shuffled)]).exit_code == 0
         assert server.stats.requests == requests
-        here.run([str(shuffled)], again=True)
+        here.run([str(shuffled)], allow_duplicates=True)
         here.run([str(here.write([*rows, {"id": "p10", "points": "1"}], "new.csv"))])
         assert {held["points"] for id_, held in server.stored.items() if id_ != "p10"} == {3}
         with pytest.raises(ConfigError, match="--limit"):

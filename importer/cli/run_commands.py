@@ -1,0 +1,113 @@
+"""`runs`, `report`, `verify`, `explain`, `undo`, `erase`: the commands that look at past runs."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+
+from importer.cli.import_commands import state_dir_of
+from importer.cli.logs import say
+from importer.cli.streams import print_lines
+from importer.config.options import Options
+from importer.core.errors import ConfigError, command
+from importer.report import text_report
+from importer.storage import run_folder
+from importer.storage.journal import count_pending
+from importer.storage.run_folder import RunFolder
+
+
+def runs(args: argparse.Namespace) -> int:
+    """`importer runs`, and with `--prune AGE` the removal of old ones."""
+    state_dir = state_dir_of(args)
+    if args.prune is not None:
+        return _prune(state_dir, args.prune)
+    folders = run_folder.all_runs(state_dir)
+    if not folders:
+        say(f"no runs in {state_dir}; another folder: importer runs --state-dir DIR")
+        return 0
+    print_lines(text_report.table(folders))
+    return 0
+
+
+def _prune(state_dir: Path, seconds: float) -> int:
+    removed = list(run_folder.prune(state_dir, seconds, _has_open_jobs))
+    kept = run_folder.all_runs(state_dir)
+    say(f"{len(removed):,} runs removed from {state_dir}, {len(kept):,} kept")
+    return 0
+
+
+def _has_open_jobs(folder: RunFolder) -> bool:
+    return run_folder.is_resumable(folder) and folder.journal.exists() and count_pending(folder.journal) > 0
+
+
+def report(args: argparse.Namespace) -> int:
+    """`importer report [RUN]`: the summary of a run that has ended."""
+    state_dir = state_dir_of(args)
+    folder = run_folder.find(state_dir, args.run)
+    summary = folder.read_summary()
+    if summary is None:
+        raise _no_summary(folder, state_dir)
+    if args.json:
+        print(json.dumps(summary, indent=2, ensure_ascii=False))
+    if args.json or args.quiet:
+        return 0
+    print_lines(text_report.summary_lines(summary, folder.read_meta()["mode"]))
+    if summary["message"]:
+        print_lines(["", f"  {summary['message']}"])
+    print_lines(text_report.next_lines(summary, folder, state_dir))
+    return 0
+
+
+def _no_summary(folder: RunFolder, state_dir: Path) -> ConfigError:
+    what, words = "it is going on, or was killed; then", ["resume", folder.run_id]
+    if run_folder.state_of(folder.read_meta(), None) == "superseded":
+        what, words = "it was killed, and a later run took its place; see", ["runs"]
+    hint = command(*words, state_dir=state_dir)
+    return ConfigError(f"Run {folder.run_id} has no summary: {what}: {hint}")
+
+
+def verify(args: argparse.Namespace) -> int:
+    """`importer verify [RUN]`: reads people back from the destination."""
+    from importer.commands import verify as command_
+
+    options = Options(base_url=args.base_url, rate=args.rate)
+    found = command_.verify(state_dir_of(args), args.run, args.sample, options)
+    if args.json:
+        print(json.dumps(found.as_mapping(), indent=2, ensure_ascii=False))
+    elif not args.quiet:
+        print_lines(text_report.verified_lines(found.as_mapping(), found.report))
+    return found.exit_code
+
+
+def explain(args: argparse.Namespace) -> int:
+    """`importer explain ID`: one person's way from the list to the answer."""
+    from importer.commands import explain as command_
+
+    print_lines(command_.explain(state_dir_of(args), _person(args), args.run))
+    return 0
+
+
+def undo(args: argparse.Namespace) -> int:
+    """`importer undo [RUN]`: a source file with the values of before."""
+    from importer.commands import undo as command_
+
+    state_dir = state_dir_of(args)
+    print_lines(text_report.undone_lines(command_.undo(state_dir, args.run), state_dir))
+    return 0
+
+
+def erase(args: argparse.Namespace) -> int:
+    """`importer erase ID`: takes one person out of the state folder."""
+    from importer.commands import erase as command_
+
+    found = command_.erase(state_dir_of(args), _person(args))
+    say(
+        f"erased from {found.snapshots:,} snapshots, {found.runs:,} runs and {found.caches:,} caches. "
+        "Take the person out of the list and the destination too."
+    )
+    return 0
+
+
+def _person(args: argparse.Namespace) -> str:
+    """The id on the command line, or on standard input, where no process list shows it."""
+    return sys.stdin.readline().rstrip("\r\n") if args.person == "-" else str(args.person)

@@ -1,0 +1,102 @@
+"""`demo`, `init`, `sandbox`, `completion`: the commands of the first day."""
+
+import argparse
+import os
+from functools import partial
+from pathlib import Path
+
+from importer.cli.import_commands import state_dir_of
+from importer.cli.logs import say_more
+from importer.cli.progress import Progress
+from importer.cli.streams import print_lines
+from importer.config import loader as configuration
+from importer.config.options import Options
+from importer.config.schema import Config
+from importer.core.errors import command
+from importer.core.models import RunSummary
+from importer.report import text_report
+from importer.report.summary import as_json
+from importer.storage.run_folder import RunFolder
+
+PROJECT = Path(__file__).resolve().parent.parent.parent
+"""The checkout, where the demo finds its sample and its configuration."""
+
+_DEMO_KEY = "IMPORTER_DEMO_KEY"
+
+
+def demo(args: argparse.Namespace) -> int:
+    """`importer demo`: the sample list into a sandbox of its own, which ends with the command."""
+    from importer.sandbox import demo as sample
+    from importer.sandbox import server as sandbox
+
+    config = configuration.load(PROJECT / "config" / f"{args.destination}.toml")
+    key, state_dir = sample.default_key(config), state_dir_of(args)
+    os.environ[_DEMO_KEY] = key
+    section = config.destination.model_copy(update={"api_key": f"env:{_DEMO_KEY}"})
+    config = config.model_copy(update={"destination": section})
+    with sandbox.running(config, sample.demo_options(config), key) as server:
+        summary = _import_sample(config, server.url, state_dir)
+    folder = RunFolder(state_dir / "runs" / summary.run_id)
+    print_lines(text_report.summary_lines(as_json(summary), "run"))
+    print_lines(["", f"  report   {folder.rejects}", f"  rows     {folder.rejected_rows}"])
+    print_lines(
+        ["  next     the same with a configuration of yours; README.md, A first import in five minutes"]
+    )
+    return 0 if summary.state == "finished" else summary.exit_code
+
+
+def _import_sample(config: Config, url: str, state_dir: Path) -> RunSummary:
+    from importer.pipeline import runner
+
+    options = Options(state_dir=state_dir, base_url=url, rate=0)
+    with Progress(quiet=False, events=False) as progress:
+        return runner.run(config, [str(PROJECT / "samples" / "customers.csv")], options, progress)
+
+
+def init(args: argparse.Namespace) -> int:
+    """`importer init SOURCE`: a configuration to read and correct."""
+    from importer.commands.init import draft
+
+    print_lines(draft(args.source))
+    return 0
+
+
+def sandbox(args: argparse.Namespace) -> int:
+    """`importer sandbox [CONFIG]`: serves until Ctrl-C."""
+    from importer.sandbox import demo as sample
+    from importer.sandbox import faults, server
+    from importer.sandbox.options import SandboxOptions
+
+    config = configuration.load(args.config or PROJECT / "config" / "vevee.toml")
+    options = SandboxOptions(
+        faults=tuple(faults.parse_fault(text) for text in args.fail),
+        latency=args.latency,
+        rate_limit=args.rate_limit,
+        quota=args.quota,
+        seed=args.seed,
+        archived=frozenset(args.archived),
+        undefined=frozenset(args.undefined),
+        port=args.port,
+    )
+    key = sample.key_for(config)
+    shown_key = key if key == sample.default_key(config) else ""
+    ready = partial(_say_ready, config, args.config or "config/vevee.toml", shown_key)
+    server.serve(config, options, key, ready)
+    return 0
+
+
+def _say_ready(config: Config, path: str, key: str, url: str) -> None:
+    """What to type in another shell; `key` is the sandbox's own, "" where the user has set one."""
+    say_more(f"{config.destination.type} sandbox on {url}, Ctrl-C stops it. In another shell:")
+    if key:
+        kind, _, name = config.destination.api_key.partition(":")
+        say_more(f"  export {name}={key}" if kind == "env" else f"  put {key} into {name}")
+    say_more(f"  {command('run', path, '--base-url', url, '--rate', '0')}")
+
+
+def completion(args: argparse.Namespace) -> int:
+    """`importer completion SHELL`: for bash and zsh to evaluate, for fish to source."""
+    from argcomplete.shell_integration import shellcode
+
+    print(shellcode(["importer"], shell=args.shell))
+    return 0

@@ -1,0 +1,21 @@
+"""Types of configuration values that the importer's sections and those of the destinations share."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+
+from importer.core.durations import seconds_of
+
+
+def _duration(value: Any) -> Any:
+    """Seconds from a text like "15m"; anything else is left to the type to judge."""
+    if not isinstance(value, str):
+        return value
+    found = seconds_of(value)
+    if found is None:
+        raise ValueError('expected a time like "90s", "15m" or "2h", or a number of seconds')
+    return found
+
+
+Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
+"""Seconds, or a text like "90s", "15m", "2h"."""

@@ -1,0 +1,45 @@
+"""Names from outside (files, columns, configuration keys) made safe to print, and guesses at mistyped ones.
+
+A header may hold anything: an escape sequence that renames the terminal, a character that turns the direction
+of the line, a megabyte of text. What we quote of it passes through here.
+"""
+
+import re
+from collections.abc import Iterable
+
+LONGEST_NAME = 80
+"""So many characters of a name are quoted; a longer one is cut and says how long it is."""
+
+# C0 and C1 controls (escape sequences begin with one), direction marks and overrides, line separators,
+# lone surrogates (a path that is not UTF-8), and characters without a width.
+_UNPRINTABLE = re.compile(
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
+)
+_UNSAFE_IN_TEXT = re.compile(_UNPRINTABLE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
+
+
+def printable(name: object, longest: int = LONGEST_NAME) -> str:
+    """A name on one line, without characters that move the cursor, and at most `longest` characters long."""
+    text = str(name)
+    if len(text) > longest:
+        text = f"{text[:longest]}… ({len(text):,} characters)"
+    return _UNPRINTABLE.sub(_escaped, text)
+
+
+def without_controls(text: str) -> str:
+    """Text of ours, line ends and tabs kept, with every other control character written as an escape."""
+    return _UNSAFE_IN_TEXT.sub(_escaped, text)
+
+
+def _escaped(found: "re.Match[str]") -> str:
+    code = ord(found[0])
+    return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
+
+
+def did_you_mean(word: str, known: Iterable[str]) -> str:
+    """` Did you mean "x"?` where a known word is close, else "". Case is no difference."""
+    import difflib
+
+    by_lower = {name.lower(): name for name in known}
+    found = difflib.get_close_matches(word.lower()[:LONGEST_NAME], by_lower, 1, 0.7)
+    return f' Did you mean "{printable(by_lower[found[0]])}"?' if found else ""
