@@ -5,7 +5,6 @@ what cannot be printed is dropped, and the exit code stays that of the run.
 """
 
 import errno
-import io
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -15,16 +14,14 @@ from typing import Any, TextIO, cast
 from importer.core.text import without_controls
 
 
-class ForgivingStream(io.TextIOBase):
+class ForgivingStream:
     """A text stream that takes everything; once the one below it fails, the rest is dropped.
 
     `lost` is the errno of that failure, None while all is well. A reader that has gone (EPIPE) is normal.
     """
 
     def __init__(self, stream: TextIO) -> None:
-        super().__init__()
         self._stream = stream
-        self.encoding = getattr(stream, "encoding", None) or "utf-8"
         self.lost: int | None = None
         with suppress(AttributeError, OSError, ValueError):  # pytest's and a caller's own streams lack it
             cast(Any, stream).reconfigure(errors="backslashreplace")
@@ -66,9 +63,9 @@ class ForgivingStream(io.TextIOBase):
             return self._stream.isatty()
         return False
 
-    def fileno(self) -> int:
-        """The descriptor below; OSError where there is none."""
-        return self._stream.fileno()
+    def __getattr__(self, name: str) -> Any:
+        """The rest is that of the stream below: its encoding, its descriptor."""
+        return getattr(self._stream, name)
 
 
 @contextmanager

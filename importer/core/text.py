@@ -41,5 +41,7 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     import difflib
 
     by_lower = {name.lower(): name for name in known}
-    found = difflib.get_close_matches(word.lower()[:LONGEST_NAME], by_lower, 1, 0.7)
+    asked = word.lower()[:LONGEST_NAME]
+    longer = [name for name in by_lower if len(asked) > 2 and name.startswith(asked)]
+    found = [*difflib.get_close_matches(asked, by_lower, 1, 0.6), *longer]
     return f' Did you mean "{printable(by_lower[found[0]])}"?' if found else ""

@@ -162,7 +162,10 @@ def test_the_past_nights_in_a_table(night: RunFolder, capsys: pytest.CaptureFixt
     ("words", "said"),
     [
         (["check"], "the following arguments are required: CONFIG; see: importer check --help"),
-        (["run", "x.toml", "--max", "5"], "unrecognized arguments: --max 5; see: importer --help"),
+        (
+            ["run", "x.toml", "--max", "5"],
+            'unrecognized arguments: --max. Did you mean "--max-rejects"? See: importer run --help',
+        ),
         (["verify", "--sample", "0"], "argument --sample: expected a whole number from 1 on; see: "),
     ],
 )
