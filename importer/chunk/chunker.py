@@ -167,7 +167,7 @@ class Chunker:
 
 
 def _operations(config: Config, fields_: Sequence[Field]) -> list[str]:
-    clears = bool(config.clear_marks) or any(a.blank == "clear" for a in config.attributes.values())
+    clears = bool(config.clearing_cells) or any(a.blank == "clear" for a in config.attributes.values())
     found = {f.operation for f in fields_} | ({"clear"} if clears else set())
     return [operation for operation in OPERATIONS if operation in found]
 

@@ -1,4 +1,4 @@
-"""The progress bar of a run, and the events that a person is told of."""
+"""The progress bar of a run, and the events that a person sees."""
 
 import logging
 import sys
@@ -11,7 +11,7 @@ from importer.cli import logs
 from importer.core.events import Event
 
 _SHOWN = ("waiting", "cost", "not_notified")
-"""The events that a person is told of; the others are for `--log-format json` and `--verbose`."""
+"""Kinds of events that are always shown; the others are for `--log-format json` and `--verbose`."""
 
 
 class Progress:

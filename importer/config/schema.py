@@ -22,7 +22,7 @@ from importer.core.config_types import Duration
 from importer.destinations.base import Definition, Destination, IdentityField
 
 GONE = "\0gone"
-"""The cell of a value that goes because its person is gone; no row of a source holds a NUL."""
+"""The cell of a value to clear because its person left the list; no row of a source holds a NUL."""
 
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}")
 _KEY_REFERENCE = re.compile(r"(env:[A-Za-z_][A-Za-z0-9_]*|file:.+)")
@@ -145,7 +145,7 @@ class DestinationConfig(_Section):
 
 
 class GuardsConfig(_Section):
-    """`[guards]`: what a list must look like before the first call, and whom to try first.
+    """`[guards]`: what a list must look like before the first call, and how many people are tried first.
 
     `max_row_change` is a share of the last good run's rows; `max_blank_change` is in percentage points of an
     attribute's blank cells; `max_unknown_options` is a share of a choice's values. `canary` counts people.
@@ -160,7 +160,7 @@ class GuardsConfig(_Section):
 
 
 class NotifyConfig(_Section):
-    """`[notify]`: who is told when a night ends otherwise than the one before, and where metrics are left.
+    """`[notify]`: what is called when a run ends otherwise than the one before, and where metrics are written.
 
     `webhook` and the values of `headers` are references, `env:NAME` or `file:PATH`: the URL of an incoming
     hook is a secret. `command` is an argument list. `metrics` is a folder.
@@ -200,8 +200,8 @@ class RunConfig(_Section):
     """`[run]`: what a run sends of what the list says.
 
     `changed_only` sends what differs from the snapshot; `full_every` (seconds) sends everything once the last
-    full run is that old. `on_gone` says what becomes of people who are no longer in the list; where more than
-    `max_gone` percent of the people known are gone, nothing is cleared and the run stops.
+    full run is that old. `on_gone` says what happens to people who are no longer in the list; where more than
+    `max_gone` percent of the known people have left, nothing is cleared and the run stops.
     """
 
     changed_only: bool = False
@@ -237,7 +237,7 @@ class Config(_Section):
         return {key: a.column or key for key, a in self.attributes.items()}
 
     @property
-    def clear_marks(self) -> tuple[str, ...]:
+    def clearing_cells(self) -> tuple[str, ...]:
         """Cells that ask for the stored value to be removed."""
         return (*self.source.clear_values, *([GONE] if self.run.on_gone == "clear" else []))
 

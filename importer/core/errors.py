@@ -1,12 +1,12 @@
-"""Everything that can go wrong, named for what the reader does next.
+"""Everything that can go wrong, named by what the user does next.
 
     ImporterError
     ├── ConfigError          2   correct the command or the configuration; nothing was sent
     ├── SourceError          3   correct the file or its declaration; nothing was sent
-    ├── RefusedError         4   the destination refused the run: mend key, permission or quota, then resume
+    ├── RefusedError         4   the destination refused the run: correct key, permission or quota, then resume
     ├── UnreachableError     5   the destination could not be reached for too long: wait, then resume
-    ├── GuardError           6   a limit of yours was passed: look at the report, then go on on purpose
-    ├── StateError           7   the state folder cannot be used: free, unlock or mend it, then go on
+    ├── GuardError           6   a limit of yours was passed: look at the report, then correct the list or allow it
+    ├── StateError           7   the state folder cannot be used: free, unlock or repair it, then resume
     ├── OutOfTimeError       8   your deadline came first, or a job is not done yet: resume later
     └── InternalError        9   a fault of the importer: report it; nothing on disk is lost
 
@@ -85,6 +85,6 @@ class OutOfTimeError(ImporterError):
 
 
 class InternalError(ImporterError):
-    """A fault of the importer itself, such as books that do not balance."""
+    """A fault of the importer itself, such as counts that do not add up."""
 
     exit_code = 9

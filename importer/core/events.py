@@ -1,4 +1,4 @@
-"""What happens in a run, and who watches it."""
+"""What happens in a run, as events for an observer."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -19,7 +19,7 @@ class Event:
 
 
 class Observer(Protocol):
-    """Who watches a run, such as a progress bar. `reading` and `sending` may be called often."""
+    """An observer of a run, such as a progress bar. `reading` and `sending` may be called often."""
 
     def tell(self, event: Event) -> None:
         """Something happened that a person or a log should know."""
@@ -32,7 +32,7 @@ class Observer(Protocol):
 
 
 class Silent:
-    """An observer that does not look."""
+    """An observer that ignores everything."""
 
     def tell(self, event: Event) -> None:
         """Nothing."""

@@ -66,7 +66,7 @@ def notify_end(
     fields = {"run_id": spec.folder.run_id, "exit_code": code, "message": message, "summary": summary_json}
     attempt.observer.tell(Event("ended", f"run {spec.folder.run_id} ended with {code}", fields))
     end = RunEnd(spec.config, spec.folder, code, message, summary_json)
-    for problem in after_run.say(spec.state_dir, end, time.time()):
+    for problem in after_run.run_hooks(spec.state_dir, end, time.time()):
         attempt.observer.tell(Event("not_notified", problem))
 
 

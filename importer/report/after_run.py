@@ -1,4 +1,4 @@
-"""What is left for the morning when a run has ended: metrics each time, a word where the end is news."""
+"""After a run: metrics each time, a notification where its exit code is not that of the run before."""
 
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,19 +11,21 @@ from importer.storage import run_history
 from importer.storage.run_history import RunHistory
 
 
-def say(state_dir: Path, ending: RunEnd, at: float) -> Iterator[str]:
-    """Remembers how the run ended and tells who wants to know; yields a sentence for what could not be told.
+def run_hooks(state_dir: Path, ended: RunEnd, at: float) -> Iterator[str]:
+    """Stores how the run ended, writes the metrics, notifies; yields a sentence for each that failed.
 
-    `at` is Unix time in seconds. Never raises: a run's result does not depend on who hears of it.
+    `at` is Unix time in seconds. Raises nothing: the result of a run does not depend on its hooks.
     """
-    config = ending.config
+    config = ended.config
     try:
-        before, known = run_history.change(state_dir, config, lambda known: known.after(ending.exit_code, at))
-    except StateError:  # most likely why the run ended; then nothing is known of the night before
-        before, known = RunHistory(), RunHistory().after(ending.exit_code, at)
+        before, known = run_history.change(state_dir, config, lambda known: known.after(ended.exit_code, at))
+    except StateError:  # most likely why the run ended; then the run before is not known
+        before, known = RunHistory(), RunHistory().after(ended.exit_code, at)
     if config.notify.metrics:
-        content = metrics.text(config, ending.exit_code, at, known, ending.summary)
+        content = metrics.text(config, ended.exit_code, at, known, ended.summary)
         if problem := metrics.write(Path(config.notify.metrics), config.name, content):
             yield problem
-    if notify.changed(before.exit_code, ending.exit_code):
-        yield from notify.send(config.notify, notify.word(ending, before.exit_code), secret_variables(config))
+    if notify.is_news(before.exit_code, ended.exit_code):
+        yield from notify.send(
+            config.notify, notify.notification(ended, before.exit_code), secret_variables(config)
+        )

@@ -26,10 +26,10 @@ _STYLE = (
 
 def write(folder: RunFolder, summary: Mapping[str, Any]) -> None:
     """Writes `report.html` from the summary and the first lines of `rejects.csv`."""
-    part = folder.page.with_suffix(".part")
+    part = folder.html_report.with_suffix(".part")
     with state_errors(folder.path), part.open("w", encoding="utf-8") as file:
         file.writelines(_page(summary, folder.rejects))
-        part.replace(folder.page)
+        part.replace(folder.html_report)
 
 
 def _page(summary: Mapping[str, Any], rejects: Path) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""A word in the morning: a webhook and a command, told when a night ends otherwise than the one before.
+"""Notifications: a webhook and a command, called when a run ends with another exit code than the one before.
 
-Neither ever holds a value of a person, and neither changes how a run ends: what cannot be told in time is
-said on stderr and left.
+A notification never holds a value of a person and never changes how a run ends: where it cannot be delivered
+in time, one line on standard error says so.
 """
 
 import asyncio
@@ -40,7 +40,7 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """How a life of a run ended. `summary` is what `summary.json` holds, None where it never came to one."""
+    """How an attempt of a run ended. `summary` is what `summary.json` holds, None where the run wrote none."""
 
     config: Config
     folder: RunFolder
@@ -49,67 +49,67 @@ class RunEnd:
     summary: Mapping[str, Any] | None = None
 
 
-def changed(before: int | None, now: int) -> bool:
-    """Whether a night that ended with `now` is news after one that ended with `before` (None: the first)."""
+def is_news(before: int | None, now: int) -> bool:
+    """Whether exit code `now` is worth a notification after `before` (None: the first run)."""
     return now != (before or 0)
 
 
 def recovered(before: int | None, now: int) -> bool:
-    """Whether all is well again."""
+    """Whether this run is finished and the one before was not."""
     return before is not None and now < before and now in (0, 1)
 
 
-def word(ending: RunEnd, before: int | None) -> dict[str, Any]:
-    """What is told, as plain data: `text` for a person, the rest for a program."""
-    config, code = ending.config, ending.exit_code
-    section, state_dir = config.destination, ending.folder.path.parent.parent
-    summary = ending.summary or {}
+def notification(ended: RunEnd, before: int | None) -> dict[str, Any]:
+    """The notification as plain data: `text` for a person, the rest for a program."""
+    config, code = ended.config, ended.exit_code
+    section, state_dir = config.destination, ended.folder.path.parent.parent
+    summary = ended.summary or {}
     data = {
         "import": config.name,
         "destination": section.type,
         "account": section.account,
-        "run_id": ending.folder.run_id,
+        "run_id": ended.folder.run_id,
         "exit_code": code,
         "exit_code_before": before,
         "recovered": recovered(before, code),
-        "message": ending.message,
+        "message": ended.message,
         "state_dir": str(state_dir.resolve()),
-        "next": _next(ending),
+        "next": _next(ended),
     }
     data |= {
         name: summary[name] for name in ("state", "rows", "values", "people", "calls") if name in summary
     }
-    return {"text": _text(ending, before, data), **data}
+    return {"text": _text(ended, before, data), **data}
 
 
-def _next(ending: RunEnd) -> str:
-    if ending.exit_code in (0, 1) or not ending.summary:
+def _next(ended: RunEnd) -> str:
+    if ended.exit_code in (0, 1) or not ended.summary:
         return ""
-    return text_report.resume_command(ending.summary, ending.folder.path.parent.parent.resolve())
+    return text_report.resume_command(ended.summary, ended.folder.path.parent.parent.resolve())
 
 
-def _text(ending: RunEnd, before: int | None, data: Mapping[str, Any]) -> str:
-    name = f"{ending.config.name} → {ending.config.destination.type}"
-    what = f"{_NAMES.get(ending.exit_code, 'ended')} (exit {ending.exit_code}"
+def _text(ended: RunEnd, before: int | None, data: Mapping[str, Any]) -> str:
+    name = f"{ended.config.name} → {ended.config.destination.type}"
+    what = f"{_NAMES.get(ended.exit_code, 'ended')} (exit {ended.exit_code}"
     what += f", before: exit {before})" if before is not None else ")"
     lines = [f"{name}: {'recovered: ' if data['recovered'] else ''}{what}, run {data['run_id']}"]
-    if ending.summary and ending.summary["rows"]["read"]:
-        rows, values = ending.summary["rows"], ending.summary["values"]
+    if ended.summary and ended.summary["rows"]["read"]:
+        rows, values = ended.summary["rows"], ended.summary["values"]
         counts = f"{values['applied']:,} values applied, {values['rejected']:,} rejected"
         lines.append(f"{rows['read']:,} rows read, {counts}")
-    lines += [text for text in (ending.message, data["next"] and f"next: {data['next']}") if text]
+    lines += [text for text in (ended.message, data["next"] and f"next: {data['next']}") if text]
     return "\n".join(lines)
 
 
 def send(notify: NotifyConfig, data: Mapping[str, Any], secrets: frozenset[str]) -> Iterator[str]:
-    """Tells both; yields one sentence for each that could not be told within `notify.timeout` seconds.
+    """Calls both; yields a sentence for each that did not succeed within `notify.timeout` seconds.
 
-    `secrets` are the names of environment variables that the command has no business with.
+    `secrets` are the names of environment variables that the command must not see.
     """
     if notify.webhook and (problem := _post(notify, str(data["text"]))):
-        yield f"the webhook was not told: {problem}"
+        yield f"the webhook was not notified: {problem}"
     if notify.command and (problem := _run(notify, data, secrets)):
-        yield f"the command of [notify] was not told: {problem}"
+        yield f"the command of [notify] failed: {problem}"
 
 
 def _post(notify: NotifyConfig, text: str) -> str:
@@ -122,7 +122,7 @@ def _post(notify: NotifyConfig, text: str) -> str:
     parts = urlsplit(url)
     base = f"{parts.scheme}://{parts.netloc}"
     if url_problem(base):
-        return "its URL is none that may be used: https://, or http:// to this machine"
+        return "its URL cannot be used; expected https://, or http:// to this machine"
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     endpoint = client.Endpoint(
         base, {"Content-Type": "application/json", **headers}, notify.timeout, notify.timeout, "plain"

@@ -1,8 +1,8 @@
 """The reports of a run: `rejects.csv`, sorted by file and row, and the original rows to correct.
 
 Rejects of the reader and of the check come in file order, those of the destination chunk by chunk. Both are
-set down as parts while the run goes on and merged at the end, one stretch of the input after another, so that
-memory stays the same whatever was rejected.
+written as parts while the run goes on and merged at the end, one stretch of the input after another, so that
+memory does not grow with the number of rejects.
 """
 
 import gzip
@@ -53,11 +53,11 @@ class RejectFiles:
         self._put(f"batch-{number:06d}", rejects, kept)
 
     def add_chunk(self, number: int, rejects: pl.DataFrame, kept: pl.DataFrame) -> None:
-        """What became of one chunk; both frames are in file order."""
+        """What the destination refused of one chunk; both frames are in file order."""
         self._put(f"chunk-{number:06d}", rejects, kept)
 
     def add_late(self, number: int, rejects: pl.DataFrame, kept: pl.DataFrame) -> None:
-        """What the check refused of rows that had to wait; both frames are in file order."""
+        """What the check refused of rows that waited for the change filter; both frames are in file order."""
         self._put(f"chunk-late-{number:06d}", rejects, kept)
 
     def _put(self, name: str, rejects: pl.DataFrame, kept: pl.DataFrame) -> None:
@@ -67,7 +67,7 @@ class RejectFiles:
                 if frame.height:
                     frame.write_parquet(part, compression="lz4")
                 else:
-                    part.unlink(missing_ok=True)  # what an earlier life of the run had to say of it
+                    part.unlink(missing_ok=True)  # written by an earlier attempt of the run
 
     def _stretches(self, batches: int) -> Iterator[tuple[int, int]]:
         """Runs of neighbouring batches [first, end) that are small enough together."""
@@ -83,7 +83,7 @@ class RejectFiles:
             yield first, batches
 
     def write_rows(self, edges: Sequence[int], originals: Sequence[Original]) -> None:
-        """Writes `rejected_rows/` anew from what is kept."""
+        """Writes `rejected_rows/` again from the rows that are kept."""
         with state_errors(self._folder.path), ExitStack() as stack:
             for path in self._folder.rejected_rows.glob("*"):
                 path.unlink()
@@ -201,7 +201,7 @@ class _RowFiles:
 
 
 def _original_bytes(part: pl.DataFrame, original: Original, layout: Layout) -> Iterator[bytes]:
-    """Each row as it stood in the file: damaged ones as bytes, healthy ones from their text."""
+    """The bytes of each row in the file: damaged rows are stored as bytes, healthy ones as text."""
     encoding = TextEncoding(layout.dialect.encoding)
     encoding.settle(original.header)
     nothing = [None] * part.height

@@ -1,4 +1,4 @@
-"""The books of a run, and whether they balance."""
+"""The counts of a run, and whether they add up."""
 
 import resource
 from collections import Counter
@@ -47,7 +47,7 @@ def balanced_counts(reading: ReadResult, tally: Tally) -> dict[str, dict[str, in
         parts = sum(count for state, count in line.items() if state != "read")
         if parts != line["read"]:
             raise InternalError(
-                f"The books do not balance: {line['read']} {name} read, {parts} accounted for. What was sent "
+                f"The counts do not add up: {line['read']} {name} read, {parts} accounted for. What was sent "
                 "is in the journal; please report this with the run's summary.json."
             )
     return found

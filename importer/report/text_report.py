@@ -1,4 +1,4 @@
-"""What a person reads: a run's summary in five seconds, the past runs in a table, the next command to type.
+"""Text reports: the summary of a run, the table of runs, the next command to type.
 
 Lines of text only; `cli` prints them. No line holds a value of a person.
 """
@@ -12,8 +12,6 @@ from importer.core.errors import GuardError, command
 from importer.storage import run_folder
 from importer.storage.run_folder import RunFolder
 
-"""Where the commands without a configuration look."""
-
 _MOST = 10
 _CONFIRMS = {
     "value": "the destination confirmed each value by name",
@@ -23,7 +21,7 @@ _CONFIRMS = {
 
 
 def summary_lines(summary: Mapping[str, Any], mode: str) -> Iterator[str]:
-    """How a run ended, in the order in which a person asks."""
+    """How a run ended, the most important first."""
     name = f"check of {summary['name']}" if mode == "check" else summary["name"]
     yield (
         f"{name} → {summary['destination']}: {summary['state']} after {summary['seconds']['total']:.1f} s, "
@@ -53,7 +51,7 @@ def undone_lines(found: Any, state_dir: Path) -> Iterator[str]:
     left_out = {
         "written by a later run": found.later,
         "not known before": found.unknown,
-        "not to be written as text of this source": found.unreadable,
+        "no text of this source says it": found.unreadable,
     }
     for why, count in left_out.items():
         if count:
@@ -82,7 +80,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 def _reject_lines(rejects: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if rejects:
         yield ""
-        yield "  not written as it stood, by stage, reason and attribute:"
+        yield "  changed or rejected, by stage, reason and attribute:"
     for reject in rejects[:_MOST]:
         what = reject["attribute"] or ("whole row" if reject["stage"] == "read" else "whole person")
         yield f"    {reject['count']:>9,}  {reject['stage']:<6} {reject['reason']:<26} {what}"
@@ -94,10 +92,10 @@ def _warning_lines(warnings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for warning in warnings:
         yield ""
         if warning["code"] == "dialect_differs":
-            yield f"  warning: the source plainly wants another dialect: {warning['column']}"
+            yield f"  warning: the source reads better with another dialect: {warning['column']}"
             continue
         if warning["code"] == "gone_not_known":
-            yield f"  warning: it cannot be told who is gone, so nobody is: {warning['column']}"
+            yield f"  warning: nobody is treated as removed from the list: {warning['column']}"
             continue
         rows = f", rows {', '.join(map(str, warning['rows']))}" if warning["rows"] else ""
         count = f", {warning['count']:,} in all" if warning["count"] > len(warning["rows"]) else ""
@@ -122,7 +120,7 @@ def next_lines(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) -
 
 
 def verified_lines(found: Mapping[str, Any], report: Path) -> Iterator[str]:
-    """What reading back has found, differences by attribute."""
+    """What `verify` has found, differences by attribute."""
     yield f"verify of {found['run_id']}: {found['people']:,} people read back, exit {found['exit_code']}"
     yield ""
     yield f"  {'values':<8}{found['values']:,} compared, {found['same']:,} stored as they were sent"
@@ -130,7 +128,7 @@ def verified_lines(found: Mapping[str, Any], report: Path) -> Iterator[str]:
         yield f"  {'unread':<8}{found['unread']:,} people could not be read"
     if found["differences"]:
         yield ""
-        yield "  not stored as it was sent, by kind and attribute:"
+        yield "  stored values that differ from what was sent, by kind and attribute:"
     for one in found["differences"]:
         yield f"    {one['count']:>9,}  {one['what']:<12} {one['attribute']}"
     if found["differences"]:
@@ -139,14 +137,14 @@ def verified_lines(found: Mapping[str, Any], report: Path) -> Iterator[str]:
 
 
 def resume_command(summary: Mapping[str, Any], state_dir: Path) -> str:
-    """The command that goes on with a stopped run; on purpose, where a guard stopped it."""
+    """The command that continues a stopped run; where a guard stopped it, with what lets it pass."""
     resume = command("resume", summary["run_id"], state_dir=state_dir)
     if summary["exit_code"] != GuardError.exit_code:
         return resume
     if allow := [word for name in summary["guards"] for word in ("--allow", name)]:
-        on_purpose = command("resume", summary["run_id"], *allow, state_dir=state_dir)
-        return f"mend the list and run it again, or go on on purpose: {on_purpose}"
-    return f"mend the list and run it again, or go on on purpose: {resume} --max-rejects N"
+        allowing = command("resume", summary["run_id"], *allow, state_dir=state_dir)
+        return f"correct the list and run it again, or continue as it is: {allowing}"
+    return f"correct the list and run it again, or continue as it is: {resume} --max-rejects N"
 
 
 _NUMBERS = ("rows", "called", "applied", "unchanged", "rejected", "unconfirmed")

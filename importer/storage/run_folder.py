@@ -85,7 +85,7 @@ class RunFolder:
         return self.path / "rejects.csv"
 
     @property
-    def page(self) -> Path:
+    def html_report(self) -> Path:
         """The report for people who would rather look."""
         return self.path / "report.html"
 

@@ -301,7 +301,7 @@ def typed_columns(config: Config, cells: pl.DataFrame) -> Iterable[tuple[str, pl
     nulls = config.source.null_values
     for key, attribute in config.attributes.items():
         column = cells[config.columns[key]]
-        cleared = _cleared(attribute, column, config.clear_marks)
+        cleared = _cleared(attribute, column, config.clearing_cells)
         text = column if cleared is None else column.set(cleared, None)
         typed = column_types.type_column(attribute, column_types.blank_to_null(text, nulls))
         yield key, column, typed if cleared is None else typed.clearing(cleared)

@@ -279,8 +279,8 @@ class _Tags(HTMLParser):
 
 
 def test_a_report_to_look_at(night: RunFolder) -> None:
-    assert oct(night.page.stat().st_mode & 0o777) == "0o600"
-    text = night.page.read_text("utf-8")
+    assert oct(night.html_report.stat().st_mode & 0o777) == "0o600"
+    text = night.html_report.read_text("utf-8")
     assert "techno" in text
     tags = _Tags()
     tags.feed(text)

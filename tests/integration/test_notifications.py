@@ -145,7 +145,7 @@ def test_a_word_on_change_and_on_recovery_not_every_night(
     ],
 )
 def test_what_is_news(before: int | None, now: int, news: bool, well: bool) -> None:
-    assert (notify.changed(before, now), notify.recovered(before, now)) == (news, well)
+    assert (notify.is_news(before, now), notify.recovered(before, now)) == (news, well)
 
 
 def test_a_night_that_never_began_is_told_too(
