@@ -160,7 +160,7 @@ class GuardsConfig(_Section):
 
 
 class NotifyConfig(_Section):
-    """`[notify]`: what is called when a run ends otherwise than the one before, and where metrics are written.
+    """`[notify]`: what is called when a run ends otherwise than the one before, and where metrics go.
 
     `webhook` and the values of `headers` are references, `env:NAME` or `file:PATH`: the URL of an incoming
     hook is a secret. `command` is an argument list. `metrics` is a folder.

@@ -3,9 +3,9 @@
     ImporterError
     ├── ConfigError          2   correct the command or the configuration; nothing was sent
     ├── SourceError          3   correct the file or its declaration; nothing was sent
-    ├── RefusedError         4   the destination refused the run: correct key, permission or quota, then resume
+    ├── RefusedError         4   the destination refused the run: correct the key or the quota, then resume
     ├── UnreachableError     5   the destination could not be reached for too long: wait, then resume
-    ├── GuardError           6   a limit of yours was passed: look at the report, then correct the list or allow it
+    ├── GuardError           6   a limit of yours was passed: look at the report, then correct or allow it
     ├── StateError           7   the state folder cannot be used: free, unlock or repair it, then resume
     ├── OutOfTimeError       8   your deadline came first, or a job is not done yet: resume later
     └── InternalError        9   a fault of the importer: report it; nothing on disk is lost

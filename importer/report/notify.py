@@ -40,7 +40,7 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class RunEnd:
-    """How an attempt of a run ended. `summary` is what `summary.json` holds, None where the run wrote none."""
+    """How an attempt of a run ended. `summary` is that of `summary.json`, None where there is none."""
 
     config: Config
     folder: RunFolder

@@ -185,7 +185,7 @@ def play(world: World, rows: List, faults: list[str], how: str, then: str) -> No
     world.faults(*faults)
     world.write(rows)
     with dying(how) if how.startswith("kill") else nullcontext(), suppress(Killed):
-        world.night(full=how == "full")
+        world.night(full_refresh=how == "full")
     newest = run_folder.all_runs(world.state)[-1]
     state = run_folder.state_of(newest.read_meta(), newest.read_summary())
     if then == "resume" and state not in ("finished", "superseded"):
