@@ -33,7 +33,7 @@ from pydantic import BaseModel, PlainSerializer
 from pydantic.fields import FieldInfo
 
 from importer import destinations
-from importer.cli import main
+from importer.cli import arguments
 from importer.config import attribute, schema
 from importer.core import errors, models
 from importer.destinations.attentive import settings
@@ -391,7 +391,7 @@ def test_every_dependency_has_its_reason() -> None:
 
 
 def _commands() -> dict[str, argparse.ArgumentParser]:
-    for action in main._parser()._actions:
+    for action in arguments.parser()._actions:
         if isinstance(action, argparse._SubParsersAction):
             return dict(action.choices)
     raise AssertionError("the parser has no commands")

@@ -187,7 +187,7 @@ HARM = {
     "refused": ("status", 404, "it answered 404"),
     "slow": ("seconds", 3.0, "no answer in time"),
     "gone": ("url", "http://127.0.0.1:1/x", "no connection to its host"),
-    "no url": ("url", "chat", "its URL is cannot be used"),
+    "no url": ("url", "chat", "its URL cannot be used"),
     "not set": ("url", None, "HOOK_URL is not set"),
     "command fails": ("command", [sys.executable, "-c", "raise SystemExit(3)"], "it ended with 3"),
     "no command": ("command", ["/nonexistent/pager"], "it could not be started"),
