@@ -7,7 +7,7 @@ from decimal import Context, Decimal
 
 import polars as pl
 
-from importer.values import column_types
+from importer.values import cell_texts, json_text
 
 TAKES_ALL = frozenset({"increase", "add", "remove"})
 """Operations that take every value of a person instead of the last one."""
@@ -37,7 +37,7 @@ def _sums(rows: pl.DataFrame) -> pl.DataFrame:
     if scale is None:
         return _slow_sums(rows)
     exact = pl.col("value").cast(pl.Decimal(_DIGITS, scale)).sum().cast(pl.String)
-    return rows.group_by("id").agg(column_types.shortest(exact))
+    return rows.group_by("id").agg(cell_texts.shortest(exact))
 
 
 def _scale(text: pl.Series) -> int | None:
@@ -68,4 +68,4 @@ def _unions(rows: pl.DataFrame) -> pl.DataFrame:
         .group_by("id", maintain_order=True)
         .agg(pl.col("value").unique(maintain_order=True))
     )
-    return united.with_columns(column_types.encode_lists(united["value"]))
+    return united.with_columns(json_text.encode_lists(united["value"]))

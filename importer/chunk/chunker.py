@@ -21,9 +21,9 @@ from importer.config.schema import Config
 from importer.core.models import Encoding
 from importer.storage.spool import ChunkPlan
 from importer.validate import identities
-from importer.validate.validator import typed_columns
-from importer.values import column_types
-from importer.values.column_types import TypedColumn
+from importer.values import json_text
+from importer.values.column_types import typed_columns
+from importer.values.typed_column import TypedColumn
 
 OPERATIONS = ("set", "increase", "add", "remove", "delete", "clear")
 """In the order in which a person's calls go out: what is set first, what is cleared last."""
@@ -110,7 +110,7 @@ class Chunker:
         typed_all = list(typed_columns(self._config, cells))
         for field, (key, _, typed) in zip(self.fields, typed_all, strict=True):
             attribute = self._config.attributes[key]
-            value = column_types.encode(typed, attribute, self._encoding)
+            value = json_text.encode(typed, attribute, self._encoding)
             if attribute.blank == "clear":
                 clear = typed.present & value.is_null()
                 value = value.set(clear if typed.reason is None else clear & typed.reason.is_null(), CLEAR)

@@ -26,8 +26,9 @@ from importer.storage.partitions import PARTITIONS
 from importer.storage.run_folder import RunFolder
 from importer.storage.spool import Spool
 from importer.validate.read_result import ReadResult
-from importer.validate.validator import texts, typed_columns
-from importer.values import column_types
+from importer.values import cell_texts, json_text
+from importer.values.cell_texts import all_texts
+from importer.values.column_types import typed_columns
 from importer.values.expressions import compile_where
 
 
@@ -152,7 +153,7 @@ def _add_kept(history: _PersonHistory, reading: ReadResult, person: str) -> None
 def _add_from_source(history: _PersonHistory, index: int, path: str, count: int, person: str) -> None:
     identity = history.config.identity
     for batch in reader.open_source(path, source_options(history.config)).batches():
-        ids = column_types.as_text(batch.cells[identity.column])
+        ids = cell_texts.as_text(batch.cells[identity.column])
         mine = ((ids.str.strip_chars() if identity.trim else ids) == person) & (batch.row <= count)
         rows = pl.DataFrame({"order": batch.row + (index << ORDER_SHIFT), "line": batch.line})
         mine = mine.fill_null(value=False)
@@ -207,7 +208,7 @@ def _row_lines(
     encoding = history.config.build_destination().encoding
     for key, column, typed in typed_columns(history.config, cells):
         attribute = history.config.attributes[key]
-        raw, value = column_types.display(column)[0], column_types.encode(typed, attribute, encoding)[0]
+        raw, value = cell_texts.display(column)[0], json_text.encode(typed, attribute, encoding)[0]
         text = f"    {key.ljust(width)}  {_shown(raw)}"
         if value is not None:
             text += f" → {_safe(value)}"
@@ -225,7 +226,7 @@ def _is_chosen(config: Config, cells: pl.DataFrame) -> bool:
     condition = compile_where(config.source.where)
     if condition is None:
         return True
-    text = texts(cells, config.source.null_values)
+    text = all_texts(cells, config.source.null_values)
     return bool(text.with_columns(_chosen=condition)["_chosen"].fill_null(value=False)[0])
 
 

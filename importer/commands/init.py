@@ -19,7 +19,7 @@ from importer.source.locate import expand
 from importer.source.options import SourceOptions
 from importer.source.reader import open_source
 from importer.source.source import Source
-from importer.values import column_types
+from importer.values import cell_texts, column_types
 
 ROWS = 20_000
 """Rows that are looked at, at most."""
@@ -117,13 +117,13 @@ def _first_rows(source: Source) -> pl.DataFrame:
 def _identity(cells: pl.DataFrame) -> str:
     """The first column named like an id, else the first without blanks and repeats, else the first."""
     named = [c for c in cells.columns if _ID_NAMES.fullmatch(c.strip().lower())]
-    text = {c: column_types.display(cells[c]) for c in cells.columns}
+    text = {c: cell_texts.display(cells[c]) for c in cells.columns}
     single = [c for c, t in text.items() if cells.height and t.n_unique() == t.len() and not t.null_count()]
     return next((c for c in named if c in single), (named or single or cells.columns)[0])
 
 
 def _suggestions(column: pl.Series) -> Iterator[str]:
-    text = column_types.display(column)
+    text = cell_texts.display(column)
     text = text.filter(text.is_not_null() & (text != ""))
     if not text.len():
         yield "# blank in every row looked at"

@@ -21,8 +21,8 @@ from importer.storage import run_folder
 from importer.storage.partitions import PARTITIONS
 from importer.storage.run_folder import RunFolder
 from importer.storage.snapshot import CLEARED, STALE, UNKNOWN, Snapshot, column
-from importer.validate.validator import typed_columns
-from importer.values import column_types
+from importer.values import json_text
+from importer.values.column_types import typed_columns
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,7 +179,7 @@ class _Writer:
             update={"attributes": {name: attribute.model_copy(update={"column": "cell"})}}
         )
         ((_, _, typed),) = typed_columns(one, pl.DataFrame({"cell": text}))
-        again = column_types.encode(typed, attribute, self._encoding)
+        again = json_text.encode(typed, attribute, self._encoding)
         text = text.set((again != value).fill_null(value=True) | (again.is_null()), None)
         cleared = value == CLEARED
         if not cleared.any():

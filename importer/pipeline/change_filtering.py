@@ -11,8 +11,9 @@ from importer.core.models import RunWarning
 from importer.core.row_order import ORDER_SHIFT
 from importer.source import csv_grammar
 from importer.validate.change_filter import ChangeFilter
+from importer.validate.read_counts import ReadCounts
 from importer.validate.read_result import ReadSource
-from importer.validate.validator import IdentifiedBatch, ReadCounts, Validator
+from importer.validate.validator import IdentifiedBatch, Validator
 from importer.values.row_hash import RowHasher
 
 
@@ -40,11 +41,11 @@ class ChangeFiltering:
         self.blanks.update(validator.blanks(batch.cells))
         if batch.rows.height:
             prints = self.hasher.of(source_layout, batch.rows, batch.cells)
-            self.change_filter.hold(batch.rows, prints, layout)
+            self.change_filter.add(batch.rows, prints, layout)
 
     def due(self) -> Iterator[tuple[int, pl.DataFrame]]:
         """(layout, rows) of all rows that may be due, in source order."""
-        return self.change_filter.due()
+        return self.change_filter.changed()
 
     def count(self, counts: ReadCounts) -> None:
         """Once all of `due` is taken: adds what is unchanged."""

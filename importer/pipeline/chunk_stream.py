@@ -128,7 +128,7 @@ class ChunkStream:
             self._stop.because(error)
 
     def _show(self) -> None:
-        intake = self._ledger.reading.intake
+        intake = self._ledger.reading.counts
         done = intake.filtered + intake.set_aside + intake.unchanged_rows + self._rows
         self._observer.sending(done, intake.rows_read, intake.rejected + self._ledger.answers.bad)
 
@@ -248,7 +248,7 @@ class ChunkStream:
     def _watch_limit(self) -> None:
         """Evaluates the reject limit with each answer."""
         if self._limit:
-            error = limit_passed(self._limit, self._ledger.reading.intake.rejected, self._ledger.answers)
+            error = limit_passed(self._limit, self._ledger.reading.counts.rejected, self._ledger.answers)
             if error:
                 self._stop.because(error)
 

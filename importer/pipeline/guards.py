@@ -17,8 +17,8 @@ from importer.destinations.base import Destination
 from importer.reconcile.reconciler import Answers
 from importer.storage.run_history import ListShape
 from importer.validate.data_quality import DAMAGE
+from importer.validate.read_counts import ReadCounts
 from importer.validate.read_result import ReadResult, ReadSource
-from importer.validate.validator import ReadCounts
 
 LOOK = "Look at rejects.csv before you go on."
 
@@ -33,7 +33,7 @@ Tripped = Mapping[str, str]
 
 def shape(reading: ReadResult, run_id: str) -> ListShape:
     """The properties of a list with which the next list is compared."""
-    intake = reading.intake
+    intake = reading.counts
     filled = {key: intake.rows - blanks for key, blanks in intake.blanks.items()}
     return ListShape(
         run_id,
@@ -53,7 +53,7 @@ def find_tripped(
     """
     found: dict[str, str] = {}
     guards, list_ = config.guards, shape(reading, "")
-    gone, known = reading.intake.gone, reading.intake.known
+    gone, known = reading.counts.gone, reading.counts.known
     if config.run.on_gone == "clear" and gone * 100 > config.run.max_gone * known:
         found["max_gone"] = (
             f"{gone:,} of {known:,} known people are gone from the list, where at most "
@@ -65,7 +65,7 @@ def find_tripped(
         found["min_rows"] = f"{list_.rows:,} rows where at least {guards.min_rows:,} are expected"
     if whole and guards.max_row_change is not None and good:
         _note(found, "max_row_change", _row_change(list_, good, guards.max_row_change))
-    if guards.max_blank_change is not None and good and reading.intake.rows:
+    if guards.max_blank_change is not None and good and reading.counts.rows:
         _note(found, "max_blank_change", _blank_change(list_, good, guards.max_blank_change))
     if guards.max_unknown_options is not None:
         _note(found, "max_unknown_options", _unknown_options(list_, good, guards.max_unknown_options))
@@ -76,7 +76,7 @@ def before_first_call(reading: ReadResult, options: Options) -> Iterator[GuardEr
     """The errors that stop the run before anything is sent: its guards, and the reject limit."""
     if error := error_of({**reading.guards, **_damage_signs(reading, strict=options.strict)}, options.allow):
         yield error
-    limit, intake = options.max_rejects, reading.intake
+    limit, intake = options.max_rejects, reading.counts
     values = intake.values_read + intake.set_aside - intake.set_aside_free
     if limit and limit.passed(intake.rejected, values):
         yield GuardError(_over_limit(limit, intake.rejected, NOTHING_SENT))

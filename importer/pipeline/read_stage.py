@@ -135,7 +135,7 @@ def _tripped_guards(spec: RunSpec, result: ReadResult) -> guards.Tripped:
 def _finish_spool(spec: RunSpec, writer: SpoolWriter, result: ReadResult) -> Spool:
     spool = writer.finish()
     if fields := spec.config.identity_fields:
-        result.intake.people_rejected = identities.examine(spool, identity_folder(spec.folder), fields)
+        result.counts.people_rejected = identities.examine(spool, identity_folder(spec.folder), fields)
     return spool
 
 

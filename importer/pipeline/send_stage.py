@@ -34,7 +34,7 @@ def report_cost(spec: RunSpec, attempt: Attempt, ledger: Ledger, people: int) ->
     """Tells the observer what is about to be sent; for `check`, what a run would send."""
     learned_rate = run_history.pace(spec.state_dir, spec.config)
     compares = ledger.diff is not None and ledger.diff.compares and spec.sends
-    counts = ledger.reading.intake
+    counts = ledger.reading.counts
     attempt.observer.tell(
         guards.cost(spec.config, spec.destination, counts, people, learned_rate, compares=compares)
     )

@@ -67,7 +67,7 @@ class SourceReader:
         self._on_batch = on_batch
         self._spooled = spooled or _rows_of
         self._filtering = filtering
-        self._reading = ReadResult(intake=validator.intake)
+        self._reading = ReadResult(counts=validator.counts)
 
     def read(self, sources: Sequence[Source]) -> ReadResult:
         """All rows of all sources, or the first `limit`.
@@ -77,9 +77,9 @@ class SourceReader:
         layouts: dict[object, int] = {}
         for index, source in enumerate(sources):
             layout = layouts.setdefault(source.layout or source.path, index)
-            before = self._validator.intake.rows_read
+            before = self._validator.counts.rows_read
             self._read_source(source, index, layout)
-            rows = self._validator.intake.rows_read - before
+            rows = self._validator.counts.rows_read - before
             self._reading.sources.append(
                 ReadSource(
                     source.path, rows, source.layout, source.header_raw, source.newline, source.version
@@ -89,8 +89,8 @@ class SourceReader:
         if self._filtering:
             self._spool_due(self._filtering)
         self._reading.warnings = list(self._warnings(sources))
-        if self._validator.kinds:
-            self._reading.mixed = self._validator.kinds.mixed()
+        if self._validator.inference:
+            self._reading.mixed = self._validator.inference.mixed()
         return self._reading
 
     def _read_source(self, source: Source, index: int, layout: int) -> None:
@@ -102,10 +102,10 @@ class SourceReader:
                 self._reports.add_batch(len(edges), checked.rejects, checked.kept)
                 self._spool(checked, layout)
             elif self._filtering:
-                self._reports.add_batch(len(edges), *self._validator.reports_of(checked, batch))
+                self._reports.add_batch(len(edges), *self._validator.rejects_of(checked, batch))
                 self._filtering.add(checked, source.layout, layout, self._validator)
             edges.append(_last_order(batch, index, edges[-1] if edges else 0))
-            self._observer.reading(self._validator.intake.rows_read)
+            self._observer.reading(self._validator.counts.rows_read)
 
     def _checked(
         self, source: Source, index: int
@@ -114,7 +114,7 @@ class SourceReader:
         if self._reading.limited:
             return
         content = ContentHash() if is_counting(self._validator.config) else None
-        check = self._validator.admit if self._filtering else self._validator.take
+        check = self._validator.identify if self._filtering else self._validator.validate
         for whole in ahead(source.batches()):
             batch = self._cut(whole)
             if content and batch.row.len():
@@ -132,18 +132,18 @@ class SourceReader:
     def _spool_due(self, filtering: ChangeFiltering) -> None:
         """Checks and spools the rows that may be due; the others are counted."""
         for number, (layout, rows) in enumerate(filtering.due()):
-            batch = self._validator.take_admitted(rows, self._reading.cells(layout, rows))
+            batch = self._validator.validate_identified(rows, self._reading.cells(layout, rows))
             self._on_batch(batch)
             self._reports.add_late(number, batch.rejects, batch.kept)
             self._spool(batch, layout)
-        filtering.count(self._validator.intake)
+        filtering.count(self._validator.counts)
         if not filtering.gone_unknown:
             self._spool_gone(filtering)
-        self._validator.intake.blanks = filtering.blanks
+        self._validator.counts.blanks = filtering.blanks
 
     def _spool_gone(self, filtering: ChangeFiltering) -> None:
         """Counts the people who are gone, and clears them where this is wanted: as rows of our own."""
-        gone, config, counts = filtering.gone(), self._validator.config, self._validator.intake
+        gone, config, counts = filtering.gone(), self._validator.config, self._validator.counts
         counts.gone, counts.known = gone.height, filtering.change_filter.people
         if not gone.height or config.run.on_gone != "clear":
             return
@@ -152,12 +152,12 @@ class SourceReader:
         self._reading.sources.append(gone_source(gone.height))
         self._reading.edges.append(int(rows["order"][-1]))
         counts.rows_read += gone.height
-        self._spool(self._validator.take_admitted(rows, cells), number)
+        self._spool(self._validator.validate_identified(rows, cells), number)
 
     def _cut(self, batch: Batch) -> Batch:
         """What the limit leaves of the batch; set-aside rows count too."""
         height = batch.row.len() + batch.set_aside.height
-        left = height if self._limit is None else self._limit - self._validator.intake.rows_read
+        left = height if self._limit is None else self._limit - self._validator.counts.rows_read
         if height <= left:
             return batch
         self._reading.limited = True
@@ -178,14 +178,14 @@ class SourceReader:
         ignored = self._validator.config.source.ignore
         columns = [c for c in dict.fromkeys(c for s in sources for c in s.columns) if c not in ignored]
         yield from self._dialect_warnings(sources)
-        yield from self._validator.watch.warnings(columns)
+        yield from self._validator.data_quality.warnings(columns)
         yield from self._filtering.warnings(self._validator.config) if self._filtering else ()
-        yield from self._validator.kinds.warnings() if self._validator.kinds else ()
+        yield from self._validator.inference.warnings() if self._validator.inference else ()
         yield from self._blank_clears()
 
     def _dialect_warnings(self, sources: Sequence[Source]) -> Iterator[RunWarning]:
         """For each source with many set-aside rows, the line of configuration with which it reads."""
-        if self._validator.intake.set_aside <= self._validator.intake.set_aside_free:
+        if self._validator.counts.set_aside <= self._validator.counts.set_aside_free:
             return
         config = self._validator.config
         for source in sources:
@@ -198,7 +198,7 @@ class SourceReader:
         """How many stored values blank cells may remove: it should be no surprise."""
         config = self._validator.config
         for key, attribute in config.attributes.items():
-            count = self._validator.intake.blanks[key]
+            count = self._validator.counts.blanks[key]
             if attribute.blank == "clear" and count:
                 yield RunWarning("blank_clears", config.columns[key], count)
 

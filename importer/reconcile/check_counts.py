@@ -17,8 +17,8 @@ from importer.core.models import Outcome
 from importer.core.rejects import REJECTS, rejects_frame
 from importer.reconcile.chunk_report import ChunkReport, trim_message
 from importer.validate.validator import ValidatedBatch
-from importer.values import column_types
-from importer.values.column_types import TypedColumn
+from importer.values import cell_texts
+from importer.values.typed_column import TypedColumn
 
 
 class CheckCounts:
@@ -85,7 +85,7 @@ def _flags(field: Field, cells: pl.Series, typed: TypedColumn) -> dict[str, pl.S
         columns[field.bad] = typed.reason.is_not_null()
     if typed.dropped is not None:
         columns[field.dropped] = typed.dropped
-        columns[_text(field)] = column_types.display(cells).set(typed.dropped.is_null(), None)
+        columns[_text(field)] = cell_texts.display(cells).set(typed.dropped.is_null(), None)
     return columns
 
 

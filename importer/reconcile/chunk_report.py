@@ -16,7 +16,7 @@ from importer.core.rejects import REJECTS, rejects_frame
 from importer.destinations.base import NORMALIZED
 from importer.reconcile.outcomes import CODE, MAY_BE_COUNTED, OUTCOMES, Outcomes, accepted_details
 from importer.validate import identities
-from importer.values import column_types
+from importer.values import cell_texts
 
 _WORDS = {code: str(outcome) for outcome, code in CODE.items()}
 
@@ -248,7 +248,7 @@ def _texts(rows: pl.DataFrame, config: Config, parse: Parse) -> pl.DataFrame:
     found = [pl.DataFrame(schema={"order": pl.Int64, **dict.fromkeys(config.attributes, pl.String)})]
     for layout, part in rows.group_by("layout"):
         cells = parse(int(str(layout[0])), part)
-        columns = {k: column_types.display(cells[c]) for k, c in config.columns.items()}
+        columns = {k: cell_texts.display(cells[c]) for k, c in config.columns.items()}
         found.append(part.select("order").with_columns(**columns))
     return pl.concat(found)
 

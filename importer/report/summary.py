@@ -33,7 +33,7 @@ def balanced_counts(reading: ReadResult, tally: Tally) -> dict[str, dict[str, in
 
     InternalError where a chunk's count is not what reading saw: a row or a value went astray.
     """
-    intake = reading.intake
+    intake = reading.counts
     rows = Counter(tally.rows) + Counter(filtered=intake.filtered, rejected=intake.set_aside)
     rows += Counter(unchanged=intake.unchanged_rows)
     values = tally.values + Counter(unchanged=intake.unchanged_values)
@@ -59,7 +59,7 @@ def _line(names: Iterable[str], counts: Mapping[str, int], read: int) -> dict[st
 
 def reject_counts(reading: ReadResult, tally: Tally) -> list[RejectCount]:
     """By stage, reason and attribute, the most frequent first."""
-    counts = reading.intake.reasons + tally.reasons
+    counts = reading.counts.reasons + tally.reasons
     ordered = sorted(counts.items(), key=lambda item: (-item[1], item[0]))
     return [RejectCount(*key, count) for key, count in ordered]
 
@@ -67,16 +67,16 @@ def reject_counts(reading: ReadResult, tally: Tally) -> list[RejectCount]:
 def diff(reading: ReadResult, tally: Tally) -> dict[str, object]:
     """What changed since the snapshot: people, and changed values of known people by attribute."""
     people = {name: tally.diff[name] for name in ("new", "changed", "unchanged")}
-    people["unchanged"] += reading.intake.unchanged_rows
-    people["gone"] = reading.intake.gone
+    people["unchanged"] += reading.counts.unchanged_rows
+    people["gone"] = reading.counts.gone
     changed = {k.removeprefix("attribute:"): n for k, n in tally.diff.items() if k.startswith("attribute:")}
     return {**people, "attributes": dict(sorted(changed.items(), key=lambda item: -item[1]))}
 
 
 def has_rejects(reading: ReadResult, tally: Tally) -> bool:
     """Whether anything was rejected, trimmed or unconfirmed; a repeated header alone does not count."""
-    free = Counter({key: n for key, n in reading.intake.reasons.items() if key[1] == SET_ASIDE_FREE})
-    return bool(reading.intake.reasons + tally.reasons - free)
+    free = Counter({key: n for key, n in reading.counts.reasons.items() if key[1] == SET_ASIDE_FREE})
+    return bool(reading.counts.reasons + tally.reasons - free)
 
 
 def peak_rss_bytes() -> int:

@@ -15,7 +15,7 @@ from importer.config.schema import Config
 from importer.core.errors import ConfigError, StateError, command
 from importer.storage import run_folder
 from importer.storage.run_folder import RunFolder
-from importer.values import column_types
+from importer.values import cell_texts
 
 _WORD = 1 << 64
 
@@ -44,7 +44,7 @@ class ContentHash:
 
 
 def _joined(cells: pl.DataFrame) -> pl.Series:
-    columns = [column_types.display(c).fill_null("\x00") for c in cells.get_columns()]
+    columns = [cell_texts.display(c).fill_null("\x00") for c in cells.get_columns()]
     return pl.DataFrame(columns).select(pl.concat_str(pl.all(), separator="\x1f")).to_series()
 
 

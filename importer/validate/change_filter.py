@@ -1,9 +1,9 @@
-"""Who may be due: of a whole list only the rows are let through that the snapshot does not know as they are.
+"""Leaves out the rows that did not change since the last run, before their values are typed.
 
-Every row is set down as it is read, and of each the hash of its person and its fingerprint. When all are
-read, these are held against the snapshot, one group of people after another. A row whose fingerprint the
-snapshot has for its person, who stands on no other row, is unchanged: it is counted, and neither typed nor
-spooled. All others go the full way, in source order, where value by value decides.
+Every row is written to disk as it is read, with the hash of its person and the hash of the row. When all rows
+are read, the hashes are compared with the snapshot, one group of people after another. A row is unchanged
+where the snapshot has its hash for its person, and the person has no other row: it is counted, and neither
+typed nor spooled. All other rows go on in source order, and each of their values is compared later.
 """
 
 import shutil
@@ -18,15 +18,15 @@ from importer.storage.partitions import PARTITIONS, PartitionFile, detached
 from importer.storage.snapshot import CLEARED, GROUP_PEOPLE, Snapshot, column, hashed
 
 SEGMENT_ROWS = 1 << 20
-"""Hashes and fingerprints of so many rows are sorted and written together."""
+"""The hashes of this many rows are sorted and written together."""
 
 
 @dataclass
 class ChangeFilter:
-    """Takes rows in source order (`hold`), then lets through those that may be due (`due`).
+    """Takes rows in source order (`add`), then returns those that may have changed (`changed`).
 
-    `rows` and `values` count what is unchanged, once all of `due` is taken. `gone` are then the people who
-    are known and on no row (`id`, and what is known of their attributes), of `people` known ones.
+    When `changed` is exhausted, `rows` and `values` count what is unchanged, `people` counts the people of
+    the snapshot, and `gone` are those of them who have no row (`id` and their known attributes).
     """
 
     snapshot: Snapshot
@@ -36,13 +36,13 @@ class ChangeFilter:
     people: int = 0
     gone: list[pl.DataFrame] = field(default_factory=list)
     _layouts: list[int] = field(default_factory=list)
-    _waiting: list[pl.DataFrame] = field(default_factory=list)
-    _waiting_rows: int = 0
+    _pending: list[pl.DataFrame] = field(default_factory=list)
+    _pending_rows: int = 0
     _segments: list[PartitionFile] = field(default_factory=list)
-    _held: int = 0
+    _added: int = 0
 
-    def hold(self, rows: pl.DataFrame, prints: pl.Series, layout: int) -> None:
-        """Sets down rows of one batch with their fingerprints; StateError where the disk does not take it."""
+    def add(self, rows: pl.DataFrame, prints: pl.Series, layout: int) -> None:
+        """Writes the rows of one batch to disk, with their hashes; StateError where the disk refuses."""
         run_folder.make_folder(self.folder)
         number = len(self._layouts)
         self._layouts.append(layout)
@@ -51,31 +51,35 @@ class ChangeFilter:
         keys = rows.select(
             hashed(), print=prints, file=pl.lit(number, pl.UInt32), at=pl.int_range(pl.len(), dtype=pl.UInt32)
         )
-        self._waiting.append(keys)
-        self._waiting_rows += keys.height
-        self._held += keys.height
-        if self._waiting_rows >= SEGMENT_ROWS:
+        self._pending.append(keys)
+        self._pending_rows += keys.height
+        self._added += keys.height
+        if self._pending_rows >= SEGMENT_ROWS:
             self._flush()
 
     def _file(self, number: int) -> Path:
         return self.folder / f"rows-{number:06d}.arrow"
 
     def _flush(self) -> None:
-        if self._waiting:
-            keys = pl.concat(self._waiting).with_columns(
+        if self._pending:
+            keys = pl.concat(self._pending).with_columns(
                 partition=(pl.col("hash") % PARTITIONS).cast(pl.UInt16)
             )
             file = f"keys-{len(self._segments):06d}"
             with run_folder.state_errors(self.folder):
                 written = PartitionFile.write(self.folder, file, keys.sort("partition"), packed=False)
             self._segments.append(written)
-            self._waiting, self._waiting_rows = [], 0
+            self._pending, self._pending_rows = [], 0
 
-    def due(self) -> Iterator[tuple[int, pl.DataFrame]]:
-        """(layout, rows) of all rows that may be due, in source order; nothing of the sieve stays on disk."""
+    def changed(self) -> Iterator[tuple[int, pl.DataFrame]]:
+        """(layout, rows) of all rows that may have changed, in source order; then deletes the folder."""
         self._flush()
         width = self._width()
-        found = [self._sift(first, first + width) for first in range(0, PARTITIONS, width) if self._segments]
+        found = [
+            self._find_changed(first, first + width)
+            for first in range(0, PARTITIONS, width)
+            if self._segments
+        ]
         by_file = pl.concat([pl.DataFrame(schema={"file": pl.UInt32, "at": pl.UInt32}), *found])
         for (number,), part in by_file.sort("file", "at").group_by("file", maintain_order=True):
             rows = pl.read_ipc(self._file(int(str(number))))[part["at"]]
@@ -85,11 +89,11 @@ class ChangeFilter:
     def _width(self) -> int:
         """How many partitions make a group of people."""
         width = PARTITIONS
-        while width > 1 and self._held * width / PARTITIONS > GROUP_PEOPLE:
+        while width > 1 and self._added * width / PARTITIONS > GROUP_PEOPLE:
             width //= 2
         return width
 
-    def _sift(self, first: int, end: int) -> pl.DataFrame:
+    def _find_changed(self, first: int, end: int) -> pl.DataFrame:
         """Counts the unchanged rows of these partitions; the others as `file` and `at`."""
         keys = pl.concat([segment.read(self.folder, first, end) for segment in self._segments])
         known = self.snapshot.prints(first, end).rename({"print": "known"})

@@ -1,7 +1,7 @@
-"""What spreadsheets and exports do to a list: signs of damage that no single value shows for certain.
+"""Signs of damage by spreadsheets and exports, which no single value proves.
 
-A sign is a warning: code, column, how many rows, the first few row numbers, never a value. Nothing is mended
-or guessed; `--strict` refuses to send a list that shows any of them.
+A sign becomes a warning: code, column, number of rows, the first few row numbers, never a value. Nothing is
+changed or guessed. `--strict` refuses to send a list that has one of the signs in `DAMAGE`.
 """
 
 import re
@@ -13,8 +13,9 @@ import polars as pl
 
 from importer.config.schema import Config
 from importer.core.models import RunWarning
-from importer.values import column_types
-from importer.values.column_types import TypedColumn
+from importer.values import cell_texts
+from importer.values.numbers import are_positive
+from importer.values.typed_column import TypedColumn
 
 DAMAGE = frozenset(
     {
@@ -29,7 +30,7 @@ DAMAGE = frozenset(
 """What `--strict` refuses; the other codes are advice."""
 
 SHOWN = 5
-"""So many row numbers are given with a warning."""
+"""The number of row numbers in a warning, at most."""
 
 _ERRORS = ("#N/A", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!")
 _MOJIBAKE = (
@@ -75,7 +76,7 @@ class _Sign:
 
 @dataclass
 class DataQuality:
-    """Looks at every healthy row once, batch by batch; `warnings` says what it saw."""
+    """Examines every good row once, batch by batch; `warnings` returns what it found."""
 
     config: Config
     _signs: dict[tuple[str, str], _Sign] = field(default_factory=dict)
@@ -132,7 +133,7 @@ class DataQuality:
 
     def _look_at_ids(self, ids: pl.Series, numbers: pl.Series) -> None:
         ids = ids.rename(self.config.identity.column)
-        digits = column_types.are_positive(ids) or bool(ids.str.contains("^[1-9][0-9]*$").all())
+        digits = are_positive(ids) or bool(ids.str.contains("^[1-9][0-9]*$").all())
         if not digits and not ids.str.contains(_CLEAN_ID).all():
             self._mark("distinct_id_scientific", ids, ids.str.contains(_SCIENTIFIC), numbers)
             self._mark("distinct_id_looks_like_email", ids, ids.str.contains("@", literal=True), numbers)
@@ -153,7 +154,7 @@ class DataQuality:
             if a.type in ("date", "datetime") and column.dtype == pl.String and _may_be_serial(column):
                 self._mark("date_serial_number", column, column.str.contains(_SERIAL), numbers)
         for column_name, declared, swapped in self._dates.values():
-            self._compare_formats(column_types.as_text(cells[column_name]), declared, swapped)
+            self._compare_formats(cell_texts.as_text(cells[column_name]), declared, swapped)
 
     def _compare_formats(self, text: pl.Series, declared: str, swapped: str) -> None:
         """Whether the dates would fit with day and month the other way round, and mean something else."""

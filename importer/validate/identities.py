@@ -1,11 +1,12 @@
-"""Who is who at the destination: its identity fields, and the people who cannot be told by them.
+"""The identity fields of a destination, and the people whom they do not identify.
 
-A person is one person where the destination's own fields say so. Who has none of them, or one that does not
-fit, or several of one kind, or one that another distinct id has too, is rejected once, before the first call.
+A destination identifies a person by its own fields. A person is rejected once, before the first call, where
+all fields are blank, where a field is not valid, where one field has several values, or where another
+distinct id has the same value.
 
-Sharing is found over the whole input: the values are spread over partitions on disk as rows are (`spool`), so
-that all holders of one value are looked at together, in memory that does not grow with the file. What is
-wrong is spread by distinct id, so that a chunk finds its own people's problems in its own partitions.
+Shared values are found over the whole input: the values go to partitions on disk as rows do (`spool`), so
+that all people with one value are examined together, in memory that does not grow with the file. The problems
+are partitioned by distinct id, so that a chunk finds the problems of its people in its own partitions.
 """
 
 import re
@@ -18,7 +19,7 @@ import polars as pl
 from importer.config.schema import Config
 from importer.destinations.base import IdentityField
 from importer.storage.spool import ChunkPlan, Spool, SpoolWriter
-from importer.values import column_types
+from importer.values import cell_texts
 
 MISSING = "identity_missing"
 INVALID = "identity_invalid"
@@ -65,10 +66,10 @@ def read(config: Config, fields: Sequence[IdentityField], cells: pl.DataFrame) -
     blank = tuple({"", *config.source.null_values})
     found = []
     for index, field in enumerate(fields):
-        text = column_types.as_text(cells[field.column])
+        text = cell_texts.as_text(cells[field.column])
         if field.ignore:
             text = text.str.replace_many(list(field.ignore), [""])
-        found.append(column_types.blank_to_null(text, blank).rename(user(index)))
+        found.append(cell_texts.blank_to_null(text, blank).rename(user(index)))
     return found
 
 

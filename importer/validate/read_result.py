@@ -1,4 +1,4 @@
-"""What reading came to: sources, counts and warnings, as a resumed run reads them again."""
+"""The result of reading: sources, counts and warnings, as a resumed run loads them again."""
 
 from base64 import b64decode, b64encode
 from collections import Counter
@@ -13,7 +13,7 @@ from importer.core.models import RunWarning
 from importer.source import csv_grammar
 from importer.source.csv_grammar import Layout
 from importer.source.version import SourceVersion
-from importer.validate.validator import ReadCounts
+from importer.validate.read_counts import ReadCounts
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Original:
 
 @dataclass(frozen=True, slots=True)
 class ReadSource:
-    """One source as the run knows it, also when the file is gone: what it takes to read its rows again."""
+    """One source as the run knows it: enough to read its spooled rows when the file itself is gone."""
 
     path: str
     rows: int
@@ -48,16 +48,16 @@ class ReadSource:
 
 @dataclass(slots=True)
 class ReadResult:
-    """What reading came to. `edges` is the last source order of each batch, in order.
+    """The result of reading. `edges` is the last source order of each batch, in order.
 
-    `contents` is each source's fingerprint by its path, where the import counts (see repeats). `guards` says
-    what the guards found in the list: guard → sentence. `mixed` names the attributes whose texts are of
-    several kinds, where the destination goes by the first.
+    `contents` is the hash of each source by its path, where the import increases values (see
+    storage.sent_content). `guards` is what the guards found in the list: guard → sentence. `mixed` names the
+    attributes whose texts are of several kinds, where the destination fixes a type by the first one.
     """
 
     sources: list[ReadSource] = field(default_factory=list)
     edges: list[int] = field(default_factory=list)
-    intake: ReadCounts = field(default_factory=ReadCounts)
+    counts: ReadCounts = field(default_factory=ReadCounts)
     limited: bool = False
     warnings: list[RunWarning] = field(default_factory=list)
     contents: dict[str, str] = field(default_factory=dict)
@@ -70,10 +70,10 @@ class ReadResult:
         return rows["cells"].struct.unnest() if known is None else csv_grammar.parse(known, rows["raw"])
 
     def dump(self) -> dict[str, Any]:
-        """As JSON, for a later life of the run."""
-        intake = asdict(self.intake)
-        intake["reasons"] = [[*key, count] for key, count in self.intake.reasons.items()]
-        intake |= {"blanks": dict(self.intake.blanks), "undeclared": dict(self.intake.undeclared)}
+        """As JSON, for a later attempt of the run."""
+        intake = asdict(self.counts)
+        intake["reasons"] = [[*key, count] for key, count in self.counts.reasons.items()]
+        intake |= {"blanks": dict(self.counts.blanks), "undeclared": dict(self.counts.undeclared)}
         sources = [
             {
                 "path": s.path,
@@ -98,7 +98,7 @@ class ReadResult:
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> "ReadResult":
-        """The reading of an earlier life; StateError where it is damaged."""
+        """The result that an earlier attempt of the run stored; StateError where it is damaged."""
         try:
             intake = dict(data["intake"])
             intake["reasons"] = Counter({(s, r, a): n for s, r, a, n in intake["reasons"]})

@@ -1,8 +1,8 @@
-"""What the texts of a column look like, where the first value that is seen fixes an attribute's type.
+"""What the texts of a column look like, for destinations where the first value fixes an attribute's type.
 
-There a text of digits counts as a number, whatever quotes stand around it. So each column of texts is looked
-at from end to end before the first call, and what is mixed, or looks like what it is not declared to be, is
-said. Of what is mixed, a general text is shown to the destination first.
+Such a destination takes a text of digits for a number, also where it is quoted. So every text is examined
+before the first call. A warning names each column that is mixed, or that looks like another type than the
+declared one. Of a mixed column, a general text is sent first.
 """
 
 from collections.abc import Iterable, Iterator
@@ -13,7 +13,7 @@ import polars as pl
 from importer.config.attribute import Attribute
 from importer.config.schema import Config
 from importer.core.models import RunWarning
-from importer.values.column_types import TypedColumn
+from importer.values.typed_column import TypedColumn
 
 GENERAL = "text"
 """The kind that takes any other in: what is seen as text stays text."""

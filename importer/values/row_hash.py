@@ -1,7 +1,7 @@
-"""What tells cheaply that nothing changed: a fingerprint per row, and one per declaration.
+"""Cheap evidence that nothing changed: a hash per row, and one per declaration.
 
-A row's fingerprint is xxh64 over the text it was read from (or its mapped cells), mixed with a digest of
-everything that decides what becomes of that text. Equal fingerprints mean equal values: of ten million people
+A row's hash is xxh64 over the text it was read from (or its mapped cells), mixed with a digest of
+everything that decides what becomes of that text. Equal hashes mean equal values: of ten million people
 who all have changed, one is taken for unchanged with a probability of 10^7 / 2^64, once in 10^12 nights.
 """
 
@@ -15,7 +15,7 @@ from importer.config.attribute import Attribute
 from importer.config.schema import Config
 from importer.core.models import Encoding
 from importer.source.csv_grammar import Layout
-from importer.values import column_types
+from importer.values import cell_texts
 
 _DERIVATION = 1
 """Raised whenever the same text, under the same declaration, comes to another value than before."""
@@ -30,7 +30,7 @@ def declaration(attribute: Attribute, column: str) -> str:
 
 
 class RowHasher:
-    """Fingerprints of rows under one configuration and one destination's encoding."""
+    """Hashes of rows under one configuration and one destination's encoding."""
 
     def __init__(self, config: Config, encoding: Encoding) -> None:
         self._columns = [c for c in config.declared_columns if c in decides(config)]
@@ -70,7 +70,7 @@ def decides(config: Config) -> set[str]:
 
 
 def _text(column: pl.Series) -> pl.Series:
-    return column_types.display(column).fill_null(_BLANK)
+    return cell_texts.display(column).fill_null(_BLANK)
 
 
 def _digest(what: object) -> str:

@@ -202,15 +202,15 @@ def test_check_judges_too_and_remembers_nothing(night: Night) -> None:
 
 
 def test_a_source_that_changes_while_it_is_read(night: Night, monkeypatch: pytest.MonkeyPatch) -> None:
-    take = Validator.take
+    validate = Validator.validate
 
     def append(validator: Validator, batch: Any, source: int) -> Any:
         with (night.folder / "list.csv").open("a") as file:
             file.write("p999,pro,late@x.org,math\n")
-        return take(validator, batch, source)
+        return validate(validator, batch, source)
 
     before = night.calls()
-    monkeypatch.setattr(Validator, "take", append)
+    monkeypatch.setattr(Validator, "validate", append)
     with pytest.raises(SourceError, match="changed while it was read"):
         night.run()
     assert night.calls() == before

@@ -11,7 +11,8 @@ from importer import destinations
 from importer.commands.undo import decode, undo
 from importer.config.attribute import Attribute
 from importer.core.errors import ConfigError
-from importer.values.column_types import encode, type_column
+from importer.values.column_types import type_column
+from importer.values.json_text import encode
 from tests.integration.test_changed_only import World, world
 
 

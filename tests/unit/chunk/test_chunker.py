@@ -71,7 +71,7 @@ def chunks(folder: Path, table: list[Row], size: int) -> tuple[Validator, list[C
     """The table through gate, spool and chunker."""
     validator, writer = Validator(CONFIG, 200), SpoolWriter(folder)
     for batch in batches(table, size):
-        taken = validator.take(batch, 0)
+        taken = validator.validate(batch, 0)
         if taken.rows.height:
             writer.add(taken.rows, 0)
     writer.finish()
@@ -148,8 +148,8 @@ def _assert_books(validator: Validator, found: list[Chunk], table: list[Row]) ->
         chunk.rows.select(pl.col(f.value).count() for f in chunk.fields).transpose().sum().item()
         for chunk in found
     )
-    assert values.total() + winners == validator.intake.values_read
-    assert values["rejected"] == validator.intake.values_rejected
+    assert values.total() + winners == validator.counts.values_read
+    assert values["rejected"] == validator.counts.values_rejected
     people = sum(chunk.people.height + chunk.tally.people["nothing_to_send"] for chunk in found)
     assert people == len({row[0] for row in with_id})
 

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 from importer.config.attribute import Attribute
 from importer.core.errors import SourceError
 from importer.core.models import Encoding
-from importer.values.column_types import as_text, encode, quote_json, type_column
+from importer.values.cell_texts import as_text
+from importer.values.column_types import type_column
+from importer.values.json_text import encode, quote_json
 
 BAD = "attribute_value_invalid"
 

@@ -1,0 +1,57 @@
+"""Counts of what was read, by state, reason and attribute."""
+
+from collections import Counter
+from dataclasses import dataclass, field
+
+from importer.config.attribute import Attribute
+from importer.core import rejects
+from importer.values.typed_column import TypedColumn
+
+
+@dataclass(slots=True)
+class ReadCounts:
+    """Counts of everything read so far; the counts of the chunks must add up to them.
+
+    `unchanged_rows` are those that the change filter left out, each of another person. `known` counts the
+    people of the snapshot, `gone` those of them who are no longer in the list. By attribute: `blanks` counts
+    the blank cells of well-formed rows with an id, `undeclared` the values of a choice that name an option
+    that is not declared.
+    """
+
+    rows_read: int = 0
+    filtered: int = 0
+    set_aside: int = 0
+    set_aside_free: int = 0
+    values_read: int = 0
+    values_rejected: int = 0
+    people_rejected: int = 0
+    unchanged_rows: int = 0
+    unchanged_values: int = 0
+    gone: int = 0
+    known: int = 0
+    reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
+    blanks: Counter[str] = field(default_factory=Counter)
+    undeclared: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def rows(self) -> int:
+        """Well-formed, chosen rows with an id."""
+        return self.rows_read - self.filtered - self.set_aside
+
+    @property
+    def rejected(self) -> int:
+        """What the reject limit counts: values refused by the check, people, and rows set aside."""
+        return self.values_rejected + self.people_rejected + self.set_aside - self.set_aside_free
+
+
+def count_undeclared(attribute: Attribute, typed: TypedColumn) -> int:
+    """How many values of a choice name an option that is not declared."""
+    count = 0
+    if attribute.type == "single_choice" and attribute.allow_custom:
+        count += int((~typed.value.is_in(attribute.options)).sum())
+    elif typed.reason is not None:
+        word = rejects.INVALID if attribute.type == "single_choice" else rejects.NOT_DECLARED
+        count += int((typed.reason == word).sum())
+    if typed.dropped is not None:
+        count += int(typed.dropped.is_not_null().sum())
+    return count

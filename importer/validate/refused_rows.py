@@ -1,0 +1,71 @@
+"""Rows and values that the reader or the check refused: lines for the report, and the rows as they stood."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from importer.core.rejects import REJECTS, rejects_frame
+from importer.core.row_order import ORDER_SHIFT
+from importer.source.batch import Batch
+
+
+def with_original(rows: pl.DataFrame, batch: Batch) -> pl.DataFrame:
+    """Rows as they stood: their text, or their columns where the source has no text.
+
+    `rows` are all of the batch, or some with `at`, their place in it.
+    """
+    records = batch.records
+    if "at" not in rows.columns:
+        if records is not None:
+            return rows.with_columns(raw=records)
+        return rows.with_columns(cells=batch.cells.to_struct())
+    at = rows["at"]
+    if records is not None:
+        return rows.with_columns(raw=records.gather(at))
+    return rows.with_columns(cells=batch.cells[at].to_struct())
+
+
+@dataclass(frozen=True, slots=True)
+class RefusedRows:
+    """Lines for the report, and the rows they are about."""
+
+    rejects: pl.DataFrame
+    rows: pl.DataFrame
+
+
+def nothing_refused(rows: pl.DataFrame) -> RefusedRows:
+    """No line and no row; `rows` gives the columns."""
+    return RefusedRows(_NO_REJECTS, rows.clear())
+
+
+def rows_to_keep(rows: pl.DataFrame, batch: Batch) -> pl.DataFrame:
+    """Refused rows for rejected_rows/: `original` of healthy ones, `bytes` of damaged ones."""
+    if "bytes" in rows.columns:
+        return rows
+    if not rows.height:
+        return _NOTHING_KEPT
+    if "at" in rows.columns:
+        rows = with_original(rows, batch)
+    original = pl.col("raw" if "raw" in rows.columns else "cells").alias("original")
+    return rows.select("order", "id", original)
+
+
+def damaged_rows(batch: Batch, source: int) -> RefusedRows:
+    """The damaged rows; of these the bytes are kept."""
+    if not batch.set_aside.height:
+        return _NO_DAMAGE
+    frame = batch.set_aside.with_columns(order=pl.col("row") + (source << ORDER_SHIFT), stage=pl.lit("read"))
+    return RefusedRows(rejects_frame(frame), frame.select("order", bytes="raw"))
+
+
+_NO_REJECTS = pl.DataFrame(schema=dict(REJECTS))
+_NOTHING_KEPT = pl.DataFrame(schema={"order": pl.Int64, "id": pl.String})
+_NO_DAMAGE = RefusedRows(_NO_REJECTS, pl.DataFrame(schema={"order": pl.Int64, "bytes": pl.Binary}))
+
+
+def in_order(frames: Sequence[pl.DataFrame], *by: str) -> pl.DataFrame:
+    """The rows of all frames by source order; damaged rows have other columns than healthy ones."""
+    if not any(frame.height for frame in frames):
+        return frames[0]
+    return pl.concat(frames, how="diagonal").sort(by)

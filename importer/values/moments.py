@@ -1,0 +1,116 @@
+"""The types date and datetime."""
+
+from dataclasses import dataclass
+
+import polars as pl
+
+from importer.config.attribute import Attribute
+from importer.values.cell_texts import as_text, without_zone
+from importer.values.typed_column import TypedColumn, checked, replace_where
+
+
+def type_date(attribute: Attribute, column: pl.Series) -> TypedColumn:
+    """A date in the declared format; a Parquet moment only where it is midnight."""
+    if column.dtype == pl.Date:
+        return TypedColumn(column, column.is_not_null())
+    if isinstance(column.dtype, pl.Datetime):
+        days = column.dt.date()
+        return checked(column, days.set(column.dt.truncate("1d") != column, None))
+    text = as_text(column)
+    pattern = attribute.format or "%Y-%m-%d"
+    days = text.str.to_date(pattern, strict=False, exact=True, cache=False)
+    days = _plausible(days, pattern)
+    if not ((text >= "0") & (text < ":")).all():
+        days = days.set(text.str.contains(_LOOSE), None)
+    return checked(text, days)
+
+
+_LOOSE = r"^[\s+]"
+"""Blanks and a plus that chrono reads over at the start of a number; at its end it does not. All sort before
+"0" or behind "9"."""
+
+
+def _plausible(moments: pl.Series, pattern: str) -> pl.Series:
+    """Chrono reads `%Y` from one digit on; a year before 1000 is a two-digit year under the wrong pattern."""
+    if "%Y" not in pattern:
+        return moments
+    early = (moments.dt.year() < 1000).fill_null(value=False)
+    return moments.set(early, None) if early.any() else moments
+
+
+_ISO = (
+    r"^([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2})?(\.[0-9]{1,9})?"
+    r"(Z|[+-][0-9]{2}:?[0-9]{2})?$"
+)
+
+
+def type_datetime(attribute: Attribute, column: pl.Series) -> TypedColumn:
+    """A date and time in the declared format, else ISO 8601; an offset is converted to UTC."""
+    if isinstance(column.dtype, pl.Datetime):
+        moments, utc = without_zone(column)
+        return TypedColumn(moments, column.is_not_null(), utc=utc)
+    text = as_text(column)
+    if attribute.format is None:
+        return _type_iso(text)
+    zoned = "%z" in attribute.format or "%:z" in attribute.format
+    moments = text.str.to_datetime(
+        attribute.format, strict=False, exact=True, time_unit="us", time_zone="UTC" if zoned else None
+    )
+    moments, utc = without_zone(_plausible(moments, attribute.format))
+    typed = checked(text, moments)
+    return TypedColumn(typed.value, typed.present, typed.reason, utc=utc)
+
+
+def _type_iso(text: pl.Series) -> TypedColumn:
+    """ISO 8601 with a T or a blank, seconds and fraction optional; an offset is converted to UTC.
+
+    Most columns have one shape. What has it is read at once, the rest part by part.
+    """
+    shape = _shape_of_first(text)
+    other = ~text.str.contains(shape.pattern)
+    moments = text.str.to_datetime(shape.format, strict=False, time_unit="us", cache=False)
+    utc = pl.repeat(shape.utc, len(text), eager=True)
+    if other.any():
+        others, zoned = _iso_by_parts(text.filter(other))
+        moments, utc = replace_where(moments, other, others), replace_where(utc, other, zoned)
+    typed = checked(text, moments.rename(text.name))
+    return TypedColumn(typed.value, typed.present, typed.reason, utc=utc if utc.any() else None)
+
+
+@dataclass(frozen=True, slots=True)
+class _Shape:
+    pattern: str
+    format: str
+    utc: bool
+
+
+def _shape_of_first(text: pl.Series) -> _Shape:
+    """How the first moment of the column is written, to the second, with or without a Z."""
+    at = text.is_not_null().arg_max()
+    first = str(text[at]) if at is not None else ""
+    between, zone = "T" if "T" in first else " ", "Z" if first.endswith("Z") else ""
+    clock = "(?:[01][0-9]|2[0-3])(?::[0-5][0-9]){2}"
+    return _Shape(
+        f"^[0-9]{{4}}-[0-9]{{2}}-[0-9]{{2}}{between}{clock}{zone}$",
+        f"%Y-%m-%d{between}%H:%M:%S{zone}",
+        bool(zone),
+    )
+
+
+def _iso_by_parts(text: pl.Series) -> tuple[pl.Series, pl.Series]:
+    """Moments in UTC where a zone is given, else as they stand; and where one is given."""
+    parts = text.str.extract_groups(_ISO).struct.unnest()
+    day, minute, second, fraction, offset = parts.get_columns()
+    second = second.fill_null(":00") + fraction.fill_null("")
+    moments = (day + "T" + minute + second).str.to_datetime(
+        "%Y-%m-%dT%H:%M:%S%.f", strict=False, time_unit="us"
+    )
+    return moments - _offset(offset), offset.is_not_null()
+
+
+def _offset(offset: pl.Series) -> pl.Series:
+    digits = offset.str.replace_all(r"[^0-9]", "").cast(pl.Int64, strict=False).fill_null(0)
+    minutes = (digits // 100) * 60 + digits % 100
+    sign = offset.str.starts_with("-").fill_null(value=False).cast(pl.Int64) * -2 + 1
+    frame = (minutes * sign).to_frame("m")
+    return frame.select(pl.duration(minutes=pl.col("m"), time_unit="us")).to_series()
