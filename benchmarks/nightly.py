@@ -30,9 +30,10 @@ from importer.config import loader as configuration
 from importer.pipeline.sources import open_sources
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
-from importer.storage import run_folder
+from importer.storage import state_folder
 from importer.storage.partitions import PARTITIONS
-from importer.storage.snapshot import Snapshot, column, hashed
+from importer.storage.snapshot import Snapshot
+from importer.storage.snapshot_frames import column, hashed
 from importer.values.row_hash import RowHasher
 
 KEY = "sk_test_benchmark"
@@ -106,7 +107,7 @@ def make_known(source: Path, state: Path, url: str, people: int) -> None:
     """The snapshot as a first run of the list leaves it, its calls left out."""
     config = configuration.parse(config_of(source, url))
     destination = config.build_destination()
-    run_folder.prepare_state_dir(state)
+    state_folder.prepare(state)
     snapshot = Snapshot(state, config, lambda _: ())
     snapshot.begin("first")
     layout = open_sources(config, [])[0].layout
@@ -124,7 +125,7 @@ def make_known(source: Path, state: Path, url: str, people: int) -> None:
         for part, low in enumerate(range(0, PARTITIONS, WIDTH)):  # as the chunks of a run lie: by bucket
             within = partition.is_between(low, low + WIDTH - 1)
             number = chunk * (PARTITIONS // WIDTH) + part
-            snapshot.mark(number, low, low + WIDTH, frame.filter(within))
+            snapshot.record(number, low, low + WIDTH, frame.filter(within))
             snapshot.settle(number, pl.DataFrame(schema={"id": pl.String, "key": pl.String}))
     snapshot.finish(full_at=time.time())
 

@@ -11,7 +11,7 @@ from importer.cli.streams import print_lines
 from importer.config.options import Options
 from importer.core.errors import ConfigError, command
 from importer.report import text_report
-from importer.storage import run_folder
+from importer.storage import run_folder, state_folder
 from importer.storage.journal import count_pending
 from importer.storage.run_folder import RunFolder
 
@@ -21,7 +21,7 @@ def runs(args: argparse.Namespace) -> int:
     state_dir = state_dir_of(args)
     if args.prune is not None:
         return _prune(state_dir, args.prune)
-    folders = run_folder.all_runs(state_dir)
+    folders = state_folder.all_runs(state_dir)
     if not folders:
         say(f"no runs in {state_dir}; another folder: importer runs --state-dir DIR")
         return 0
@@ -30,8 +30,8 @@ def runs(args: argparse.Namespace) -> int:
 
 
 def _prune(state_dir: Path, seconds: float) -> int:
-    removed = list(run_folder.prune(state_dir, seconds, _has_open_jobs))
-    kept = run_folder.all_runs(state_dir)
+    removed = list(state_folder.prune(state_dir, seconds, _has_open_jobs))
+    kept = state_folder.all_runs(state_dir)
     say(f"{len(removed):,} runs removed from {state_dir}, {len(kept):,} kept")
     return 0
 
@@ -43,7 +43,7 @@ def _has_open_jobs(folder: RunFolder) -> bool:
 def report(args: argparse.Namespace) -> int:
     """`importer report [RUN]`: the summary of a run that has ended."""
     state_dir = state_dir_of(args)
-    folder = run_folder.find(state_dir, args.run)
+    folder = state_folder.find(state_dir, args.run)
     summary = folder.read_summary()
     if summary is None:
         raise _no_summary(folder, state_dir)

@@ -1,13 +1,11 @@
-"""`importer forget`: takes one person out of everything that is kept, snapshot, runs and caches alike.
+"""`importer erase`: takes one person out of everything that is kept, snapshot, runs and caches alike.
 
-Of a run stays what tells nothing about the person: its counts, and a call of nobody in the place of each of
-theirs, so that the journal is still whole. A run that can be resumed still holds rows of everybody: it has to
+Of a run stays what says nothing about the person: its counts, and a call of nobody in the place of each of
+theirs, so that the journal is still whole. A run that can be resumed still has rows of everybody: it has to
 come to its end first.
 """
 
-import csv
 import re
-import sqlite3
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,12 +13,15 @@ from pathlib import Path
 import polars as pl
 
 from importer.core.errors import ConfigError, StateError
-from importer.report import html_report
+from importer.report import html_report, reject_lines
 from importer.report.reject_files import RejectFiles
-from importer.storage import run_folder
+from importer.storage import atomic_files, checked_files, locks, run_folder, sqlite_errors, state_folder
+from importer.storage.checked_files import DamagedError
+from importer.storage.disk_errors import state_errors
 from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
-from importer.storage.snapshot import take_out
+from importer.storage.snapshot import erase_person
+from importer.storage.sqlite_errors import id_cache_errors
 from importer.validate.read_result import ReadResult
 
 
@@ -34,17 +35,17 @@ class Erased:
 
 
 def erase(state_dir: Path, person: str) -> Erased:
-    """Forgets the person of this distinct id, everywhere in a state folder.
+    """Erases the person of this distinct id, everywhere in a state folder.
 
     ConfigError where a run is not at its end, StateError where one is going on or a file cannot be used.
     """
     if not person:
-        raise ConfigError("forget: expected a distinct id, found it blank.")
-    folders, found = run_folder.all_runs(state_dir), Erased()
+        raise ConfigError("erase: expected a distinct id, found it blank.")
+    folders, found = state_folder.all_runs(state_dir), Erased()
     for folder in folders:
         _refuse_open(state_dir, folder)
     for snapshot in sorted((state_dir / "snapshots").glob("*")):
-        found.snapshots += take_out(snapshot, person)
+        found.snapshots += erase_person(snapshot, person)
     for folder in folders:
         found.runs += _from_run(folder, person)
     for cache in sorted((state_dir / "addresses").glob("*.sqlite")):
@@ -53,23 +54,23 @@ def erase(state_dir: Path, person: str) -> Erased:
 
 
 def _refuse_open(state_dir: Path, folder: RunFolder) -> None:
-    holder = run_folder.holder_of(state_dir, folder.read_meta())
+    holder = locks.holder_of(state_dir, folder.read_meta())
     if holder:
-        raise StateError(f"Run {holder} is going on; wait for it to end, then forget.")
+        raise StateError(f"Run {holder} is going on; wait for it to end, then erase.")
     if run_folder.is_resumable(folder) and folder.spool.exists():
         raise ConfigError(
-            f"Run {folder.run_id} can be resumed and still holds the rows of everybody; first: "
+            f"Run {folder.run_id} can be resumed and still has the rows of everybody; first: "
             f"importer resume {folder.run_id}, or importer run, which closes it."
         )
 
 
 def _from_run(folder: RunFolder, person: str) -> bool:
     """Takes a person out of one run's journal, reports and kept rows; whether they stood in any."""
-    found = [_from_frame(path, person) for path in sorted(folder.before.glob("*.arrow"))]
+    found = [_from_frame(path, person) for path in sorted(folder.previous_values.glob("*.arrow"))]
     kept = [_from_kept(path, person) for path in sorted(folder.kept.glob("*.parquet"))]
-    lines = _from_lines(folder.rejects, person)
+    lines = _from_rejects(folder.rejects, person)
     for path in folder.path.glob("undo.*"):
-        path.unlink()  # `importer undo` writes it anew
+        path.unlink()  # `importer undo` writes it again
     answers = False
     if folder.journal.exists():
         with closing(Journal(folder.journal)) as journal:
@@ -85,16 +86,23 @@ def _from_run(folder: RunFolder, person: str) -> bool:
 
 
 def _from_frame(path: Path, person: str) -> bool:
-    frame = pl.scan_ipc(path).collect()
+    """Takes the person out of what the snapshot held before a run."""
+    try:
+        frame = checked_files.read_frame(path)
+    except (OSError, DamagedError):
+        raise _unreadable(path) from None
     left = frame.filter(pl.col("id") != person)
     if left.height < frame.height:
-        run_folder.write_frame(path, left)
+        checked_files.write_frame(path, left)
     return left.height < frame.height
 
 
 def _from_kept(path: Path, person: str) -> bool:
     """Rows of the person, and damaged ones in which the id stands as a word: whose they are is not known."""
-    frame = pl.read_parquet(path, glob=False)
+    try:
+        frame = pl.read_parquet(path, glob=False)
+    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        raise _unreadable(path) from None
     mine = pl.col("id").eq_missing(person) if "id" in frame.columns else pl.lit(value=False)
     word = rf"(?:^|[^0-9A-Za-z]){re.escape(person)}(?:[^0-9A-Za-z]|$)"
     if "bytes" in frame.columns:
@@ -105,42 +113,39 @@ def _from_kept(path: Path, person: str) -> bool:
         mine = mine | (pl.col("id").is_null() & pl.col("original").str.contains(person, literal=True))
     left = frame.filter(~mine)
     if left.height < frame.height:
-        part = path.with_suffix(".part")
-        with run_folder.state_errors(path):
-            left.write_parquet(part, compression="lz4")
-            part.replace(path)
+        with atomic_files.replacing(path) as file:
+            left.write_parquet(file, compression="lz4")
     return left.height < frame.height
 
 
-def _from_lines(path: Path, person: str) -> bool:
+def _from_rejects(path: Path, person: str) -> bool:
     """Takes the person's lines out of `rejects.csv`."""
     if not path.exists():
         return False
-    part, found = path.with_suffix(".part"), False
-    with (
-        run_folder.state_errors(path),
-        path.open(encoding="utf-8", newline="") as old,
-        part.open("w", encoding="utf-8", newline="") as new,
-    ):
-        lines, writer = csv.reader(old), csv.writer(new, lineterminator="\n")
+    found = False
+    with state_errors(path), path.open("rb") as old, atomic_files.replacing(path) as new:
+        lines = reject_lines.records(old)
         head = next(lines)
-        writer.writerow(head)
-        at = head.index("distinct_id")
+        new.write(head.raw)
+        at = list(head.cells).index("distinct_id")
         for line in lines:
-            if line[at] == person:
+            if line.cells[at : at + 1] == [person]:
                 found = True
             else:
-                writer.writerow(line)
-    part.replace(path)
+                new.write(line.raw)
     return found
 
 
 def _from_cache(path: Path, person: str) -> bool:
-    try:
-        with closing(sqlite3.connect(path, isolation_level=None)) as database:
-            database.execute("PRAGMA secure_delete = ON")
-            gone = database.execute("DELETE FROM addresses WHERE id = ?", (person,)).rowcount
-            database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            return gone > 0
-    except sqlite3.DatabaseError:
-        raise StateError(f"{path}: cannot be used; delete it, and the ids are resolved anew.") from None
+    with id_cache_errors(path), closing(sqlite_errors.connect(path)) as database:
+        database.execute("PRAGMA secure_delete = ON")
+        erased = database.execute("DELETE FROM addresses WHERE id = ?", (person,)).rowcount
+        database.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        return erased > 0
+
+
+def _unreadable(path: Path) -> StateError:
+    return StateError(
+        f"{path}: damaged or not readable, so the person cannot be taken out of it; delete the run with "
+        "importer runs --prune, or this folder: " + str(path.parent)
+    )

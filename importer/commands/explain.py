@@ -4,7 +4,6 @@ A finished run keeps only the rows with something rejected. The others are read 
 that has not changed since.
 """
 
-import csv
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -19,9 +18,11 @@ from importer.core.errors import ConfigError
 from importer.core.row_order import ORDER_SHIFT, ROW_OF, SOURCE_OF
 from importer.pipeline.run_spec import stored_config
 from importer.pipeline.sources import source_options
+from importer.report import reject_lines
 from importer.source import reader, version
-from importer.storage import run_folder, snapshot
-from importer.storage.journal import Entry, Journal
+from importer.storage import run_folder, snapshot, snapshot_frames, state_folder
+from importer.storage.journal import Journal
+from importer.storage.journal_records import Entry
 from importer.storage.partitions import PARTITIONS
 from importer.storage.run_folder import RunFolder
 from importer.storage.spool import Spool
@@ -58,7 +59,7 @@ def explain(state_dir: Path, person: str, run_id: str | None = None) -> Iterator
     ConfigError where no run does.
     """
     if run_id is not None:
-        found = _history_of(run_folder.find(state_dir, run_id), person)
+        found = _history_of(state_folder.find(state_dir, run_id), person)
         _read_rows(found, person)
     else:
         found = _newest(state_dir, person)
@@ -69,7 +70,7 @@ def explain(state_dir: Path, person: str, run_id: str | None = None) -> Iterator
 
 def _newest(state_dir: Path, person: str) -> _PersonHistory:
     """By what the runs have written about the person: that is quick; else by the rows of the newest run."""
-    folders = run_folder.all_runs(state_dir)
+    folders = state_folder.all_runs(state_dir)
     if not folders:
         raise ConfigError(f"{state_dir}: no run here yet; start one with: importer run CONFIG")
     for folder in reversed(folders):
@@ -99,8 +100,11 @@ def _history_of(folder: RunFolder, person: str) -> _PersonHistory:
 def _reject_lines(folder: RunFolder, person: str) -> Iterator[Mapping[str, str]]:
     if not folder.rejects.exists():
         return
-    with folder.rejects.open(encoding="utf-8", newline="") as file:
-        yield from (line for line in csv.DictReader(file) if line["distinct_id"] == person)
+    with folder.rejects.open("rb") as file:
+        lines = (record.cells for record in reject_lines.records(file))
+        head = next(lines, [])
+        named = (dict(zip(head, cells, strict=False)) for cells in lines)
+        yield from (line for line in named if line.get("distinct_id") == person)
 
 
 # ------------------------------------------------------------------- the rows
@@ -267,26 +271,27 @@ def _snapshot_lines(history: _PersonHistory, person: str) -> Iterator[str]:
 
     known = snapshot.Snapshot(history.folder.path.parent.parent, history.config, answers)
     wanted = pl.DataFrame({"id": [person]})
-    partition = wanted.select(snapshot.hashed() % PARTITIONS).item()
-    found = known.held(partition, partition + 1, wanted)
+    partition = wanted.select(snapshot_frames.hashed() % PARTITIONS).item()
+    found = known.read(partition, partition + 1, wanted)
     if not found.height:
         yield "  the snapshot does not know this person"
         return
     yield "  the snapshot knows now"
     width = max(map(len, known.keys))
     for key in known.keys:
-        value = found[snapshot.column(key)][0]
+        value = found[snapshot_frames.column(key)][0]
         if value is not None:
             yield f"    {key.ljust(width)}  {_known_text(value)}"
 
 
 def _known_text(value: str) -> str:
-    if value == snapshot.CLEARED:
+    if value == snapshot_frames.CLEARED:
         return "cleared"
-    if value == snapshot.UNKNOWN:
+    if value == snapshot_frames.UNKNOWN:
         return "unknown: sent or to be sent, and not acknowledged; due"
-    if value.startswith(snapshot.STALE):
-        return f"{_safe(value.removeprefix(snapshot.STALE))}, under another declaration of the attribute; due"
+    if value.startswith(snapshot_frames.STALE):
+        known = _safe(value.removeprefix(snapshot_frames.STALE))
+        return f"{known}, under another declaration of the attribute; due"
     return _safe(value)
 
 

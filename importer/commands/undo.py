@@ -14,13 +14,15 @@ import polars as pl
 from importer.config import loader as configuration
 from importer.config.attribute import Attribute
 from importer.config.schema import Config
-from importer.core.errors import ConfigError
+from importer.core.errors import ConfigError, StateError
 from importer.core.models import Encoding
 from importer.reconcile.diff import NONE, SAME
-from importer.storage import run_folder
+from importer.storage import atomic_files, checked_files, state_folder
+from importer.storage.checked_files import DamagedError
 from importer.storage.partitions import PARTITIONS
 from importer.storage.run_folder import RunFolder
-from importer.storage.snapshot import CLEARED, STALE, UNKNOWN, Snapshot, column
+from importer.storage.snapshot import Snapshot
+from importer.storage.snapshot_frames import CLEARED, STALE, UNKNOWN, column
 from importer.values import json_text
 from importer.values.column_types import typed_columns
 
@@ -44,9 +46,9 @@ def undo(state_dir: Path, run_id: str | None) -> Undone:
 
     ConfigError where the run sent nothing, or where the configuration has no way to write a clear.
     """
-    folder = run_folder.find(state_dir, run_id, wanted=lambda f: f.before.exists())
+    folder = state_folder.find(state_dir, run_id, wanted=lambda f: f.previous_values.exists())
     meta = folder.read_meta()
-    if not folder.before.exists():
+    if not folder.previous_values.exists():
         raise ConfigError(f"Run {folder.run_id} has sent nothing that could be undone.")
     path = Path(meta["config_path"]) if meta["config_path"] else None
     config = configuration.load(path) if path and path.exists() else configuration.parse(meta["config"], path)
@@ -70,10 +72,10 @@ def _later(state_dir: Path, folder: RunFolder) -> list[Path]:
     meta = folder.read_meta()
     return [
         path
-        for run in run_folder.all_runs(state_dir)
+        for run in state_folder.all_runs(state_dir)
         if (other := run.read_meta())["identity"] == meta["identity"]
         and (other["started_at"], run.run_id) > (meta["started_at"], folder.run_id)
-        for path in sorted(run.before.glob("*.arrow"))
+        for path in sorted(run.previous_values.glob("*.arrow"))
     ]
 
 
@@ -95,14 +97,14 @@ class _Writer:
 
     def write(self) -> Undone:
         """The whole file, or nothing where nothing goes back."""
-        every = (self._part(pl.scan_ipc(p).collect()) for p in sorted(self._folder.before.glob("*.arrow")))
+        every = (self._part(_read(p)) for p in sorted(self._folder.previous_values.glob("*.arrow")))
         parts = [part for part in every if part.height]
         rows = pl.concat(parts, how="diagonal") if parts else pl.DataFrame()
         file = self._file()
         if not rows.height:
             return Undone(None, str(self._config.path or "CONFIG"), **self._counts)
-        with run_folder.state_errors(file):
-            file.write_bytes(b"".join(_lines(self._config, rows)))
+        with atomic_files.replacing(file) as out:
+            out.writelines(_lines(self._config, rows))
         self._counts["people"] = rows.height
         return Undone(file, str(self._config.path or "CONFIG"), **self._counts)
 
@@ -129,7 +131,7 @@ class _Writer:
 
     def _without_later(self, before: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
         for path in self._later:
-            later = pl.scan_ipc(path).collect().join(before, on="id", how="semi")
+            later = _read(path).join(before, on="id", how="semi")
             for k in keys:
                 if later.height and column(k) in later.columns:
                     newer = later.filter(pl.col(column(k)).is_not_null())["id"]
@@ -161,7 +163,7 @@ class _Writer:
 
     def _now(self, people: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
         """What is known now of attributes for which a blank cell would mean something."""
-        held = self._snapshot.held(0, PARTITIONS, people) if keys else people
+        held = self._snapshot.read(0, PARTITIONS, people) if keys else people
         held = people.join(held, on="id", how="left", maintain_order="left")
         known = [
             pl.when(~pl.col(column(k)).str.starts_with(STALE) & (pl.col(column(k)) != UNKNOWN))
@@ -191,6 +193,15 @@ class _Writer:
                 'a cell asks for that; add clear_values = ["\\\\N"] under [source], then again.'
             )
         return text.set(cleared.fill_null(value=False), clears[0])
+
+
+def _read(path: Path) -> pl.DataFrame:
+    try:
+        return checked_files.read_frame(path)
+    except (OSError, DamagedError):
+        raise StateError(
+            f"{path}: damaged or not readable, so it is not known what the values were before the run."
+        ) from None
 
 
 def decode(attribute: Attribute, value: pl.Series, encoding: Encoding) -> pl.Series:

@@ -48,8 +48,9 @@ from importer.report.reject_files import RejectFiles
 from importer.send.rate_limiter import RateLimiter
 from importer.send.sender import Job, Sender
 from importer.send.shutdown import Stop
-from importer.storage import run_folder
-from importer.storage.journal import Journal, KnownValue
+from importer.storage import disk_errors, run_folder, state_folder
+from importer.storage.journal import Journal
+from importer.storage.journal_records import KnownValue
 from importer.storage.run_folder import RunFolder
 from importer.storage.spool import Spool, SpoolWriter
 from importer.validate.read_result import ReadResult
@@ -115,7 +116,7 @@ def verify(
     Raises ConfigError where the destination cannot read back, SourceError where a source has changed since
     the run, RefusedError and UnreachableError as a run does.
     """
-    folder = run_folder.find(state_dir, run_id, wanted=run_folder.has_sent)
+    folder = state_folder.find(state_dir, run_id, wanted=run_folder.has_sent)
     meta = folder.read_meta()
     config = options.applied_to(stored_config(meta))
     destination = config.build_destination()
@@ -126,12 +127,10 @@ def verify(
     verified = Verified(folder.run_id, report=folder.path / "verify.csv")
     journal = Journal(folder.journal)
     try:
-        with run_folder.state_errors(folder.path):
-            scratch.path.mkdir(exist_ok=True)
-        with scratch.temporary():
-            work = _Work(config, destination, journal, scratch, verified)
-            work.read_sources(meta, _sampled(journal, folder.run_id, sample))
-            work.ask(key)
+        scratch.make_folders()
+        work = _Work(config, destination, journal, scratch, verified)
+        work.read_sources(meta, _sampled(journal, folder.run_id, sample))
+        work.ask(key)
     finally:
         journal.close()
         shutil.rmtree(scratch.path, ignore_errors=True)
@@ -186,7 +185,7 @@ class _Work:
         for plan in self.spool.plan():
             chunk = chunker.build(plan, self.spool.read(plan))
             opened = OpenChunk(chunk, self.journal, Answers(), {}, frozenset())
-            written = self.journal.held(chunk.people["id"].to_list())
+            written = self.journal.known_values(chunk.people["id"].to_list())
             lines = dict(chunk.rows.select("order", "line").iter_rows())
             for update in chunk.updates():
                 expected = list(self._expected(update, opened, written.get(update.distinct_id, {}), lines))
@@ -294,7 +293,7 @@ def _changed(path: str) -> str:
 def _write(verified: Verified, reading: ReadResult) -> None:
     verified.differences.sort(key=lambda d: (d.order, d.attribute))
     with (
-        run_folder.state_errors(verified.report),
+        disk_errors.state_errors(verified.report),
         verified.report.open("w", encoding="utf-8", newline="") as file,
     ):
         lines = csv.writer(file)

@@ -41,7 +41,7 @@ def finish(spec: RunSpec, attempt: Attempt, ledger: Ledger) -> RunSummary:
     if changes and changes.compares:
         summary = replace(summary, diff=diff(reading, ledger.tally))
     html_report.write(spec.folder, as_json(summary))
-    spec.folder.write_json(spec.folder.summary, as_json(summary))
+    spec.folder.write_summary(as_json(summary))
     if state == "finished":
         spec.folder.drop_temporary()
         _keep_list_shape(spec, reading)
@@ -55,7 +55,7 @@ def close_unread(spec: RunSpec, attempt: Attempt, error: ImporterError) -> None:
     shutil.rmtree(spec.folder.kept, ignore_errors=True)
     summary = _summary(spec, attempt, ReadResult(), Tally(), "stopped", error.exit_code, str(error))
     with suppress(StateError):  # the disk is full, for example, which `error` says already
-        spec.folder.write_json(spec.folder.summary, as_json(summary))
+        spec.folder.write_summary(as_json(summary))
 
 
 def notify_end(

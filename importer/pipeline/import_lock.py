@@ -9,7 +9,7 @@ from importer.core.durations import Deadline
 from importer.core.errors import StateError, command
 from importer.core.events import Event, Observer
 from importer.pipeline.run_spec import RunSpec
-from importer.storage import run_folder
+from importer.storage import account, locks, run_folder, state_folder
 from importer.storage.journal import count_pending
 from importer.storage.sent_content import is_counting
 
@@ -21,7 +21,7 @@ def locked(spec: RunSpec, deadline: Deadline | None, observer: Observer) -> Iter
     StateError where another run has the lock, or has a job open at the destination. ConfigError where an
     unfinished run has begun to increase what this one would increase again.
     """
-    run_folder.prepare_state_dir(spec.state_dir)
+    state_folder.prepare(spec.state_dir)
     wait = spec.options.lock_timeout
     if deadline:
         wait = max(0.0, min(wait, deadline.left()))
@@ -30,7 +30,7 @@ def locked(spec: RunSpec, deadline: Deadline | None, observer: Observer) -> Iter
         text = f"waiting for run {holder} of this import to end"
         observer.tell(Event("waiting", text, {"holder": holder}))
 
-    with run_folder.lock(spec.state_dir, spec.config, spec.folder, wait, report_waiting):
+    with locks.import_lock(spec.state_dir, spec.config, spec.folder, wait, report_waiting):
         if not spec.folder.meta.exists():  # a resumed run asks for the results of its own jobs
             _refuse_open_jobs(spec.state_dir, spec.config)
         if is_counting(spec.config) and not spec.options.allow_duplicates:
@@ -43,9 +43,9 @@ def _refuse_open_jobs(state_dir: Path, config: Config) -> None:
 
     It names the run to resume first.
     """
-    account = run_folder.account(config.as_mapping()["destination"])
-    for folder in filter(run_folder.is_resumable, run_folder.all_runs(state_dir)):
-        same = run_folder.account(folder.read_meta()["config"]["destination"]) == account
+    mine = account.of_destination(config.as_mapping()["destination"])
+    for folder in filter(run_folder.is_resumable, state_folder.all_runs(state_dir)):
+        same = account.of_destination(folder.read_meta()["config"]["destination"]) == mine
         if same and folder.journal.exists() and (jobs := count_pending(folder.journal)):
             first = command("resume", folder.run_id, state_dir=state_dir)
             raise StateError(

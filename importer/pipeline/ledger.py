@@ -15,7 +15,8 @@ from importer.reconcile.chunk_report import ChunkReport
 from importer.reconcile.diff import Diff
 from importer.reconcile.reconciler import Answers, Doubts, OpenChunk
 from importer.report.reject_files import RejectFiles
-from importer.storage.journal import Entry, Journal
+from importer.storage.journal import Journal
+from importer.storage.journal_records import Entry
 from importer.storage.spool import ChunkPlan, Spool
 from importer.validate import identities
 from importer.validate.read_result import ReadResult

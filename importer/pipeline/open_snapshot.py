@@ -7,7 +7,8 @@ from contextlib import closing
 from importer.core.errors import StateError
 from importer.pipeline.run_spec import RunSpec
 from importer.reconcile.diff import Diff
-from importer.storage.journal import Entry, Journal
+from importer.storage.journal import Journal
+from importer.storage.journal_records import Entry
 from importer.storage.run_folder import RunFolder
 from importer.storage.snapshot import Snapshot
 
@@ -24,7 +25,7 @@ def open_diff(spec: RunSpec, journal: Journal) -> Diff | None:
     if compares is None:
         compares = wanted and not spec.options.full_refresh and not _full_is_due(spec, snapshot)
         journal.remember("compares", compares)
-    return Diff(snapshot, spec.folder.before, bool(compares))
+    return Diff(snapshot, spec.folder.previous_values, bool(compares))
 
 
 def _full_is_due(spec: RunSpec, snapshot: Snapshot) -> bool:

@@ -21,7 +21,7 @@ from importer.reconcile.check_counts import CheckCounts
 from importer.reconcile.diff import Diff
 from importer.reconcile.retry_plan import collect_ids, places_in
 from importer.report.reject_files import RejectFiles
-from importer.storage import run_folder
+from importer.storage import disk_errors
 from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
 from importer.storage.run_history import RunHistory
@@ -85,7 +85,7 @@ def _read_sources(
     places = places_in(spec.corrected, ids) if spec.corrected else {}
     result.guards = _tripped_guards(spec, result)
     # Before the journal: an attempt that finds the reading there relies on the whole spool.
-    with run_folder.state_errors(spec.folder.spool):
+    with disk_errors.state_errors(spec.folder.spool):
         spool = _finish_spool(spec, writer, result)
     journal.remember("reading", {**result.dump(), "places": places})
     attempt.stats.seconds["reading"] += time.monotonic() - began

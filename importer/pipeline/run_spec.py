@@ -14,10 +14,10 @@ from importer.config.options import Options
 from importer.config.schema import Config
 from importer.core.errors import ConfigError
 from importer.destinations.base import Destination
-from importer.storage import run_folder
+from importer.storage import account, state_folder
 from importer.storage.run_folder import RunFolder
 from importer.storage.sent_content import SentContent, is_counting
-from importer.storage.snapshot import refuse_rivals
+from importer.storage.snapshot import refuse_shared_attributes
 
 
 @dataclass(frozen=True)
@@ -54,10 +54,10 @@ class RunSpec:
                 "put them into a file of their own, or try them in the sandbox."
             )
         state_dir = corrected.path.parent.parent if corrected else options.state_dir_of(config)
-        run_folder.prepare_state_dir(state_dir)
+        state_folder.prepare(state_dir)
         if mode != "check" or config.run.changed_only:
-            refuse_rivals(state_dir, config)
-        folder = run_folder.name(state_dir, options.run_id)
+            refuse_shared_attributes(state_dir, config)
+        folder = state_folder.new_run(state_dir, options.run_id)
         return cls(config, config.build_destination(), folder, options, mode, tuple(sources), corrected)
 
     @classmethod
@@ -98,7 +98,7 @@ class RunSpec:
         if self.folder.meta.exists():
             return self
         new = replace(self, started=datetime.now(UTC))
-        run_folder.create(new.folder, new.meta())
+        state_folder.create(new.folder, new.meta())
         return new
 
     def meta(self) -> dict[str, Any]:
@@ -110,7 +110,7 @@ class RunSpec:
             "started_at": iso(self.started),
             "arguments": list(self.sources),
             "corrects": self.corrected.run_id if self.corrected else None,
-            "identity": run_folder.identity(self.config),
+            "identity": account.import_id(self.config),
             "config_path": str(self.config.path) if self.config.path else None,
             "config": self.config.as_mapping(),
             "options": self.options.as_mapping(),

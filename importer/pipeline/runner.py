@@ -27,7 +27,7 @@ from importer.pipeline.open_snapshot import open_diff
 from importer.pipeline.read_stage import Read
 from importer.pipeline.run_spec import RunSpec, stored_config
 from importer.report.reject_files import RejectFiles
-from importer.storage import run_folder
+from importer.storage import run_folder, state_folder
 from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
 from importer.validate.read_result import ReadResult
@@ -61,8 +61,8 @@ def resume(
     state_dir: Path, run_id: str | None, options: Options = DEFAULTS, observer: Observer | None = None
 ) -> RunSummary:
     """Continues a run that was stopped or killed, from what is acknowledged in its journal."""
-    run_folder.prepare_state_dir(state_dir)
-    folder = run_folder.find(state_dir, run_id, wanted=run_folder.is_resumable)
+    state_folder.prepare(state_dir)
+    folder = state_folder.find(state_dir, run_id, wanted=run_folder.is_resumable)
     state = run_folder.state_of(folder.read_meta(), folder.read_summary())
     if state == "finished":
         raise ConfigError(f"Run {folder.run_id} is finished; there is nothing to resume.")
@@ -86,8 +86,8 @@ def retry(
     observer: Observer | None = None,
 ) -> RunSummary:
     """Sends what a run rejected or could not confirm again, from a corrected file or the rows it kept."""
-    run_folder.prepare_state_dir(state_dir)
-    corrected = run_folder.find(state_dir, run_id, wanted=run_folder.has_sent)
+    state_folder.prepare(state_dir)
+    corrected = state_folder.find(state_dir, run_id, wanted=run_folder.has_sent)
     summary = corrected.read_summary()
     _refuse_superseded(corrected, run_folder.state_of(corrected.read_meta(), summary), state_dir)
     if not summary or summary["state"] != "finished":
@@ -136,9 +136,10 @@ def _in_folder(spec: RunSpec, attempt: Attempt, key: str) -> RunSummary:
     fields = {"run_id": spec.folder.run_id, "import": spec.config.name, "command": spec.mode}
     attempt.observer.tell(Event("began", f"run {spec.folder.run_id} began", fields))
     if spec.sends:
-        run_folder.supersede(spec.state_dir, spec.config, spec.folder)
-    spec.folder.write_json(spec.folder.meta, spec.meta())
-    with spec.folder.temporary(), closing(Journal(spec.folder.journal)) as journal:
+        state_folder.supersede(spec.state_dir, spec.config, spec.folder)
+    spec.folder.write_meta(spec.meta())
+    spec.folder.make_folders()
+    with closing(Journal(spec.folder.journal)) as journal:
         try:
             return _run_stages(spec, attempt, key, journal)
         except ImporterError as error:

@@ -16,7 +16,7 @@ from importer.report.reject_files import RejectFiles
 from importer.source import dialect
 from importer.source.batch import Batch
 from importer.source.source import Source
-from importer.storage.run_folder import state_errors
+from importer.storage.disk_errors import state_errors
 from importer.storage.sent_content import ContentHash, is_counting
 from importer.storage.spool import SpoolWriter
 from importer.validate.read_result import ReadResult, ReadSource

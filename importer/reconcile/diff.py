@@ -17,8 +17,9 @@ from importer.chunk.chunk import Chunk
 from importer.chunk.fields import Field
 from importer.core.models import Outcome
 from importer.reconcile.reconciler import OpenChunk
-from importer.storage import run_folder
-from importer.storage.snapshot import DIFFABLE, Snapshot, column
+from importer.storage import atomic_files, checked_files
+from importer.storage.snapshot import DIFFABLE, Snapshot
+from importer.storage.snapshot_frames import column
 from importer.storage.spool import ChunkPlan
 
 SAME = "="
@@ -39,7 +40,7 @@ class Diff:
     def compare(self, plan: ChunkPlan, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
         """The chunk's rows with what the snapshot knows of each value, and whether it is unchanged."""
         people = rows.select(pl.col("id").unique())
-        known = self.snapshot.held(plan.first, plan.end, people)
+        known = self.snapshot.read(plan.first, plan.end, people)
         values = [pl.col(column(f.key)).alias(f.known) for f in fields if _is_diffed(f)]
         is_known = pl.lit(value=True).alias("is_known")
         known = known.select("id", is_known, pl.col("print").alias("print_known"), *values)
@@ -71,7 +72,7 @@ class Diff:
     def mark(self, opened: OpenChunk) -> None:
         """Writes down what was known, and marks what is about to be sent, unless an earlier attempt did."""
         plan = opened.chunk.plan
-        if self.snapshot.is_marked(plan.number):
+        if self.snapshot.is_recorded(plan.number):
             return
         fields = [f for f in opened.chunk.fields if _is_diffed(f)]
         people = opened.chunk.people
@@ -86,13 +87,13 @@ class Diff:
             else pl.lit(value=False)
         )
         sent = people.filter(due)
-        run_folder.make_folder(self.before)
+        atomic_files.make_folder(self.before)
         old = sent.select("id", *(_before(f, sent).alias(column(f.key)) for f in fields))
-        run_folder.write_frame(self.before / f"{plan.number:06d}.arrow", old)
+        checked_files.write_frame(self.before / f"{plan.number:06d}.arrow", old)
         fresh = pl.col("print").is_not_null() & pl.col("print").ne_missing(pl.col("print_known"))
         values = [pl.col(f.value).alias(column(f.key)) for f in fields]
         frame = people.filter(due | fresh).select("id", "print", "values", *values)
-        self.snapshot.mark(plan.number, plan.first, plan.end, frame)
+        self.snapshot.record(plan.number, plan.first, plan.end, frame)
 
     def settle(self, opened: OpenChunk, codes: pl.DataFrame) -> None:
         """Every call of the chunk has ended: what was not applied stays unknown."""

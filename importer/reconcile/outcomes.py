@@ -12,7 +12,7 @@ import polars as pl
 
 from importer.core.models import Outcome
 from importer.destinations.base import NORMALIZED
-from importer.storage.journal import NOT_REPEATABLE, Entry
+from importer.storage.journal_records import NOT_REPEATABLE, Entry
 
 OUTCOMES = (
     None,

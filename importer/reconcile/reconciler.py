@@ -18,7 +18,8 @@ from importer.destinations.base import NORMALIZED
 from importer.reconcile import chunk_report
 from importer.reconcile.chunk_report import ChunkReport
 from importer.reconcile.outcomes import OutcomeDetail, Outcomes
-from importer.storage.journal import NOT_REPEATABLE, Entry, Journal
+from importer.storage.journal import Journal
+from importer.storage.journal_records import NOT_REPEATABLE, Entry
 
 
 @dataclass(slots=True)

@@ -20,8 +20,9 @@ from importer.config.schema import Config
 from importer.core.models import Outcome
 from importer.core.row_order import ORDER_SHIFT, SOURCE_OF
 from importer.reconcile.reconciler import OpenChunk
-from importer.storage import run_folder
-from importer.storage.journal import Journal, KnownValue
+from importer.storage import account, state_folder
+from importer.storage.journal import Journal
+from importer.storage.journal_records import KnownValue
 from importer.storage.run_folder import RunFolder
 from importer.validate.validator import ValidatedBatch
 
@@ -47,7 +48,7 @@ class RetryPlan:
         """What a run has written for these people; its journal is opened once."""
         if run.run_id not in self._open:
             self._open[run.run_id] = Journal(run.journal)
-        return self._open[run.run_id].held(people)
+        return self._open[run.run_id].known_values(people)
 
     def close(self) -> None:
         """Closes the journals."""
@@ -207,7 +208,7 @@ def _refused_by_check(run: RunFolder) -> pl.DataFrame:
 def _written(run: RunFolder, people: Sequence[str]) -> dict[str, dict[str, KnownValue]]:
     journal = Journal(run.journal)
     try:
-        return journal.held(people)
+        return journal.known_values(people)
     finally:
         journal.close()
 
@@ -229,9 +230,9 @@ def other_runs(state_dir: Path, config: Config, but: RunFolder) -> list[RunFolde
     """All runs of the same import that send, without the run `but`."""
     return [
         folder
-        for folder in run_folder.all_runs(state_dir)
+        for folder in state_folder.all_runs(state_dir)
         if folder.run_id != but.run_id
-        and (meta := folder.read_meta())["identity"] == run_folder.identity(config)
+        and (meta := folder.read_meta())["identity"] == account.import_id(config)
         and meta["mode"] != "check"
         and folder.journal.exists()
     ]

@@ -1,13 +1,14 @@
 """`report.html`: a run's report for people who would rather look. One file, no script, nothing fetched."""
 
-import csv
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from html import escape
 from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from importer.storage.run_folder import RunFolder, state_errors
+from importer.report import reject_lines
+from importer.storage import atomic_files
+from importer.storage.run_folder import RunFolder
 
 LINES = 1_000
 """So many lines of rejects.csv are shown at most."""
@@ -26,10 +27,9 @@ _STYLE = (
 
 def write(folder: RunFolder, summary: Mapping[str, Any]) -> None:
     """Writes `report.html` from the summary and the first lines of `rejects.csv`."""
-    part = folder.html_report.with_suffix(".part")
-    with state_errors(folder.path), part.open("w", encoding="utf-8") as file:
-        file.writelines(_page(summary, folder.rejects))
-        part.replace(folder.html_report)
+    with atomic_files.replacing(folder.html_report) as file:
+        for text in _page(summary, folder.rejects):
+            file.write(text.encode("utf-8", "replace"))
 
 
 def _page(summary: Mapping[str, Any], rejects: Path) -> Iterator[str]:
@@ -59,8 +59,8 @@ def _page(summary: Mapping[str, Any], rejects: Path) -> Iterator[str]:
 
 
 def _lines(rejects: Path) -> Iterator[str]:
-    with rejects.open(encoding="utf-8", newline="") as file:
-        lines = csv.reader(file)
+    with rejects.open("rb") as file:
+        lines = (record.cells for record in reject_lines.records(file))
         head = next(lines, [])
         yield f"<h2>the first lines, {LINES:,} at most; all of them are in rejects.csv</h2>\n"
         yield from _table(head, islice(lines, LINES))

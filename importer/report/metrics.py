@@ -10,7 +10,7 @@ from typing import Any
 
 from importer.config.schema import Config
 from importer.core.errors import StateError
-from importer.storage.run_folder import state_errors
+from importer.storage import atomic_files
 from importer.storage.run_history import RunHistory
 
 _HELP = {
@@ -78,12 +78,8 @@ def write(folder: Path, name: str, content: str) -> str:
     It holds no value of a person, and the node exporter is another user: everybody may read it.
     """
     path = folder / f"importer-{name}.prom"
-    part = folder / f".importer-{name}.part"
     try:
-        with state_errors(path):
-            part.write_text(content, "utf-8")
-            part.chmod(0o644)
-            part.replace(path)
+        atomic_files.write_bytes(path, content.encode(), mode=0o644)
     except StateError:
         return f"the metrics were not written: {path} cannot be"
     return ""

@@ -20,7 +20,8 @@ from importer.core.row_order import ROW_OF, SOURCE_OF
 from importer.source.csv_grammar import Layout
 from importer.source.decode import TextEncoding
 from importer.source.streams import zstd_module
-from importer.storage.run_folder import RunFolder, state_errors
+from importer.storage.disk_errors import state_errors
+from importer.storage.run_folder import RunFolder
 from importer.validate.read_result import Original
 
 COLUMNS = (

@@ -4,19 +4,14 @@ One SQLite file for each destination, base URL, account and whatever else an add
 second run resolves nobody again. Committed with each answer; looked up a chunk's people at a time.
 """
 
-import hashlib
-import json
-import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
 from importer.config.schema import Config
-from importer.core.errors import StateError
-
-_WAIT = 60.0
-"""Seconds that one process waits for another that is writing."""
+from importer.storage import account, atomic_files, sqlite_errors
+from importer.storage.sqlite_errors import id_cache_errors
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS addresses (id TEXT PRIMARY KEY, address TEXT NOT NULL) WITHOUT ROWID;
@@ -38,18 +33,12 @@ class IdCache:
     """The addresses of one scope; may be asked from any thread. StateError where the file cannot be used."""
 
     def __init__(self, state_dir: Path, config: Config, scope: Sequence[str]) -> None:
-        section = config.destination
-        names = [section.type, section.base_url, section.account or "", *scope]
-        digest = hashlib.sha256(json.dumps(names).encode()).hexdigest()[:16]
-        self._path = state_dir / "addresses" / f"{section.type}-{digest}.sqlite"
+        name = f"{config.destination.type}-{account.account_digest(config, scope)[:16]}.sqlite"
+        self._path = state_dir / "addresses" / name
         self._lock = threading.Lock()
-        with _state_errors(self._path):
-            self._path.parent.mkdir(exist_ok=True)
-            self._db = sqlite3.connect(
-                self._path, timeout=_WAIT, isolation_level=None, check_same_thread=False
-            )
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = NORMAL")
+        atomic_files.make_folder(self._path.parent)
+        with id_cache_errors(self._path):
+            self._db = sqlite_errors.connect(self._path)
             self._db.executescript(_SCHEMA)
 
     def lookup(self, ids: Iterable[str]) -> dict[str, str]:
@@ -72,12 +61,12 @@ class IdCache:
 
     def close(self) -> None:
         """Folds the log into the file."""
-        with _state_errors(self._path):
+        with id_cache_errors(self._path):
             self._db.close()
 
     @contextmanager
     def _transaction(self) -> Iterator[None]:
-        with self._lock, _state_errors(self._path):
+        with self._lock, id_cache_errors(self._path):
             self._db.execute("BEGIN IMMEDIATE")
             try:
                 yield
@@ -85,15 +74,3 @@ class IdCache:
                 self._db.execute("ROLLBACK")
                 raise
             self._db.execute("COMMIT")
-
-
-@contextmanager
-def _state_errors(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except sqlite3.OperationalError:
-        raise StateError(
-            f"{path}: cannot be written or read; free some space and make it writable."
-        ) from None
-    except (sqlite3.DatabaseError, OSError):
-        raise StateError(f"{path}: damaged; delete it, and the ids are resolved anew.") from None

@@ -7,6 +7,7 @@ no more a row than a short one, though each of its chunks is a slice of more fil
 """
 
 import io
+import zlib
 from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,7 @@ from pathlib import Path
 import polars as pl
 
 from importer.core.errors import StateError
+from importer.storage import atomic_files
 
 PARTITIONS = 1024
 HASH = "xxh64/1024"
@@ -29,13 +31,15 @@ _PIECE_BYTES = 64 << 10
 class PartitionFile:
     """A file of a folder: `starts[b]` is the first row of partition b.
 
-    Piece n holds the partitions from `firsts[n]` on; its bytes are [offsets[n], offsets[n + 1]).
+    Piece n holds the partitions from `firsts[n]` on; its bytes are [offsets[n], offsets[n + 1]) and have the
+    CRC-32 `checksums[n]`; files of version 0.1.0 have none.
     """
 
     file: str
     starts: Sequence[int]
     firsts: Sequence[int]
     offsets: Sequence[int]
+    checksums: Sequence[int] = ()
 
     @classmethod
     def write(cls, folder: Path, file: str, frame: pl.DataFrame, *, packed: bool) -> "PartitionFile":
@@ -43,8 +47,9 @@ class PartitionFile:
         partition, frame = frame["partition"], frame.drop("partition")
         starts = partition.search_sorted(pl.int_range(PARTITIONS + 1, dtype=pl.UInt16, eager=True)).to_list()
         firsts = _firsts(starts, int(_PIECE_BYTES * frame.height / (frame.estimated_size() + 1)))
-        offsets = [0]
-        with (folder / file).open("wb") as out:
+        offsets, checksums = [0], []
+        (folder / file).unlink(missing_ok=True)
+        with atomic_files.create(folder / file) as out:
             for first, end in pairwise([*firsts, PARTITIONS]):
                 piece = io.BytesIO()
                 frame[starts[first] : starts[end]].write_ipc_stream(
@@ -52,7 +57,8 @@ class PartitionFile:
                 )
                 out.write(piece.getbuffer())
                 offsets.append(out.tell())
-        return cls(file, starts, firsts, offsets)
+                checksums.append(zlib.crc32(piece.getbuffer()))
+        return cls(file, starts, firsts, offsets, checksums)
 
     def height(self, first: int, end: int) -> int:
         """How many rows the partitions [first, end) have."""
@@ -66,19 +72,28 @@ class PartitionFile:
         one = bisect_right(self.firsts, first) - 1
         behind = bisect_right(self.firsts, end - 1)
         skipped = self.starts[first] - self.starts[self.firsts[one]]
-        try:
-            rows = pl.concat(self._pieces(folder, one, behind, columns))[skipped:][: self.height(first, end)]
-        except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
-            rows = pl.DataFrame()
-        if rows.height != self.height(first, end):
-            raise StateError(f"{folder / self.file}: damaged or gone; start a new run.")
-        return rows
+        pieces = [
+            pl.read_ipc_stream(io.BytesIO(piece), columns=list(columns) or None)
+            for piece in self._pieces(folder, one, behind)
+        ]
+        return pl.concat(pieces)[skipped:][: self.height(first, end)]
 
-    def _pieces(self, folder: Path, one: int, behind: int, columns: Sequence[str]) -> Iterator[pl.DataFrame]:
-        with (folder / self.file).open("rb") as data:
-            data.seek(self.offsets[one])
-            for begin, end in pairwise(self.offsets[one : behind + 1]):
-                yield pl.read_ipc_stream(io.BytesIO(data.read(end - begin)), columns=list(columns) or None)
+    def _pieces(self, folder: Path, one: int, behind: int) -> Iterator[bytes]:
+        """The bytes of the pieces [one, behind); StateError where they are not what was written."""
+        try:
+            with (folder / self.file).open("rb") as data:
+                data.seek(self.offsets[one])
+                for number in range(one, behind):
+                    piece = data.read(self.offsets[number + 1] - self.offsets[number])
+                    if self.checksums and zlib.crc32(piece) != self.checksums[number]:
+                        raise _damaged(folder / self.file)
+                    yield piece
+        except OSError:
+            raise _damaged(folder / self.file) from None
+
+
+def _damaged(path: Path) -> StateError:
+    return StateError(f"{path}: damaged or gone; start a new run.")
 
 
 def _firsts(starts: Sequence[int], rows: int) -> list[int]:

@@ -1,13 +1,11 @@
 """What is kept of an import from one run to the next: a small file per import in the state folder.
 
     imports/<import>.json   the shape of the last good run's list, for the guards; how the last run ended
-    pace/<account>.json     the pace that a destination's account bore
+    pace/<account>.json     the rate that a destination's account kept up with
 
 None of it holds a value of a person.
 """
 
-import hashlib
-import json
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
@@ -15,7 +13,9 @@ from typing import Any, Self
 
 from importer.config.schema import Config
 from importer.core.errors import StateError
-from importer.storage import run_folder
+from importer.storage import account, atomic_files, checked_files
+from importer.storage.checked_files import DamagedError
+from importer.storage.locks import short_lock
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,17 +38,13 @@ class RunHistory:
 
     @classmethod
     def load(cls, state_dir: Path, config: Config) -> Self:
-        """The memory of this import, empty where it never ran; StateError where it is damaged."""
-        path = _path(state_dir, config)
-        data = _read(path)
-        try:
-            good = ListShape(**data["good"]) if data.get("good") else None
-            return cls(good, data.get("exit_code"), data.get("succeeded_at"))
-        except (KeyError, TypeError, ValueError):
-            raise _damaged(path) from None
+        """What is known of this import, empty where it never ran; StateError where it is damaged."""
+        data = _read(_path(state_dir, config))
+        good = ListShape(**data["good"]) if data.get("good") else None
+        return cls(good, data.get("exit_code"), data.get("succeeded_at"))
 
     def save(self, state_dir: Path, config: Config) -> None:
-        """Keeps it, whole or not at all."""
+        """Writes it down for the next run."""
         _write(_path(state_dir, config), asdict(self))
 
     def after_good(self, shape: ListShape) -> Self:
@@ -65,7 +61,7 @@ def change(
     state_dir: Path, config: Config, how: Callable[[RunHistory], RunHistory]
 ) -> tuple[RunHistory, RunHistory]:
     """Changes what is known of an import, alone at it; returns what was known before, and what is now."""
-    with run_folder.door(state_dir, run_folder.identity(config)):
+    with short_lock(state_dir, account.import_id(config)):
         before = RunHistory.load(state_dir, config)
         after = how(before)
         after.save(state_dir, config)
@@ -73,46 +69,38 @@ def change(
 
 
 def pace(state_dir: Path, config: Config) -> float | None:
-    """Requests per second that this destination's account bore in the last run; None where not known."""
+    """Requests per second that the destination kept up with in the last run; None where not known."""
     found = _read(_pace_path(state_dir, config)).get("requests_per_second")
     return float(found) if isinstance(found, int | float) and found > 0 else None
 
 
 def keep_pace(state_dir: Path, config: Config, requests_per_second: float) -> None:
     """Remembers the pace for the next run into this account, whichever import it is."""
-    _write(_pace_path(state_dir, config), {"requests_per_second": round(requests_per_second, 1)})
+    path = _pace_path(state_dir, config)
+    with short_lock(state_dir, path.stem):
+        _write(path, {"requests_per_second": round(requests_per_second, 1)})
 
 
 def _path(state_dir: Path, config: Config) -> Path:
-    return state_dir / "imports" / f"{run_folder.identity(config)}.json"
+    return state_dir / "imports" / f"{account.import_id(config)}.json"
 
 
 def _pace_path(state_dir: Path, config: Config) -> Path:
-    section = config.destination
-    parts = [section.type, section.base_url, section.account or ""]
-    digest = hashlib.sha256(json.dumps(parts).encode()).hexdigest()[:12]
-    return state_dir / "pace" / f"{section.type}-{digest}.json"
+    name = f"{config.destination.type}-{account.account_digest(config)[:12]}.json"
+    return state_dir / "pace" / name
 
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        found = json.loads(path.read_text("utf-8"))
+        return checked_files.read_json(path)
     except FileNotFoundError:
         return {}
-    except (OSError, ValueError):
-        raise _damaged(path) from None
-    if not isinstance(found, dict):
-        raise _damaged(path)
-    return found
+    except (OSError, DamagedError):
+        raise StateError(
+            f"{path}: damaged or not readable; delete it, and the next good run writes it again."
+        ) from None
 
 
-def _damaged(path: Path) -> StateError:
-    return StateError(f"{path}: damaged or not readable; delete it, and the next good run writes it anew.")
-
-
-def _write(path: Path, value: object) -> None:
-    with run_folder.state_errors(path):
-        path.parent.mkdir(exist_ok=True)
-        part = path.with_suffix(".part")
-        part.write_text(json.dumps(value, indent=2) + "\n", "utf-8")
-        part.replace(path)
+def _write(path: Path, value: Mapping[str, Any]) -> None:
+    atomic_files.make_folder(path.parent)
+    checked_files.write_json(path, value)

@@ -3,7 +3,6 @@
 Kept for each import in `<state-dir>/counted/`, written before the first call of a run goes out.
 """
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +12,8 @@ import polars_hash as plh
 
 from importer.config.schema import Config
 from importer.core.errors import ConfigError, StateError, command
-from importer.storage import run_folder
+from importer.storage import account, atomic_files, checked_files, run_folder, state_folder
+from importer.storage.checked_files import DamagedError
 from importer.storage.run_folder import RunFolder
 from importer.values import cell_texts
 
@@ -52,7 +52,7 @@ class SentContent:
     """Content → the run that has sent it, of one import. StateError where it cannot be read or written."""
 
     def __init__(self, state_dir: Path, config: Config) -> None:
-        self._path = state_dir / "counted" / f"{run_folder.identity(config)}.json"
+        self._path = state_dir / "counted" / f"{account.import_id(config)}.json"
         self._state_dir = state_dir
 
     def known(self) -> dict[str, str]:
@@ -60,9 +60,8 @@ class SentContent:
         if not self._path.exists():
             return {}
         try:
-            found: Mapping[str, str] = json.loads(self._path.read_text("utf-8"))
-            return {str(content): str(run) for content, run in found.items()}
-        except (OSError, ValueError, AttributeError):
+            return dict(checked_files.read_json(self._path))
+        except (OSError, DamagedError):
             raise StateError(
                 f"{self._path}: damaged, so it is not known what was counted; see: importer runs. Delete it, "
                 "and only lists that were never sent may follow."
@@ -71,14 +70,13 @@ class SentContent:
     def remember(self, contents: Sequence[str], run_id: str) -> None:
         """Before the first call of a run: what it counts from here on."""
         known = self.known() | dict.fromkeys(contents, run_id)
-        with run_folder.state_errors(self._path):
-            self._path.parent.mkdir(exist_ok=True)
-        RunFolder(self._path.parent).write_json(self._path, known)
+        atomic_files.make_folder(self._path.parent)
+        checked_files.write_json(self._path, known, durable=True)
 
     def refuse_unfinished(self, but: RunFolder) -> None:
         """ConfigError where a run that has begun to count is not finished: a new one would count again."""
         begun = set(self.known().values()) - {but.run_id}
-        for folder in run_folder.all_runs(self._state_dir):
+        for folder in state_folder.all_runs(self._state_dir):
             state = run_folder.state_of(folder.read_meta(), folder.read_summary())
             if folder.run_id in begun and state not in ("finished", "superseded"):
                 first = command("resume", folder.run_id, state_dir=self._state_dir)

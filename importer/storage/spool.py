@@ -6,7 +6,6 @@ as they come until it holds `SEGMENT_BYTES`, is sorted by partition and written 
 neighbouring partitions: a slice of every segment.
 """
 
-import json
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
@@ -16,9 +15,11 @@ import polars as pl
 import polars_hash as plh
 
 from importer.core.errors import StateError
+from importer.storage import checked_files
+from importer.storage.checked_files import DamagedError
 from importer.storage.partitions import HASH, PARTITIONS, PartitionFile
 
-FORMAT = "segments/2"
+FORMAT = "segments/3"
 """Names how segments are written; stored, and checked when a spool is opened again."""
 
 SEGMENT_BYTES = 16 << 20
@@ -67,9 +68,9 @@ class SpoolWriter:
         self._layout = 0
 
     def add(self, frame: pl.DataFrame, layout: int) -> None:
-        """Adds rows: `id` and `order`, and their text, `raw` (String) or `cells` (Struct), or marks of it.
+        """Adds rows: `id` and `order`, and their text, `raw` (String) or `cells` (Struct).
 
-        StateError when the disk is too full to hold them.
+        Rows without text carry only what tells them apart. StateError when the disk is too full to hold them.
         """
         if layout != self._layout:
             self._flush()
@@ -87,9 +88,7 @@ class SpoolWriter:
         self._flush()
         segments = [asdict(segment) for segment in self._segments]
         manifest = {"hash": HASH, "format": FORMAT, "segments": segments}
-        part = self.folder / "manifest.part"
-        part.write_text(json.dumps(manifest))
-        part.rename(self.folder / "manifest.json")
+        checked_files.write_json(self.folder / "manifest.json", manifest)
         return Spool(self.folder, self._segments)
 
     def _flush(self) -> None:
@@ -112,7 +111,7 @@ def _weight(frame: pl.DataFrame) -> pl.Expr | pl.Series:
 
 
 def _has_text(frame: pl.DataFrame) -> bool:
-    """Rows as they stood, and not their marks alone, which carry no update."""
+    """Rows as they stood, and not only what tells them apart, which carries no update."""
     return "raw" in frame.columns or "cells" in frame.columns
 
 
@@ -140,14 +139,14 @@ class Spool:
 
     @classmethod
     def open(cls, folder: Path) -> "Spool":
-        """The spool of an earlier life; StateError where it was never finished or is damaged."""
+        """The spool of an earlier attempt; StateError where it was never finished or is damaged."""
         try:
-            manifest = json.loads((folder / "manifest.json").read_text())
-            if (manifest["hash"], manifest.get("format")) != (HASH, FORMAT):
-                raise StateError(f"{folder}: written by another version of the importer; start a new run.")
-            segments = [Segment(**{**s, "rows": PartitionFile(**s["rows"])}) for s in manifest["segments"]]
-        except (OSError, ValueError, KeyError, TypeError):
+            manifest = checked_files.read_json(folder / "manifest.json")
+        except (OSError, DamagedError):
             raise StateError(f"{folder}: the rows of this run are not there; start a new run.") from None
+        if (manifest.get("hash"), manifest.get("format")) != (HASH, FORMAT):
+            raise StateError(f"{folder}: written by another version of the importer; start a new run.")
+        segments = [Segment(**{**s, "rows": PartitionFile(**s["rows"])}) for s in manifest["segments"]]
         return cls(folder, segments)
 
     def plan(self) -> list[ChunkPlan]:
@@ -169,8 +168,8 @@ class Spool:
         """How many different ids these chunks hold."""
         found = 0
         for plan in plans:
-            held = [s.rows for s in self._segments if s.rows.height(plan.first, plan.end)]
-            ids = [rows.read(self._folder, plan.first, plan.end, ["id"]) for rows in held]
+            files = [s.rows for s in self._segments if s.rows.height(plan.first, plan.end)]
+            ids = [rows.read(self._folder, plan.first, plan.end, ["id"]) for rows in files]
             found += pl.concat(ids)["id"].n_unique()
         return found
 

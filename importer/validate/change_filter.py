@@ -13,9 +13,10 @@ from pathlib import Path
 
 import polars as pl
 
-from importer.storage import run_folder
+from importer.storage import atomic_files, disk_errors
 from importer.storage.partitions import PARTITIONS, PartitionFile, detached
-from importer.storage.snapshot import CLEARED, GROUP_PEOPLE, Snapshot, column, hashed
+from importer.storage.snapshot import GROUP_PEOPLE, Snapshot
+from importer.storage.snapshot_frames import CLEARED, column, hashed
 
 SEGMENT_ROWS = 1 << 20
 """The hashes of this many rows are sorted and written together."""
@@ -43,10 +44,10 @@ class ChangeFilter:
 
     def add(self, rows: pl.DataFrame, prints: pl.Series, layout: int) -> None:
         """Writes the rows of one batch to disk, with their hashes; StateError where the disk refuses."""
-        run_folder.make_folder(self.folder)
+        atomic_files.make_folder(self.folder)
         number = len(self._layouts)
         self._layouts.append(layout)
-        with run_folder.state_errors(self.folder):
+        with disk_errors.state_errors(self.folder):
             rows.write_ipc(self._file(number))
         keys = rows.select(
             hashed(), print=prints, file=pl.lit(number, pl.UInt32), at=pl.int_range(pl.len(), dtype=pl.UInt32)
@@ -66,7 +67,7 @@ class ChangeFilter:
                 partition=(pl.col("hash") % PARTITIONS).cast(pl.UInt16)
             )
             file = f"keys-{len(self._segments):06d}"
-            with run_folder.state_errors(self.folder):
+            with disk_errors.state_errors(self.folder):
                 written = PartitionFile.write(self.folder, file, keys.sort("partition"), packed=False)
             self._segments.append(written)
             self._pending, self._pending_rows = [], 0
@@ -96,7 +97,7 @@ class ChangeFilter:
     def _find_changed(self, first: int, end: int) -> pl.DataFrame:
         """Counts the unchanged rows of these partitions; the others as `file` and `at`."""
         keys = pl.concat([segment.read(self.folder, first, end) for segment in self._segments])
-        known = self.snapshot.prints(first, end).rename({"print": "known"})
+        known = self.snapshot.read_prints(first, end).rename({"print": "known"})
         self._note_gone(first, end, known, keys)
         keys = keys.join(known, on="hash", how="left")
         same = (pl.col("print") == pl.col("known")) & pl.col("hash").is_unique()
@@ -110,7 +111,7 @@ class ChangeFilter:
         self.people += known.height
         gone = known.select("hash").join(keys, on="hash", how="anti")
         if gone.height:
-            held = self.snapshot.held(first, end).join(gone, on="hash", how="semi")
+            held = self.snapshot.read(first, end).join(gone, on="hash", how="semi")
             stored = [
                 pl.col(column(k)).is_not_null() & (pl.col(column(k)) != CLEARED) for k in self.snapshot.keys
             ]

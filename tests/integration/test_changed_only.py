@@ -26,7 +26,7 @@ from importer.sandbox import server as sandbox
 from importer.sandbox.faults import parse_fault
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
-from importer.storage import run_folder
+from importer.storage import run_folder, state_folder
 from importer.storage.journal import Journal
 
 KEY = "sk_test_nights"
@@ -186,7 +186,7 @@ def play(world: World, rows: List, faults: list[str], how: str, then: str) -> No
     world.write(rows)
     with dying(how) if how.startswith("kill") else nullcontext(), suppress(Killed):
         world.night(full_refresh=how == "full")
-    newest = run_folder.all_runs(world.state)[-1]
+    newest = state_folder.all_runs(world.state)[-1]
     state = run_folder.state_of(newest.read_meta(), newest.read_summary())
     if then == "resume" and state not in ("finished", "superseded"):
         world.faults()

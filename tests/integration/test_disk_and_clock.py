@@ -18,7 +18,8 @@ import pytest
 
 from importer.core.errors import StateError
 from importer.sandbox.options import SandboxOptions
-from importer.storage.run_folder import RunFolder, state_errors
+from importer.storage.disk_errors import state_errors
+from importer.storage.run_folder import RunFolder
 from tests.integration.test_faults import Setting, assert_whole, playing, started, until
 from tests.support.oracle.program import Result, importer
 
@@ -157,9 +158,9 @@ def test_summary_and_parts_on_a_full_disk(tmp_path: Path) -> None:
     with disk(tmp_path / "runs", "64k") as runs:
         folder = RunFolder(runs / "r")
         folder.path.mkdir()
-        folder.write_json(folder.summary, {"state": "stopped"})
+        folder.write_summary({"state": "stopped"})
         with pytest.raises(StateError, match=r"the disk is full.*importer resume r"):
-            folder.write_json(folder.summary, {"state": "x" * 100_000})
+            folder.write_summary({"state": "x" * 100_000})
         assert folder.read_summary() == {"state": "stopped"}, "whole or not at all"
         frame = pl.DataFrame({"text": [str(n) * 40 for n in range(20_000)]})
         for write in (frame.write_parquet, frame.write_ipc):

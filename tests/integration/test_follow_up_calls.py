@@ -14,7 +14,8 @@ from importer.core.models import ALL_APPLIED, Answer, Call, Classification, Refu
 from importer.destinations.base import RateHint
 from importer.send.rate_limiter import RateLimiter
 from importer.send.sender import PEOPLE_REFUSED, Job, Limits, Sender
-from importer.storage.journal import Entry, Journal
+from importer.storage.journal import Journal
+from importer.storage.journal_records import Entry
 from tests.support.oracle.replies import Received, Reply, ReplyServer
 
 

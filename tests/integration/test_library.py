@@ -14,7 +14,9 @@ from importer.core.errors import ConfigError, SourceError, StateError
 from importer.sandbox import faults
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
-from importer.storage.run_folder import RunFolder, all_runs, lock
+from importer.storage.locks import import_lock
+from importer.storage.run_folder import RunFolder
+from importer.storage.state_folder import all_runs
 
 KEY = "sk_test_library"
 
@@ -74,7 +76,7 @@ def test_one_import_runs_once_at_a_time(mapping: dict[str, Any], state_dir: Path
     (state_dir / "runs").mkdir(parents=True)
     (state_dir / "locks").mkdir()
     with (
-        lock(state_dir, config, RunFolder(state_dir / "runs" / "the-other-one")),
+        import_lock(state_dir, config, RunFolder(state_dir / "runs" / "the-other-one")),
         pytest.raises(StateError, match="the-other-one"),
     ):
         importer.run(mapping, (), importer.Options(state_dir=state_dir))

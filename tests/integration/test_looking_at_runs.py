@@ -23,7 +23,7 @@ from importer.report import html_report
 from importer.sandbox import faults
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
-from importer.storage import run_folder
+from importer.storage import disk_errors, locks, state_folder
 from importer.storage.run_folder import RunFolder
 
 KEY = "sk_test_looking"
@@ -184,10 +184,10 @@ def test_the_next_command_names_the_state_folder(
     place = f"--state-dir {state_dir}"
     assert main.main(["retry", "nope"]) == 2
     assert f"importer runs {place}" in capsys.readouterr().err
-    night.write_json(night.summary, {**(night.read_summary() or {}), "state": "stopped"})
+    night.write_summary({**(night.read_summary() or {}), "state": "stopped"})
     assert main.main(["retry", "night"]) == 2
     assert f"importer resume night {place}" in capsys.readouterr().err
-    assert f"importer resume night {place}" in str(run_folder.disk_full(night.journal))
+    assert f"importer resume night {place}" in str(disk_errors.disk_full(night.journal))
 
 
 def test_a_run_took_what_its_lives_took_not_the_time_between(
@@ -207,7 +207,7 @@ def test_a_run_took_what_its_lives_took_not_the_time_between(
 def test_nobody_is_sent_to_resume_a_superseded_run(
     night: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    night.write_json(night.meta, night.read_meta() | {"superseded_by": "last"})
+    night.write_meta(night.read_meta() | {"superseded_by": "last"})
     night.summary.unlink()
     for words in (["resume", "night"], ["retry", "night"], ["report", "night"]):
         assert main.main(words) == 2
@@ -234,7 +234,7 @@ def test_a_quiet_report_is_quiet(night: RunFolder, capsys: pytest.CaptureFixture
 def _age(folder: RunFolder, days: float) -> None:
     meta = folder.read_meta()
     then = datetime.now(UTC) - timedelta(days=days)
-    folder.write_json(folder.meta, meta | {"started_at": then.isoformat()})
+    folder.write_meta(meta | {"started_at": then.isoformat()})
 
 
 def test_old_runs_go_with_all_they_hold(
@@ -244,7 +244,7 @@ def test_old_runs_go_with_all_they_hold(
     importer.run(mapping, (), options)
     _age(night, 31)
     assert main.main(["runs", "--prune", "30d"]) == 0
-    assert [folder.run_id for folder in run_folder.all_runs(state_dir)] == ["last"]
+    assert [folder.run_id for folder in state_folder.all_runs(state_dir)] == ["last"]
     assert not [p for p in state_dir.rglob("*") if "night" in p.name]
 
 
@@ -252,10 +252,10 @@ def test_a_run_that_goes_on_is_kept(night: RunFolder, mapping: dict[str, Any], s
     _age(night, 400)
     meta = night.read_meta()
     config = configuration.parse(meta["config"])
-    with run_folder.lock(state_dir, config, night):
-        assert list(run_folder.prune(state_dir, 86400, lambda _: False)) == []
-    assert list(run_folder.prune(state_dir, 86400, lambda _: True)) == []
-    assert list(run_folder.prune(state_dir, 86400, lambda _: False)) == ["night"]
+    with locks.import_lock(state_dir, config, night):
+        assert list(state_folder.prune(state_dir, 86400, lambda _: False)) == []
+    assert list(state_folder.prune(state_dir, 86400, lambda _: True)) == []
+    assert list(state_folder.prune(state_dir, 86400, lambda _: False)) == ["night"]
 
 
 # ------------------------------------------------------------------- report.html

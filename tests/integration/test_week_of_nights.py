@@ -21,7 +21,7 @@ from importer.cli import main
 from importer.config import loader as configuration
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
-from importer.storage import run_folder
+from importer.storage import run_folder, state_folder
 
 KEY = "sk_test_week"
 MARK = "Beeblebrox"
@@ -104,7 +104,7 @@ class Week:
         return [(d["exit_code"], d["exit_code_before"], d["recovered"]) for d in data]
 
     def states(self) -> list[str]:
-        nights = run_folder.all_runs(self.folder / ".importer")
+        nights = state_folder.all_runs(self.folder / ".importer")
         return [run_folder.state_of(night.read_meta(), night.read_summary()) for night in nights]
 
     def holds_the_list(self) -> bool:

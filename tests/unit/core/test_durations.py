@@ -29,7 +29,7 @@ from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
 from importer.send.rate_limiter import RateLimiter
 from importer.send.shutdown import Stop
-from importer.storage import run_folder, run_history
+from importer.storage import locks, run_folder, run_history, state_folder
 
 KEY = "sk_test_clock"
 
@@ -163,11 +163,11 @@ def test_a_second_run_queues_where_it_is_told_to(
 ) -> None:
     config = configuration.parse(mapping)
     config = importer.Options(base_url=server.url).applied_to(config)
-    run_folder.prepare_state_dir(state_dir)
+    state_folder.prepare(state_dir)
     heard = Heard()
     options = importer.Options(state_dir=state_dir, base_url=server.url, run_id="second", lock_timeout=30)
     with ThreadPoolExecutor() as pool:
-        with run_folder.lock(state_dir, config, run_folder.RunFolder(state_dir / "runs" / "first")):
+        with locks.import_lock(state_dir, config, run_folder.RunFolder(state_dir / "runs" / "first")):
             waiting = pool.submit(importer.run, mapping, (), options, heard)
             time.sleep(0.5)
             assert not waiting.done()
@@ -179,14 +179,14 @@ def test_a_second_run_queues_where_it_is_told_to(
 
 def test_the_queue_has_an_end(mapping: dict[str, Any], state_dir: Path) -> None:
     config = configuration.parse(mapping)
-    run_folder.prepare_state_dir(state_dir)
+    state_folder.prepare(state_dir)
     options = importer.Options(state_dir=state_dir, lock_timeout=0.3)
     with (
-        run_folder.lock(state_dir, config, run_folder.RunFolder(state_dir / "runs" / "first")),
+        locks.import_lock(state_dir, config, run_folder.RunFolder(state_dir / "runs" / "first")),
         pytest.raises(StateError, match=r"run first, .*--lock-timeout"),
     ):
         importer.run(mapping, (), options)
-    assert not run_folder.all_runs(state_dir)
+    assert not state_folder.all_runs(state_dir)
 
 
 HOLD = """
@@ -201,7 +201,7 @@ for number in range(count):
     sys.stdin.readline()
     name = f"{run_id}-{number}"
     try:
-        with run_folder.lock(state, declared, run_folder.RunFolder(state / "runs" / name)):
+        with locks.import_lock(state, declared, run_folder.RunFolder(state / "runs" / name)):
             print("holds", name, flush=True)
             sys.stdin.readline()
     except errors.StateError as error:
@@ -234,7 +234,7 @@ class Contender:
 
 @pytest.fixture
 def contenders(state_dir: Path, tmp_path: Path) -> Iterator[list[Contender]]:
-    run_folder.prepare_state_dir(state_dir)
+    state_folder.prepare(state_dir)
     config = tmp_path / "c.toml"
     config.write_text(
         'name = "x"\n[source]\npath = "x.csv"\n[identity]\ncolumn = "id"\n'

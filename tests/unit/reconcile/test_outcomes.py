@@ -23,7 +23,8 @@ from importer.reconcile.outcomes import (
     Outcomes,
 )
 from importer.reconcile.reconciler import Answers, OpenChunk
-from importer.storage.journal import NOT_REPEATABLE, Entry, Journal
+from importer.storage.journal import Journal
+from importer.storage.journal_records import NOT_REPEATABLE, Entry
 from tests.unit.chunk.test_chunker import CONFIG, Row, chunks, parse, rows
 
 PARTS: dict[str, Sequence[tuple[str, ...]]] = {

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from importer.core.errors import StateError
-from importer.storage.journal import NOT_REPEATABLE, Entry, Journal
+from importer.storage.journal import Journal
+from importer.storage.journal_records import NOT_REPEATABLE, Entry
 from tests.integration.test_faults import people, playing
 from tests.support.oracle.program import importer
 

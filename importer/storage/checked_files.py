@@ -1,0 +1,128 @@
+"""Files of the state folder that carry a checksum of what was written.
+
+Damage is told by the checksum alone: what reads back with the right one, and still cannot be used, is a fault
+of ours. Files of version 0.1.0 have no checksum; they are read as they are.
+
+    JSON    the members "state_version" and "checksum" beside the others
+    tables  an Arrow IPC file, then 24 bytes: its rows, its bytes in memory, its CRC-32, and "CRC1"
+"""
+
+import json
+import os
+import struct
+import zlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, BinaryIO
+
+import polars as pl
+
+from importer.storage import atomic_files
+
+VERSION = 1
+"""Of the files' format; a higher one was written by a later version of the importer."""
+
+_TRAILER = struct.Struct("<QQI4s")
+_MAGIC = b"CRC1"
+_ARROW = b"ARROW1"
+"""The first and the last bytes of an Arrow IPC file."""
+
+
+class DamagedError(Exception):
+    """A file is not what was written. Its text says what is wrong, without a value."""
+
+
+def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = False) -> None:
+    """Puts a JSON object into a file; StateError where the disk does not take it."""
+    plain = {**value, "state_version": VERSION}
+    text = json.dumps({**plain, "checksum": _checksum(plain)}, indent=2, ensure_ascii=False)
+    atomic_files.write_bytes(path, (text + "\n").encode("utf-8", "surrogatepass"), durable=durable)
+
+
+def read_json(path: Path) -> dict[str, Any]:
+    """What `write_json` has written; DamagedError where it is not, OSError where there is no file to read."""
+    try:
+        found = json.loads(path.read_bytes().decode("utf-8", "surrogatepass"))
+    except (ValueError, RecursionError):
+        raise DamagedError("not JSON") from None
+    if not isinstance(found, dict):
+        raise DamagedError("not a JSON object")
+    checksum = found.pop("checksum", None)
+    if checksum is not None and checksum != _checksum(found):
+        raise DamagedError("the checksum is another")
+    if found.pop("state_version", 0) != (0 if checksum is None else VERSION):
+        raise DamagedError("written by another version of the importer")
+    return found
+
+
+def _checksum(value: Mapping[str, Any]) -> str:
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+    return f"{zlib.crc32(text.encode()):08x}"
+
+
+def write_frame(path: Path, frame: pl.DataFrame, *, durable: bool = False) -> None:
+    """Puts a table into a file; StateError where the disk does not take it."""
+    with atomic_files.replacing(path, durable=durable) as file:
+        frame.write_ipc(file, compression="lz4")
+        file.seek(0)
+        crc = 0
+        while data := file.read(1 << 20):
+            crc = zlib.crc32(data, crc)
+        file.write(_TRAILER.pack(frame.height, int(frame.estimated_size()), crc, _MAGIC))
+
+
+def read_frame(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
+    """What `write_frame` has written, or these columns of it.
+
+    DamagedError where the file is not what was written, OSError where there is none to read.
+    """
+    with path.open("rb") as file:
+        trailer = _trailer(file)
+        data = file.read(-1 if trailer is None else trailer.begin)
+    if trailer is None:
+        return _read_unchecked(data, columns)
+    if zlib.crc32(data) != trailer.crc:
+        raise DamagedError("the checksum is another")
+    return pl.read_ipc(data, columns=None if columns is None else list(columns))
+
+
+def size_of(path: Path) -> tuple[int, int]:
+    """The rows of a table that `write_frame` has written, and its bytes in memory; errors as `read_frame`."""
+    with path.open("rb") as file:
+        if trailer := _trailer(file):
+            return trailer.rows, trailer.size
+    frame = read_frame(path)
+    return frame.height, int(frame.estimated_size())
+
+
+@dataclass(frozen=True, slots=True)
+class _Trailer:
+    """The end of a file, which stands from byte `begin` on."""
+
+    begin: int
+    rows: int
+    size: int
+    crc: int
+
+
+def _trailer(file: BinaryIO) -> _Trailer | None:
+    """None where there is none; the file is at its first byte again."""
+    begin = file.seek(0, os.SEEK_END) - _TRAILER.size
+    file.seek(max(0, begin))
+    data = file.read()
+    file.seek(0)
+    if begin < 0 or not data.endswith(_MAGIC):
+        return None
+    rows, size, crc, _ = _TRAILER.unpack(data)
+    return _Trailer(begin, rows, size, crc)
+
+
+def _read_unchecked(data: bytes, columns: Sequence[str] | None) -> pl.DataFrame:
+    """A table of version 0.1.0, which has no checksum."""
+    if not (data.startswith(_ARROW) and data.endswith(_ARROW)):
+        raise DamagedError("no whole Arrow file")
+    try:
+        return pl.read_ipc(data, columns=None if columns is None else list(columns))
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        raise DamagedError("no Arrow file") from None
