@@ -42,7 +42,7 @@ def import_lock(
         if time.monotonic() >= until:
             raise StateError(
                 f'Import "{config.name}" is in use by run {holder}, which is still going; wait for it to '
-                "end, or wait in this command with --lock-timeout 1h."
+                "end, or queue behind it with --lock-timeout 1h."
             )
         if not is_said:
             waiting(holder)

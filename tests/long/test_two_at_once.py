@@ -47,7 +47,7 @@ def test_one_runs_and_one_ends_with_7_naming_it(config: Path) -> None:
             (winner,) = both.keys() - {loser}
             said = stderr_of(both[loser])
             assert (both[loser].returncode, both[winner].poll()) == (7, None), said
-            assert f"held by run {winner}," in said
+            assert f"in use by run {winner}," in said
             assert not (config.parent / ".importer" / "runs" / loser).exists()
         finally:
             for process in both.values():

@@ -1,7 +1,5 @@
 """`--stop-by`, `--max-duration`, `--lock-timeout`: when a run is over, and whose turn it is."""
 
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -187,87 +185,6 @@ def test_the_queue_has_an_end(mapping: dict[str, Any], state_dir: Path) -> None:
     ):
         importer.run(mapping, (), options)
     assert not state_folder.all_runs(state_dir)
-
-
-HOLD = """
-import sys
-from pathlib import Path
-from importer.config import loader as config
-from importer.core import errors
-from importer.storage import run_folder
-state, run_id, count = Path(sys.argv[1]), sys.argv[2], int(sys.argv[3])
-declared = config.load(sys.argv[4])
-for number in range(count):
-    sys.stdin.readline()
-    name = f"{run_id}-{number}"
-    try:
-        with locks.import_lock(state, declared, run_folder.RunFolder(state / "runs" / name)):
-            print("holds", name, flush=True)
-            sys.stdin.readline()
-    except errors.StateError as error:
-        print("refused", error.exit_code, error, flush=True)
-        sys.stdin.readline()
-    print("over", flush=True)
-"""
-
-
-class Contender:
-    """A process that takes the lock when it is told to."""
-
-    def __init__(self, state_dir: Path, name: str, count: int, config: Path) -> None:
-        words = [sys.executable, "-c", HOLD, str(state_dir), name, str(count), str(config)]
-        self.process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-
-    def go(self) -> None:
-        assert self.process.stdin
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-
-    def said(self) -> str:
-        assert self.process.stdout
-        return self.process.stdout.readline().strip()
-
-    def close(self) -> None:
-        self.process.kill()
-        self.process.communicate()
-
-
-@pytest.fixture
-def contenders(state_dir: Path, tmp_path: Path) -> Iterator[list[Contender]]:
-    state_folder.prepare(state_dir)
-    config = tmp_path / "c.toml"
-    config.write_text(
-        'name = "x"\n[source]\npath = "x.csv"\n[identity]\ncolumn = "id"\n'
-        '[destination]\ntype = "vevee"\napi_key = "env:X"\n[attributes.a]\ntype = "free_text"\n'
-    )
-    found = [Contender(state_dir, name, 50, config) for name in ("a", "b")]
-    yield found
-    for one in found:
-        one.close()
-
-
-def test_two_at_once_fifty_times_over(contenders: list[Contender]) -> None:
-    for _ in range(50):
-        for one in contenders:
-            one.go()
-        said = sorted(one.said() for one in contenders)
-        assert [line.split()[0] for line in said] == ["holds", "refused"], said
-        assert said[1].startswith("refused 7 ")
-        assert f"run {said[0].split()[1]}, " in said[1], said
-        for one in contenders:
-            one.go()
-        assert [one.said() for one in contenders] == ["over", "over"]
-
-
-def test_a_killed_holder_leaves_no_lock(contenders: list[Contender]) -> None:
-    first, second = contenders
-    first.go()
-    assert first.said() == "holds a-0"
-    first.close()
-    began = time.monotonic()
-    second.go()
-    assert second.said() == "holds b-0"
-    assert time.monotonic() - began < 1
 
 
 # ------------------------------------------------------------------- the pace of the night before
