@@ -1,4 +1,4 @@
-"""The README's page on a new destination is followed: its files are added to a copy, the contract is run."""
+"""The page on a new destination is followed: its files are added to a copy, and the contract is run."""
 
 import os
 import shutil
@@ -6,17 +6,17 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.test_readme import BLOCKS
+from tests.docs.pages import DOCS, ROOT, blocks
 
-ROOT = Path(__file__).parents[2]
-COPIED = ("importer", "config", "samples", "tests", "pyproject.toml", "README.md")
+PAGE = DOCS / "how-to" / "new-destination.md"
+COPIED = ("importer", "config", "samples", "tests", "docs", "pyproject.toml", "README.md")
 
 
-def test_a_fourth_destination_is_one_file_an_example_and_golden_bodies(tmp_path: Path) -> None:
+def test_a_fourth_destination_is_one_folder_an_example_and_golden_bodies(tmp_path: Path) -> None:
     for name in COPIED:
         copy = shutil.copytree if (ROOT / name).is_dir() else shutil.copy
         copy(ROOT / name, tmp_path / name)
-    shown = [block for block in BLOCKS if "toy" in block.name]
+    shown = [block for block in blocks(PAGE) if block.name]
     assert [block.name for block in shown] == [
         "importer/destinations/toy/__init__.py",
         "importer/destinations/toy/destination.py",
@@ -26,7 +26,7 @@ def test_a_fourth_destination_is_one_file_an_example_and_golden_bodies(tmp_path:
     ]
     for block in shown:
         (tmp_path / block.name).parent.mkdir(exist_ok=True)
-        (tmp_path / block.name).write_text("\n".join(block.lines) + "\n", "utf-8")
+        (tmp_path / block.name).write_text(block.text, "utf-8")
     suite = ("tests/contract/test_destinations.py", "tests/contract/test_golden_bodies.py")
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
     done = subprocess.run(

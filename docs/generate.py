@@ -1,0 +1,297 @@
+"""Writes the tables of the reference from the code: `python -m docs.generate`.
+
+A page marks the place of a table:
+
+    <!-- generated: exit_codes -->
+    …
+    <!-- end -->
+
+Names, types and defaults come from the package, meanings from `docs/meanings.toml`. A name without a meaning,
+and a meaning without a name, is an error. `tests/docs/test_tables.py` fails where a table is out of date.
+"""
+
+import argparse
+import json
+import re
+import tomllib
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import fields
+from functools import cache, partial
+from pathlib import Path
+from types import NoneType, UnionType
+from typing import Any, Literal, Union, get_args, get_origin
+
+from pydantic import BaseModel, BeforeValidator, PlainSerializer
+from pydantic.fields import FieldInfo
+
+import importer
+from importer import destinations
+from importer.cli import main
+from importer.config import attribute, schema
+from importer.core import errors, models
+from importer.destinations.attentive.settings import User
+from importer.report import reject_files
+from importer.sandbox import faults
+from importer.storage.run_folder import RunFolder
+from importer.validate import data_quality
+from importer.values import inference
+
+DOCS = Path(__file__).resolve().parent
+_MARKS = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL)
+
+
+# ------------------------------------------------------------------- Markdown
+
+
+def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
+    head = list(head)
+    lines = [head, ["---"] * len(head), *(map(_cell, row) for row in rows)]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
+
+
+def _cell(text: str) -> str:
+    return re.sub(r"(?<!\\)\|", r"\\|", text)
+
+
+@cache
+def _meanings() -> Mapping[str, Mapping[str, str]]:
+    return tomllib.loads((DOCS / "meanings.toml").read_text("utf-8"))
+
+
+def _described(section: str, names: Iterable[str]) -> dict[str, str]:
+    """Name → meaning in the order of the code; LookupError where the two do not hold the same names."""
+    names, meanings = list(names), _meanings()[section]
+    if set(names) != meanings.keys():
+        raise LookupError(
+            f"docs/meanings.toml [{section}]: {sorted(meanings.keys() ^ set(names))} do not match"
+        )
+    return {name: meanings[name] for name in names}
+
+
+def _words(section: str, head: str, names: Iterable[str]) -> str:
+    return _table(
+        (head, "meaning"), ((f"`{name}`", text) for name, text in _described(section, names).items())
+    )
+
+
+# ------------------------------------------------------------------- configuration
+
+_TYPES: Mapping[Any, str] = {
+    str: "text",
+    bool: "true or false",
+    int: "whole number",
+    float: "number",
+    dict: "table",
+    tuple: "list of texts",
+}
+
+
+def _configuration(model: type[BaseModel], section: str) -> str:
+    meanings = _described(section, model.model_fields)
+    rows = (
+        (f"`{key}`", _type(info), _default(info), meanings[key]) for key, info in model.model_fields.items()
+    )
+    return _table(("key", "type", "default", "meaning"), rows)
+
+
+def _type(info: FieldInfo) -> str:
+    """What a key takes, in words. A duration and a share are recognised by what reads and writes them."""
+    found = {_named(option, info) for option in _options(info.annotation)}
+    return ", ".join(sorted(found))
+
+
+def _options(annotation: Any) -> Iterator[Any]:
+    """The types that an annotation allows, without None."""
+    if get_origin(annotation) in (Union, UnionType):
+        for option in get_args(annotation):
+            yield from _options(option)
+    elif annotation is not NoneType:
+        yield annotation
+
+
+def _named(option: Any, info: FieldInfo) -> str:
+    marks = [*info.metadata, *getattr(option, "__metadata__", ())]
+    if any(isinstance(mark, PlainSerializer) for mark in marks):
+        return "share"
+    if any(isinstance(mark, BeforeValidator) for mark in marks):
+        return "duration"
+    base = getattr(option, "__origin__", option)
+    if get_origin(option) is Literal:
+        return " or ".join(f"`{value}`" for value in get_args(option))
+    return _TYPES.get(base, "table")
+
+
+def _default(info: FieldInfo) -> str:
+    """The default as it would stand in the file, or why there is none."""
+    if info.is_required():
+        return "required"
+    value = info.get_default(call_default_factory=True)
+    if value is None or value == {}:
+        return "none"
+    if any(isinstance(mark, PlainSerializer) for mark in info.metadata):
+        value = f"{value:g}%"
+    if isinstance(value, float) and value == int(value):
+        value = int(value)
+    return "`'\"'`" if value == '"' else f"`{json.dumps(value)}`"
+
+
+# ------------------------------------------------------------------- commands
+
+
+def _commands() -> dict[str, argparse.ArgumentParser]:
+    for action in main._parser()._actions:  # noqa: SLF001 - argparse has no public list of them
+        if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
+            shown = {choice.dest for choice in action._choices_actions}  # noqa: SLF001 - hidden ones are old names
+            return {name: parser for name, parser in action.choices.items() if name in shown}
+    raise LookupError("the parser has no commands")
+
+
+def _actions(parser: argparse.ArgumentParser) -> Iterator[argparse.Action]:
+    """The arguments and flags of a command; old names of flags are hidden, and `--help` is known."""
+    for action in parser._actions:  # noqa: SLF001
+        if action.help != argparse.SUPPRESS and action.dest != "help":
+            yield action
+
+
+def _argument(action: argparse.Action) -> str:
+    name = str(action.metavar or action.dest).replace("%%", "%")
+    return {"?": f"[{name}]", "*": f"[{name} …]"}.get(str(action.nargs), name)
+
+
+def _commands_table() -> str:
+    rows = []
+    for name, parser in _commands().items():
+        given = [action for action in _actions(parser) if not action.option_strings]
+        usage = " ".join(["importer", name, *map(_argument, given)])
+        notes = [f"{action.metavar}: {action.help}" for action in given if action.help]
+        rows.append((f"`{usage}`", ". ".join([str(parser.description), *notes])))
+    return _table(("command", "does"), rows)
+
+
+def _flags_table() -> str:
+    found: dict[tuple[str, str], list[str]] = {}
+    for name, parser in _commands().items():
+        for action in _actions(parser):
+            if action.option_strings:
+                value = "" if action.nargs == 0 else f" {_argument(action)}"
+                flag = f"`{action.option_strings[-1]}{value}`"
+                found.setdefault((flag, str(action.help).replace("%%", "%")), []).append(name)
+    rows = ((flag, ", ".join(names), text) for (flag, text), names in found.items())
+    return _table(("flag", "of", "meaning"), rows)
+
+
+# ------------------------------------------------------------------- what a run leaves and says
+
+
+def _exit_codes() -> str:
+    raised = {kind.exit_code for kind in _subclasses(errors.ImporterError)}
+    return _words("exit_codes", "code", map(str, sorted(raised | {0, 1, 130, 143})))
+
+
+def _subclasses(kind: type[errors.ImporterError]) -> Iterator[type[errors.ImporterError]]:
+    for sub in kind.__subclasses__():
+        yield sub
+        yield from _subclasses(sub)
+
+
+def _files() -> str:
+    folder = RunFolder(Path("RUN"))
+    meanings = _meanings()["files"]
+    properties = (name for name, value in vars(RunFolder).items() if isinstance(value, property))
+    paths = {name: path for name in properties if isinstance(path := getattr(folder, name), Path)}
+    _described("files", paths)
+    return _table(
+        ("file or folder", "holds"),
+        (
+            (f"`{paths[name].name}{'' if paths[name].suffix else '/'}`", text)
+            for name, text in meanings.items()
+        ),
+    )
+
+
+def _warnings() -> str:
+    """Signs of a damaged list first; `--strict` refuses them."""
+    meanings = _described("warnings", sorted(_codes(), key=list(_meanings()["warnings"]).index))
+    rows = (
+        (f"`{code}`", "yes" if code in data_quality.DAMAGE else "", text) for code, text in meanings.items()
+    )
+    return _table(("code", "stops `--strict`", "what was seen"), rows)
+
+
+def _codes() -> set[str]:
+    """The codes of all warnings, as they stand in the source."""
+    package = Path(importer.__file__).parent
+    source = "".join(path.read_text("utf-8") for path in package.rglob("*.py"))
+    found = set(re.findall(r'(?:self\._mark|RunWarning)\(\s*"([a-z_]+)"', source))
+    return found | {inference.MIXED, *inference.LOOKS_LIKE.values()} | data_quality.DAMAGE
+
+
+# ------------------------------------------------------------------- destinations
+
+
+def _vendors() -> str:
+    kinds = [destinations.load(name) for name in destinations.names()]
+    rows = (
+        ("longest distinct id, in characters", *(str(kind.distinct_id_max) for kind in kinds)),
+        ("ceiling in requests/s, by default", *(f"{kind.requests_per_second:g}" for kind in kinds)),
+        ('can clear a value (`blank = "clear"`)', *("yes" if kind.clears else "no" for kind in kinds)),
+    )
+    return _table(("", *destinations.names()), rows)
+
+
+# ------------------------------------------------------------------- all of them
+
+TABLES: Mapping[str, Callable[[], str]] = {
+    "source": partial(_configuration, schema.SourceConfig, "source"),
+    "identity": partial(_configuration, schema.IdentityConfig, "identity"),
+    "destination": partial(_configuration, schema.DestinationConfig, "destination"),
+    "attribute": partial(_configuration, attribute.Attribute, "attribute"),
+    "run": partial(_configuration, schema.RunConfig, "run"),
+    "guards": partial(_configuration, schema.GuardsConfig, "guards"),
+    "notify": partial(_configuration, schema.NotifyConfig, "notify"),
+    **{
+        f"destination-{name}": partial(
+            _configuration, destinations.load(name).settings_type, f"destination-{name}"
+        )
+        for name in destinations.names()
+        if destinations.load(name).settings_type.model_fields
+    },
+    "destination-attentive-user": partial(_configuration, User, "destination-attentive-user"),
+    "commands": _commands_table,
+    "flags": _flags_table,
+    "exit_codes": _exit_codes,
+    "files": _files,
+    "rejects": partial(_words, "rejects", "column", reject_files.COLUMNS),
+    "summary": partial(_words, "summary", "key", [field.name for field in fields(models.RunSummary)]),
+    "warnings": _warnings,
+    "faults": partial(_words, "faults", "kind", ["429", *faults.kinds()]),
+    "vendors": _vendors,
+}
+"""Name of a table → what makes its lines."""
+
+
+def pages() -> list[Path]:
+    """The pages that hold generated tables."""
+    return [path for path in sorted(DOCS.rglob("*.md")) if _MARKS.search(path.read_text("utf-8"))]
+
+
+def rendered(text: str) -> str:
+    """The text of a page with every marked table as the code has it now."""
+    return _MARKS.sub(lambda found: f"{found[1]}\n{TABLES[found[2]]()}\n\n{found[3]}", text)
+
+
+def names(text: str) -> list[str]:
+    """The names of the tables that a page marks."""
+    return [found[1] for found in _MARKS.findall(text)]
+
+
+def write() -> None:
+    """Writes all tables of all pages."""
+    for page in pages():
+        text = page.read_text("utf-8")
+        if (new := rendered(text)) != text:
+            page.write_text(new, "utf-8")
+
+
+if __name__ == "__main__":
+    write()
