@@ -13,14 +13,19 @@ from tests.docs.shell import masked, play
 
 
 def write_outputs(page: Path) -> None:
-    """Runs the commands of a page, and replaces each output that is not the one shown."""
+    """Runs the commands of a page, and replaces the lines of output that are not the ones shown."""
     with tempfile.TemporaryDirectory() as folder:
         found = list(play(page, Path(folder)))
     lines = page.read_text("utf-8").splitlines()
     for step, shown in reversed(found):
-        if masked(shown) != masked("\n".join(step.output)):
-            lines[step.start : step.start + len(step.output)] = shown.strip("\n").splitlines()
+        lines[step.start : step.start + len(step.output)] = _renewed(step.output, shown)
     page.write_text("\n".join(lines) + "\n", "utf-8")
+
+
+def _renewed(before: list[str], shown: str) -> list[str]:
+    """The lines that are shown now; one that differs by a time or an id alone stays as it was."""
+    known = {"\n".join(masked(line)): line for line in before}
+    return [known.get("\n".join(masked(line)), line) for line in shown.strip("\n").splitlines()]
 
 
 def main(names: list[str]) -> None:
