@@ -26,7 +26,7 @@ from pydantic.fields import FieldInfo
 
 import importer
 from importer import destinations
-from importer.cli import main
+from importer.cli import arguments
 from importer.config import attribute, schema
 from importer.core import errors, models
 from importer.destinations.attentive.settings import User
@@ -139,7 +139,7 @@ def _default(info: FieldInfo) -> str:
 
 
 def _commands() -> dict[str, argparse.ArgumentParser]:
-    for action in main._parser()._actions:  # noqa: SLF001 - argparse has no public list of them
+    for action in arguments.parser()._actions:  # noqa: SLF001 - argparse has no public list of them
         if isinstance(action, argparse._SubParsersAction):  # noqa: SLF001
             shown = {choice.dest for choice in action._choices_actions}  # noqa: SLF001 - hidden ones are old names
             return {name: parser for name, parser in action.choices.items() if name in shown}
@@ -174,7 +174,7 @@ def _flags_table() -> str:
         for action in _actions(parser):
             if action.option_strings:
                 value = "" if action.nargs == 0 else f" {_argument(action)}"
-                flag = f"`{action.option_strings[-1]}{value}`"
+                flag = f"`{', '.join(action.option_strings)}{value}`"
                 found.setdefault((flag, str(action.help).replace("%%", "%")), []).append(name)
     rows = ((flag, ", ".join(names), text) for (flag, text), names in found.items())
     return _table(("flag", "of", "meaning"), rows)

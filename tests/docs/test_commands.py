@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from importer.cli import main
+from importer.cli import arguments
 from tests.docs.pages import PAGES, Block, blocks, executed, steps, title
 from tests.docs.shell import masked, play
 
@@ -59,7 +59,7 @@ def test_commands_that_are_not_run_are_well_formed(page: Path) -> None:
 def _parse(words: list[str]) -> None:
     if words in (["--version"], ["--help"]):
         return
-    main._parse(words)
+    arguments.parse(words)
 
 
 @pytest.mark.parametrize("page", _with("toml"), ids=title)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs import generate
+from importer.cli import arguments
 from importer.config import schema
 from importer.report import summary
 from tests.docs.pages import DOCS, ROOT, title
@@ -71,3 +72,11 @@ def test_every_dependency_has_its_reason() -> None:
     _, _, below = (ROOT / "CONTRIBUTING.md").read_text("utf-8").partition("\n## Dependencies\n")
     rows = [line.split("|")[1] for line in below.splitlines() if line.startswith("| `")]
     assert {name for row in rows for name in re.findall("`([^`]+)`", row)} == names
+
+
+def test_the_changelog_names_every_command_and_flag_that_was_renamed() -> None:
+    text = (ROOT / "CHANGELOG.md").read_text("utf-8")
+    for old, new in arguments.RENAMED_COMMANDS.items():
+        assert f"| command | `importer {old}` | `importer {new}` |" in text
+    for old, new in arguments.RENAMED_FLAGS.items():
+        assert f"| flag | `{old}` | `{new}` |" in text
