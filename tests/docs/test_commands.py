@@ -10,10 +10,8 @@ from pathlib import Path
 import pytest
 
 from importer.cli import arguments
-from tests.docs.pages import PAGES, Block, blocks, executed, steps, title
+from tests.docs.pages import PAGES, blocks, executed, steps, title
 from tests.docs.shell import masked, play
-
-CLONE = "git clone"  # no address of the project is known, so no page shows this command
 
 
 @pytest.mark.parametrize("page", executed(), ids=title)
@@ -38,28 +36,14 @@ def _with(language: str) -> list[Path]:
     return [page for page in PAGES if blocks(page, language)]
 
 
-def _commands(block: Block) -> list[str]:
-    """The lines of a block, without comments, with continued lines joined."""
-    joined = "\n".join(block.lines).replace("\\\n", " ").splitlines()
-    return [line for line in joined if line.strip() and not line.startswith("#")]
-
-
 @pytest.mark.parametrize("page", _with("sh"), ids=title)
 def test_commands_that_are_not_run_are_well_formed(page: Path) -> None:
     for block in blocks(page, "sh"):
         subprocess.run(["bash", "-n", "-c", block.text], check=True, timeout=20)
-        for line in _commands(block):
-            assert CLONE not in line
-            for part in re.split(r" && |; | \| ", line):
-                words = shlex.split(part, comments=True)
-                if words and words[0] == "importer":
-                    _parse([word for word in words[1:] if not re.match(r"[0-9]?>", word)])
-
-
-def _parse(words: list[str]) -> None:
-    if words in (["--version"], ["--help"]):
-        return
-    arguments.parse(words)
+        for part in re.split(r" && |; | \| |\n", block.text.replace("\\\n", " ")):
+            words = shlex.split(re.sub(r"[0-9]?> ?\S+", "", part), comments=True)
+            if words[:1] == ["importer"] and words[1:] != ["--version"]:
+                arguments.parse(words[1:])
 
 
 @pytest.mark.parametrize("page", _with("toml"), ids=title)
