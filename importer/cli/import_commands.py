@@ -5,6 +5,7 @@ import json
 from collections.abc import Callable
 from pathlib import Path
 
+from importer.cli.interrupts import stop_on_signals
 from importer.cli.logs import say, say_more
 from importer.cli.progress import Progress
 from importer.cli.streams import print_lines
@@ -30,22 +31,22 @@ def check(args: argparse.Namespace) -> int:
 
 def resume(args: argparse.Namespace) -> int:
     """`importer resume [RUN]`."""
-    with Progress(quiet=args.quiet) as progress:
-        summary = runner.resume(state_dir_of(args), args.run, _options(args), progress)
+    with Progress(quiet=args.quiet) as progress, stop_on_signals() as request:
+        summary = runner.resume(state_dir_of(args), args.run, _options(args), progress, request)
     return show(summary, state_dir_of(args), args)
 
 
 def retry(args: argparse.Namespace) -> int:
     """`importer retry [RUN [FILE]]`."""
-    with Progress(quiet=args.quiet) as progress:
-        summary = runner.retry(state_dir_of(args), args.run, args.file, _options(args), progress)
+    with Progress(quiet=args.quiet) as progress, stop_on_signals() as request:
+        summary = runner.retry(state_dir_of(args), args.run, args.file, _options(args), progress, request)
     return show(summary, state_dir_of(args), args)
 
 
 def _import(args: argparse.Namespace, function: Callable[..., RunSummary]) -> int:
     config, options = configuration.load(args.config), _options(args)
-    with Progress(quiet=args.quiet) as progress:
-        summary = function(config, args.sources, options, progress)
+    with Progress(quiet=args.quiet) as progress, stop_on_signals() as request:
+        summary = function(config, args.sources, options, progress, request)
     return show(summary, options.state_dir_of(config), args)
 
 

@@ -25,6 +25,7 @@ from importer.chunk.chunker import Chunker
 from importer.config import secrets
 from importer.config.options import DEFAULTS, Options
 from importer.config.schema import Config
+from importer.core import own_thread
 from importer.core.errors import ConfigError, SourceError
 from importer.core.events import Silent
 from importer.core.models import (
@@ -47,7 +48,7 @@ from importer.reconcile.reconciler import Answers, OpenChunk
 from importer.report.reject_files import RejectFiles
 from importer.send.rate_limiter import RateLimiter
 from importer.send.sender import Job, Sender
-from importer.send.shutdown import Stop
+from importer.send.shutdown import Stop, StopRequest
 from importer.storage import disk_errors, run_folder, state_folder
 from importer.storage.journal import Journal
 from importer.storage.journal_records import KnownValue
@@ -170,14 +171,24 @@ class _Work:
 
     def ask(self, key: str) -> None:
         """Sends the calls, paced and retried as any other."""
-        stop, section = Stop(), self.config.destination
+        stop, request, section = Stop(), StopRequest(), self.config.destination
         reader = _Reader(self.destination)
         limits = limits_of(self.config, self.destination.headers(key))
         sender = Sender(limits, reader, RateLimiter(section.requests_per_second or 0), stop)
-        with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-            runner.run(sender.run(self._jobs(reader)))
+
+        def send_all() -> None:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(self._send(sender, reader, request))
+
+        own_thread.call(send_all, request.ask)
         if stop.error is not None:
             raise stop.error
+        if stop.signal:
+            raise KeyboardInterrupt
+
+    async def _send(self, sender: Sender, reader: "_Reader", request: StopRequest) -> None:
+        with request.heard_by(sender.stop):
+            await sender.run(self._jobs(reader))
 
     async def _jobs(self, reader: "_Reader") -> AsyncIterator[Job]:
         assert self.spool is not None

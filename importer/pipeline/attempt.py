@@ -7,24 +7,35 @@ from importer.core.errors import OutOfTimeError
 from importer.core.events import Observer
 from importer.pipeline.run_spec import RunSpec
 from importer.pipeline.stats import RunStats
-from importer.send.shutdown import Stop
+from importer.send.shutdown import Stop, StopRequest
 
 
 @dataclass
 class Attempt:
-    """`stop` says why nothing more is sent, `stats` what the run took so far. `deadline` None = no end."""
+    """`stop` says why nothing more is sent, `stats` what the run took so far. `deadline` None = no end.
+
+    `request` may ask from outside for a stop; `interrupted` is true where Ctrl-C asked in this very thread.
+    """
 
     observer: Observer
     stats: RunStats
     deadline: Deadline | None = None
+    request: StopRequest = field(default_factory=StopRequest)
     stop: Stop = field(default_factory=Stop)
+    interrupted: bool = False
 
     @classmethod
-    def of(cls, spec: RunSpec, observer: Observer) -> "Attempt":
+    def of(cls, spec: RunSpec, observer: Observer, request: StopRequest | None = None) -> "Attempt":
         """An attempt that begins now. A check sends nothing, so it has no deadline."""
         stats = RunStats(several=spec.destination.people_per_call > 1)
         options = spec.options
-        return cls(observer, stats, deadline(options.stop_by, options.max_duration) if spec.sends else None)
+        end = deadline(options.stop_by, options.max_duration) if spec.sends else None
+        return cls(observer, stats, end, request or StopRequest())
+
+    def interrupt(self) -> None:
+        """Ctrl-C in the thread that waits: the run stops, is reported, and raises KeyboardInterrupt."""
+        self.interrupted = True
+        self.request.ask()
 
     def out_of_time(self) -> OutOfTimeError | None:
         """The error where the time is up."""

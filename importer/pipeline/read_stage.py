@@ -76,7 +76,7 @@ def _read_sources(
     """Every row of every source, checked, into the spool."""
     began = time.monotonic()
     writer, ids = SpoolWriter(spec.folder.spool), list[pl.DataFrame]()
-    on_batch = collect_ids(ids) if spec.corrected else _stop_in_time(attempt)
+    on_batch = collect_ids(ids) if spec.corrected else _stop_between_batches(attempt)
     reader = _source_reader(spec, attempt, reports, writer, on_batch, _change_filtering(spec, diff))
     result = reader.read(open_sources(spec.config, spec.sources))
     result.warnings = [*result.warnings, *spec.destination.warnings()]
@@ -114,10 +114,12 @@ def _source_reader(
     )
 
 
-def _stop_in_time(attempt: Attempt) -> Callable[[ValidatedBatch], None]:
-    """Between two batches: OutOfTimeError where nothing would be sent any more anyway."""
+def _stop_between_batches(attempt: Attempt) -> Callable[[ValidatedBatch], None]:
+    """Raises OutOfTimeError where the time is up, KeyboardInterrupt where a stop was asked for."""
 
     def check(_: ValidatedBatch) -> None:
+        if attempt.request.asked:
+            raise KeyboardInterrupt
         if error := attempt.out_of_time():
             raise error
 

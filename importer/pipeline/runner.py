@@ -27,6 +27,7 @@ from importer.pipeline.open_snapshot import open_diff
 from importer.pipeline.read_stage import Read
 from importer.pipeline.run_spec import RunSpec, stored_config
 from importer.report.reject_files import RejectFiles
+from importer.send.shutdown import StopRequest
 from importer.storage import run_folder, state_folder
 from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
@@ -38,13 +39,15 @@ def run(
     sources: Sequence[str] = (),
     options: Options = DEFAULTS,
     observer: Observer | None = None,
+    request: StopRequest | None = None,
 ) -> RunSummary:
     """Imports `sources` (default: the configured one) and says what became of every row.
 
     Returns the summary of a run that ended by itself or was stopped by the destination, a guard or a signal
-    (`exit_code`, `message`). Raises ConfigError, SourceError or StateError where nothing was sent.
+    (`exit_code`, `message`). Raises ConfigError, SourceError or StateError where nothing was sent. `request`
+    may ask it from another thread to stop.
     """
-    return _start(RunSpec.new(as_config(config), sources, options, "run"), observer or Silent())
+    return _start(RunSpec.new(as_config(config), sources, options, "run"), observer, request)
 
 
 def check(
@@ -52,13 +55,18 @@ def check(
     sources: Sequence[str] = (),
     options: Options = DEFAULTS,
     observer: Observer | None = None,
+    request: StopRequest | None = None,
 ) -> RunSummary:
     """Reads and checks everything and writes the same reports, but sends nothing and needs no key."""
-    return _start(RunSpec.new(as_config(config), sources, options, "check"), observer or Silent())
+    return _start(RunSpec.new(as_config(config), sources, options, "check"), observer, request)
 
 
 def resume(
-    state_dir: Path, run_id: str | None, options: Options = DEFAULTS, observer: Observer | None = None
+    state_dir: Path,
+    run_id: str | None,
+    options: Options = DEFAULTS,
+    observer: Observer | None = None,
+    request: StopRequest | None = None,
 ) -> RunSummary:
     """Continues a run that was stopped or killed, from what is acknowledged in its journal."""
     state_folder.prepare(state_dir)
@@ -67,7 +75,7 @@ def resume(
     if state == "finished":
         raise ConfigError(f"Run {folder.run_id} is finished; there is nothing to resume.")
     _refuse_superseded(folder, state, state_dir)
-    return _start(RunSpec.of_folder(folder, options), observer or Silent())
+    return _start(RunSpec.of_folder(folder, options), observer, request)
 
 
 def _refuse_superseded(folder: RunFolder, state: str, state_dir: Path) -> None:
@@ -84,6 +92,7 @@ def retry(
     file: str | None = None,
     options: Options = DEFAULTS,
     observer: Observer | None = None,
+    request: StopRequest | None = None,
 ) -> RunSummary:
     """Sends what a run rejected or could not confirm again, from a corrected file or the rows it kept."""
     state_folder.prepare(state_dir)
@@ -97,7 +106,7 @@ def retry(
     files = [file] if file else [str(p) for p in sorted(corrected.rejected_rows.glob("*"))]
     if not files:
         raise ConfigError(f"Run {corrected.run_id} has nothing rejected or unconfirmed; nothing to retry.")
-    return _start(RunSpec.new(config, files, options, "retry", corrected), observer or Silent())
+    return _start(RunSpec.new(config, files, options, "retry", corrected), observer, request)
 
 
 def as_config(config: Config | Mapping[str, Any] | str | Path) -> Config:
@@ -107,14 +116,14 @@ def as_config(config: Config | Mapping[str, Any] | str | Path) -> Config:
     return configuration.load(config) if isinstance(config, (str, Path)) else configuration.parse(config)
 
 
-def _start(spec: RunSpec, observer: Observer) -> RunSummary:
+def _start(spec: RunSpec, observer: Observer | None, request: StopRequest | None) -> RunSummary:
     """One attempt from the lock to the summary, then the notifications; a check needs neither."""
-    attempt = Attempt.of(spec, observer)
+    attempt = Attempt.of(spec, observer or Silent(), request)
     if not spec.sends:
         return _in_folder(spec, attempt, "")
     try:
         key = secrets.read_key(spec.config)
-        with locked(spec, attempt.deadline, observer):
+        with locked(spec, attempt.deadline, attempt.observer):
             summary = _in_folder(spec, attempt, key)
     except ImporterError as error:
         finish_stage.notify_end(spec, attempt, error.exit_code, str(error))
@@ -123,6 +132,8 @@ def _start(spec: RunSpec, observer: Observer) -> RunSummary:
         finish_stage.notify_end(spec, attempt, ImporterError.exit_code, "An internal error.")
         raise
     finish_stage.notify_end(spec, attempt, summary.exit_code, summary.message, summary)
+    if attempt.interrupted:
+        raise KeyboardInterrupt
     return summary
 
 

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 
 import uvloop
 
+from importer.core import own_thread
 from importer.pipeline import guards
 from importer.pipeline.attempt import Attempt
 from importer.pipeline.chunk_stream import ChunkStream, limits_of
@@ -25,8 +26,13 @@ def send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger) -> None:
     if contents := ledger.reading.contents:
         spec.sent_content.remember(list(contents.values()), spec.folder.run_id)
     report_cost(spec, attempt, ledger, ledger.builder.people(ledger.plans))
-    with _id_cache(spec, key) as id_cache, asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-        runner.run(_send(spec, attempt, key, ledger, id_cache))
+    with _id_cache(spec, key) as id_cache:
+
+        def send_all() -> None:
+            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
+                runner.run(_send(spec, attempt, key, ledger, id_cache))
+
+        own_thread.call(send_all, attempt.interrupt)
     attempt.stats.seconds["sending"] += time.monotonic() - began
 
 
@@ -65,7 +71,7 @@ async def _send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger, id_ca
     def stream() -> ChunkStream:
         return ChunkStream(ledger, id_cache, stop, attempt.observer, spec.options.max_rejects)
 
-    with shutdown.draining(stop), shutdown.until(attempt.deadline, stop):
+    with attempt.request.heard_by(stop), shutdown.until(attempt.deadline, stop):
         await _send_canary(spec, attempt, ledger, sender, stream())
         await stream().send(sender)
     if limiter.learned_rate:

@@ -68,38 +68,58 @@ def _rank(error: Exception) -> int:
 DRAIN_SECONDS = 20.0
 """How long a signal waits for the calls in flight before they are given up as unanswered."""
 
-_NUMBERS = (signal.SIGINT, signal.SIGTERM)
 
+class StopRequest:
+    """Asks a run to stop after the calls in flight. It may be asked from any thread, and more than once.
 
-@contextmanager
-def draining(stop: Stop) -> Iterator[None]:
-    """SIGINT and SIGTERM let the calls in flight come back; a second one, or the deadline, does not wait.
-
-    In another thread than the main one nothing is installed: Python delivers signals to the main thread.
+    `asked` is the number of the last signal, 0 where nothing asked yet.
     """
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    loop = asyncio.get_running_loop()
-    task = asyncio.current_task()
-    assert task is not None
 
-    def drain(number: int) -> None:
-        if stop.signal:
-            task.cancel()
-            return
-        stop.by_signal(number)
-        loop.call_later(DRAIN_SECONDS, stop.abandon)
+    def __init__(self) -> None:
+        self.asked = 0
+        self._lock = threading.RLock()  # a signal's handler may interrupt another one
+        self._hear: Callable[[int], object] | None = None
 
-    before = {number: signal.getsignal(number) for number in _NUMBERS}
-    for number in _NUMBERS:
-        loop.add_signal_handler(number, drain, number)
-    try:
-        yield
-    finally:
-        for number in _NUMBERS:
-            loop.remove_signal_handler(number)
-            signal.signal(number, before[number] or signal.SIG_DFL)
+    def ask(self, number: int = signal.SIGINT) -> bool:
+        """Asks with this signal's number; False where nothing is sent at this moment, so nothing is to stop.
+
+        The second time the calls in flight are not waited for.
+        """
+        with self._lock:
+            self.asked = number
+            if self._hear is None:
+                return False
+            self._hear(number)
+            return True
+
+    @contextmanager
+    def heard_by(self, stop: Stop) -> Iterator[None]:
+        """While calls are sent: lets those in flight come back, but waits no longer than DRAIN_SECONDS.
+
+        Used inside the event loop that sends. A second request cancels the task.
+        """
+        loop, task = asyncio.get_running_loop(), asyncio.current_task()
+        assert task is not None
+
+        def drain(number: int) -> None:
+            if stop.signal:
+                task.cancel()
+                return
+            stop.by_signal(number)
+            loop.call_later(DRAIN_SECONDS, stop.abandon)
+
+        def hear(number: int) -> None:
+            loop.call_soon_threadsafe(drain, number)
+
+        with self._lock:
+            self._hear = hear
+            if self.asked:
+                hear(self.asked)
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._hear = None
 
 
 @contextmanager

@@ -110,7 +110,7 @@ def test_the_rows_of_a_stopped_run_are_in_the_run(
     told = "\n".join(explain(state_dir, "19"))
     assert '"Ana" → "Ana"' in told
     assert "nothing was sent" in told
-    assert re.search(r"holds now\n +plan +unknown: sent or to be sent, and not acknowledged; due", told)
+    assert re.search(r"knows now\n +plan +unknown: sent or to be sent, and not acknowledged; due", told)
 
 
 def test_a_check_knows_people_too(mapping: dict[str, Any], state_dir: Path) -> None:
