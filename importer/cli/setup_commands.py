@@ -40,7 +40,7 @@ def demo(args: argparse.Namespace) -> int:
     print_lines(text_report.summary_lines(as_json(summary), "run"))
     print_lines(["", f"  report   {folder.rejects}", f"  rows     {folder.rejected_rows}"])
     print_lines(
-        ["  next     the same with a configuration of yours; README.md, A first import in five minutes"]
+        ["  next     a configuration for a list of your own: importer init LIST > people.toml"]
     )
     return 0 if summary.state == "finished" else summary.exit_code
 

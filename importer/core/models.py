@@ -218,7 +218,7 @@ class RunWarning:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What `summary.json` holds; see DESIGN.md section 6 for the meaning of every count."""
+    """What `summary.json` holds; docs/reference/files.md says what each key means."""
 
     run_id: str
     name: str
