@@ -7,6 +7,7 @@ import argparse
 import importlib
 import os
 import re
+import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn
@@ -15,7 +16,7 @@ from importer.cli import argument_types as types
 from importer.cli.logs import say
 from importer.core.errors import ConfigError
 from importer.core.guard_names import GUARD_NAMES
-from importer.core.text import did_you_mean, printable
+from importer.core.text import did_you_mean, is_not_utf8, printable
 
 Command = Callable[[argparse.Namespace], int]
 
@@ -35,6 +36,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
 
     Flags may stand anywhere, also between CONFIG and SOURCE, where argparse by itself ends the sources.
     """
+    _refuse_bytes(sys.argv[1:] if arguments is None else arguments)
     parsed, left = parser().parse_known_args(arguments)
     unknown = [word for word in left if word.startswith("-")]
     if left and (unknown or not hasattr(parsed, "sources")):
@@ -60,6 +62,13 @@ def note_old_names(parsed: argparse.Namespace) -> None:
         say(f"{flag} is now called {RENAMED_FLAGS[flag]}; the old name goes with the next version.")
     if getattr(parsed, "workers", None) is not None:
         say("--workers has no effect any more: one process sends everything. Leave the flag out.")
+
+
+def _refuse_bytes(words: Sequence[str]) -> None:
+    """Paths and names must be UTF-8: they stand in JSON files and reports."""
+    for word in (*words, os.environ.get("IMPORTER_STATE_DIR", "")):
+        if is_not_utf8(word):
+            raise ConfigError(f'"{word}": not UTF-8; rename the file or folder, then use its new name.')
 
 
 def _refuse_unknown(of: argparse.ArgumentParser, words: Sequence[str]) -> NoReturn:
@@ -267,7 +276,7 @@ def _add_setup(commands: Any) -> None:
     )
     init.add_argument("source", metavar="SOURCE", help="the list")
     completion = _command(
-        commands, "completion", "setup_commands:completion", "print what makes a shell complete our commands"
+        commands, "completion", "completion:completion", "print what makes a shell complete our commands"
     )
     completion.add_argument(
         "shell", metavar="SHELL", choices=("bash", "zsh", "fish"), help="bash, zsh or fish"

@@ -1,7 +1,6 @@
 """`check`, `run`, `resume`, `retry`: the commands that read a list."""
 
 import argparse
-import json
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from importer.config import loader as configuration
 from importer.config.options import Options
 from importer.core.errors import DEFAULT_STATE_DIR
 from importer.core.models import RunSummary
+from importer.core.text import json_text
 from importer.pipeline import runner
 from importer.report import text_report
 from importer.report.summary import as_json
@@ -84,7 +84,7 @@ def show(summary: RunSummary, state_dir: Path, args: argparse.Namespace) -> int:
     data = as_json(summary)
     folder = RunFolder(state_dir / "runs" / summary.run_id)
     if args.json:
-        print(json.dumps(data, indent=2, ensure_ascii=False))
+        print(json_text(data, indent=2))
     elif not args.quiet:
         print_lines(text_report.summary_lines(data, folder.read_meta()["mode"]))
         print_lines(text_report.next_lines(data, folder, state_dir))

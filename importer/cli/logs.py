@@ -5,7 +5,6 @@
 what the importer does at the moment, never a value of a person.
 """
 
-import json
 import logging
 import sys
 from collections.abc import Iterator
@@ -13,7 +12,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from typing import TextIO
 
-from importer.core.text import without_controls
+from importer.core.text import json_text, without_controls
 
 LOGGER = logging.getLogger("importer")
 
@@ -36,8 +35,7 @@ class _Json(logging.Formatter):
             "event": event,
             "text": record.getMessage().strip(),
         }
-        # ASCII only: a terminal and a log viewer obey some characters beyond it (U+009B, U+202E).
-        return json.dumps({**line, **fields}, default=str)
+        return json_text({**line, **fields})
 
 
 class _Standard(logging.StreamHandler[TextIO]):

@@ -1,7 +1,6 @@
 """`runs`, `report`, `verify`, `explain`, `undo`, `erase`: the commands that look at past runs."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 
@@ -10,6 +9,7 @@ from importer.cli.logs import say
 from importer.cli.streams import print_lines
 from importer.config.options import Options
 from importer.core.errors import ConfigError, command
+from importer.core.text import json_text
 from importer.report import text_report
 from importer.storage import run_folder, state_folder
 from importer.storage.journal import count_pending
@@ -48,7 +48,7 @@ def report(args: argparse.Namespace) -> int:
     if summary is None:
         raise _no_summary(folder, state_dir)
     if args.json:
-        print(json.dumps(summary, indent=2, ensure_ascii=False))
+        print(json_text(summary, indent=2))
     if args.json or args.quiet:
         return 0
     print_lines(text_report.summary_lines(summary, folder.read_meta()["mode"]))
@@ -73,7 +73,7 @@ def verify(args: argparse.Namespace) -> int:
     options = Options(base_url=args.base_url, rate=args.rate)
     found = command_.verify(state_dir_of(args), args.run, args.sample, options)
     if args.json:
-        print(json.dumps(found.as_mapping(), indent=2, ensure_ascii=False))
+        print(json_text(found.as_mapping(), indent=2))
     elif not args.quiet:
         print_lines(text_report.verified_lines(found.as_mapping(), found.report))
     return found.exit_code

@@ -1,4 +1,4 @@
-"""`demo`, `init`, `sandbox`, `completion`: the commands of the first day."""
+"""`demo`, `init`, `sandbox`: the commands of the first day."""
 
 import argparse
 import os
@@ -92,11 +92,3 @@ def _say_ready(config: Config, path: str, key: str, url: str) -> None:
         kind, _, name = config.destination.api_key.partition(":")
         say_more(f"  export {name}={key}" if kind == "env" else f"  put {key} into {name}")
     say_more(f"  {command('run', path, '--base-url', url, '--rate', '0')}")
-
-
-def completion(args: argparse.Namespace) -> int:
-    """`importer completion SHELL`: for bash and zsh to evaluate, for fish to source."""
-    from argcomplete.shell_integration import shellcode
-
-    print(shellcode(["importer"], shell=args.shell))
-    return 0

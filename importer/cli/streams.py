@@ -9,6 +9,7 @@ import os
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import Any, TextIO, cast
 
 from importer.core.text import without_controls
@@ -73,16 +74,17 @@ def forgiving_streams() -> Iterator[None]:
     """While it is open, `sys.stdout` and `sys.stderr` never fail."""
     _open_missing_descriptors()
     before = sys.stdout, sys.stderr
-    out, err = (ForgivingStream(stream or _nowhere()) for stream in before)
-    sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
-    try:
-        yield
-    finally:
-        out.flush()
-        if out.lost not in (None, errno.EPIPE):
-            print("importer: standard output could not be written; it is incomplete.", file=sys.stderr)
-        err.flush()
-        sys.stdout, sys.stderr = before
+    with Path(os.devnull).open("w", encoding="utf-8") as nowhere:
+        out, err = (ForgivingStream(stream or nowhere) for stream in before)
+        sys.stdout, sys.stderr = cast(TextIO, out), cast(TextIO, err)
+        try:
+            yield
+        finally:
+            out.flush()
+            if out.lost not in (None, errno.EPIPE):
+                err.write("importer: standard output could not be written; it is incomplete.\n")
+            err.flush()
+            sys.stdout, sys.stderr = before
 
 
 def _open_missing_descriptors() -> None:
@@ -92,10 +94,6 @@ def _open_missing_descriptors() -> None:
             os.fstat(number)
         except OSError:
             os.open(os.devnull, os.O_RDWR)
-
-
-def _nowhere() -> TextIO:
-    return open(os.devnull, "w", encoding="utf-8")  # noqa: PTH123 - open until the program ends
 
 
 def print_lines(lines: Iterable[str]) -> None:

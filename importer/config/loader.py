@@ -1,17 +1,14 @@
 """The TOML file as one frozen, validated object; all mistakes are reported at once, none quotes a key."""
 
-import re
-import tomllib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from pydantic import (
-    ValidationError,
-)
-from pydantic_core import ErrorDetails
+from pydantic import ValidationError
 
 from importer import destinations
+from importer.config import toml_file
+from importer.config.mistakes import listing, sentences, unknown_key
 from importer.config.schema import Config, DestinationConfig
 from importer.core.errors import ConfigError
 from importer.destinations.base import Destination, Settings
@@ -20,25 +17,14 @@ from importer.destinations.base import Destination, Settings
 def load(path: str | Path) -> Config:
     """The configuration of a TOML file; ConfigError names the file and every mistake in it."""
     path = Path(path)
-    try:
-        data = tomllib.loads(path.read_text("utf-8"))
-    except FileNotFoundError:
-        raise ConfigError(f"{path}: no such configuration file.") from None
-    except (OSError, UnicodeDecodeError):
-        raise ConfigError(f"{path}: cannot be read as a UTF-8 text file.") from None
-    except tomllib.TOMLDecodeError as error:
-        where = re.search(r"\(at (.*?)\)", str(error))
-        raise ConfigError(
-            f"{path}: not valid TOML{f', {where[1]}' if where else ''}; check quotes and brackets there."
-        ) from None
-    return parse(data, path)
+    return parse(toml_file.read(path), path)
 
 
 def parse(data: Mapping[str, Any], path: Path | None = None) -> Config:
     """The configuration of a mapping, with the same checks as a file; ConfigError lists every mistake."""
     mistakes: list[str] = []
     tables = {key: value for key, value in data.items() if key not in ("vendor", "path")}
-    mistakes += [f"{key}: unknown key" for key in data if key not in tables]
+    mistakes += [unknown_key([key]) for key in data if key not in tables]
     kind, vendor = _take_vendor(tables, mistakes)
     config: Config | None = None
     try:
@@ -46,7 +32,7 @@ def parse(data: Mapping[str, Any], path: Path | None = None) -> Config:
         config = Config.model_validate(_tuples(tables))
         config = config.model_copy(update={"vendor": vendor, "path": path})
     except ValidationError as error:
-        mistakes += [_sentence(e) for e in error.errors(include_url=False, include_input=False)]
+        mistakes += sentences(error, kind.settings_type.model_fields if kind else ())
     if config and kind and not mistakes:
         config = _with_vendor_defaults(config, kind)
         mistakes += config.build_destination().problems()
@@ -55,7 +41,7 @@ def parse(data: Mapping[str, Any], path: Path | None = None) -> Config:
         if config.source.clear_values and not kind.clears:
             mistakes.append(f"source.clear_values: {kind.name} has no way to clear a value; leave it out")
     if mistakes or config is None:
-        raise ConfigError(_listing(path, mistakes))
+        raise ConfigError(listing(path, mistakes))
     return config
 
 
@@ -83,7 +69,7 @@ def _vendor_mistakes(settings: type[Settings], vendor: Mapping[str, Any]) -> lis
     try:
         settings.model_validate(vendor)
     except ValidationError as error:
-        return [f"destination.{_sentence(e)}" for e in error.errors(include_url=False, include_input=False)]
+        return [f"destination.{sentence}" for sentence in sentences(error)]
     return []
 
 
@@ -129,24 +115,3 @@ def _tuples(value: Any) -> Any:
     if isinstance(value, Mapping):
         return {k: _tuples(v) for k, v in value.items()}
     return tuple(_tuples(v) for v in value) if isinstance(value, list) else value
-
-
-def _sentence(error: ErrorDetails) -> str:
-    """One mistake as `place: what is expected`; what was typed is never repeated, it could be a key."""
-    place = ".".join(str(p) for p in error["loc"] if p != "[key]")
-    kind, message = error["type"], error["msg"]
-    if kind == "extra_forbidden":
-        return f"{place}: unknown key"
-    if kind == "missing":
-        return f"{place}: missing"
-    text = message.removeprefix("Value error, ")
-    if kind == "value_error" and re.match(r"[a-z_]+: ", text):
-        return f"{place}.{text}"
-    return f"{place}: {text[0].lower()}{text[1:]}"
-
-
-def _listing(path: Path | None, mistakes: Sequence[str]) -> str:
-    where = str(path) if path else "configuration"
-    if len(mistakes) == 1:
-        return f"{where}: {mistakes[0]}."
-    return "\n".join([f"{where}: {len(mistakes)} mistakes:", *(f"  {m}" for m in mistakes)])

@@ -6,7 +6,11 @@ from urllib.parse import urlsplit
 
 def url_problem(url: str) -> str | None:
     """Why calls must not go to `url`, or None. Plain http is for loopback only: it would show the key."""
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        _ = parts.port
+    except ValueError:  # brackets that hold no address, a port that is no number
+        return "not a URL; expected https://HOST"
     if parts.scheme not in ("http", "https") or not parts.hostname:
         return "expected https://HOST, or http:// with a loopback host for tests"
     if parts.username or parts.password or parts.query or parts.fragment:

@@ -19,6 +19,8 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from importer.core.text import message_text
+
 DEFAULT_STATE_DIR = Path(".importer")
 """Where commands without a configuration look for runs."""
 
@@ -33,6 +35,9 @@ class ImporterError(Exception):
     """Base of all errors a user can meet; `exit_code` is what the command line ends with."""
 
     exit_code: ClassVar[int] = 9
+
+    def __init__(self, message: str = "") -> None:
+        super().__init__(message_text(message))
 
 
 class ConfigError(ImporterError):

@@ -4,6 +4,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+from importer.core.text import printable
+
 SEPARATOR = "\x1f"
 """Stands between the JSON members of a part. JSON text never holds a raw control character, so a joined
 string can be split again without loss."""
@@ -208,12 +210,18 @@ class RejectCount:
 
 @dataclass(frozen=True, slots=True)
 class RunWarning:
-    """Something a person should look at: never a value, only where. `rows` are the first few row numbers."""
+    """Something a person should look at: never a value, only where. `rows` are the first few row numbers.
+
+    `column` is a name from the list, or a few words; a long one is shortened.
+    """
 
     code: str
     column: str
     count: int
     rows: tuple[int, ...] = ()
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "column", printable(self.column, 200))
 
 
 @dataclass(frozen=True, slots=True)

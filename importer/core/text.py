@@ -4,6 +4,7 @@ A header may hold anything: an escape sequence that renames the terminal, a char
 of the line, a megabyte of text. What we quote of it passes through here.
 """
 
+import json
 import re
 from collections.abc import Iterable
 
@@ -11,10 +12,11 @@ LONGEST_NAME = 80
 """So many characters of a name are quoted; a longer one is cut and says how long it is."""
 
 # C0 and C1 controls (escape sequences begin with one), direction marks and overrides, line separators,
-# lone surrogates (a path that is not UTF-8), and characters without a width.
+# lone surrogates (a path that is not UTF-8), and characters without a width but those that join letters.
 _UNPRINTABLE = re.compile(
-    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b-\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
+    "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
+_QUOTED = re.compile(f'"([^"\n]{{{LONGEST_NAME + 1},}})"')
 _UNSAFE_IN_TEXT = re.compile(_UNPRINTABLE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 
 
@@ -29,6 +31,25 @@ def printable(name: object, longest: int = LONGEST_NAME) -> str:
 def without_controls(text: str) -> str:
     """Text of ours, line ends and tabs kept, with every other control character written as an escape."""
     return _UNSAFE_IN_TEXT.sub(_escaped, text)
+
+
+def is_not_utf8(text: str) -> bool:
+    """Whether a path or argument holds bytes that are not UTF-8 (Python gives them as lone surrogates)."""
+    return any("\ud800" <= letter <= "\udfff" for letter in text)
+
+
+def message_text(text: str) -> str:
+    """The text of a message: names in double quotes are shortened, and no control character is left."""
+    return without_controls(_QUOTED.sub(lambda found: f'"{printable(found[1])}"', text))
+
+
+def json_text(value: object, indent: int | None = None) -> str:
+    """JSON for files and terminals: readable letters, and an escape for what no terminal should obey.
+
+    A lone surrogate (a path that is not UTF-8) becomes an escape too, which `json.loads` gives back.
+    """
+    text = json.dumps(value, indent=indent, ensure_ascii=False, default=str)
+    return _UNSAFE_IN_TEXT.sub(lambda found: f"\\u{ord(found[0]):04x}", text)
 
 
 def _escaped(found: "re.Match[str]") -> str:

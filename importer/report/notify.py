@@ -5,7 +5,6 @@ in time, one line on standard error says so.
 """
 
 import asyncio
-import json
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -18,6 +17,7 @@ from importer.config.secrets import read_reference
 from importer.config.urls import url_problem
 from importer.core.errors import ConfigError
 from importer.core.models import Call
+from importer.core.text import json_text
 from importer.report import text_report
 from importer.storage.run_folder import RunFolder
 from importer.transport import client
@@ -119,15 +119,19 @@ def _post(notify: NotifyConfig, text: str) -> str:
         headers = {name: read_reference(value, "a header's value") for name, value in notify.headers.items()}
     except ConfigError as error:
         return str(error)
-    parts = urlsplit(url)
-    base = f"{parts.scheme}://{parts.netloc}"
-    if url_problem(base):
+    try:
+        parts = urlsplit(url)
+        base = f"{parts.scheme}://{parts.netloc}"
+        problem = url_problem(base)
+    except ValueError:  # brackets that hold no address, a port that is no number
+        problem = "not a URL"
+    if problem:
         return "its URL cannot be used; expected https://, or http:// to this machine"
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     endpoint = client.Endpoint(
         base, {"Content-Type": "application/json", **headers}, notify.timeout, notify.timeout, "plain"
     )
-    call = Call("POST", path, json.dumps({"text": text}, ensure_ascii=False).encode(), ())
+    call = Call("POST", path, json_text({"text": text}).encode(), ())
     try:
         status = asyncio.run(asyncio.wait_for(_deliver(endpoint, call), notify.timeout))
     except client.TransportError as error:
@@ -150,7 +154,7 @@ def _run(notify: NotifyConfig, data: Mapping[str, Any], secrets: frozenset[str])
     try:
         done = subprocess.run(  # noqa: S603 - an argument list from the configuration, never a shell line
             notify.command,
-            input=json.dumps(data, ensure_ascii=False).encode(),
+            input=json_text(data).encode(),
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             env=environment,

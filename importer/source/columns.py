@@ -6,6 +6,9 @@ from collections.abc import Iterable, Iterator, Sequence
 from importer.core.errors import SourceError
 from importer.source.source import Source
 
+MOST_NAMES = 20
+"""A message names so many columns; a file that is no list may have a million."""
+
 
 def header_faults(columns: Sequence[str]) -> Iterator[str]:
     """What is wrong with the names, by position: the first line may be a customer, so none is quoted."""
@@ -84,4 +87,6 @@ def _no_column(source: Source) -> str:
 
 
 def _quoted(names: Iterable[str]) -> str:
-    return ", ".join(f'"{name}"' for name in names)
+    every = list(names)
+    shown = ", ".join(f'"{name}"' for name in every[:MOST_NAMES])
+    return f"{shown} and {len(every) - MOST_NAMES:,} more" if len(every) > MOST_NAMES else shown

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from importer.core.errors import SourceError
+from importer.core.text import is_not_utf8
 from importer.source.object_store import URL, expand_url
 
 
@@ -58,6 +59,8 @@ def _nothing_there(full: str) -> str:
 def _refuse_twice(found: list[str]) -> None:
     seen: dict[object, str] = {}
     for path in found:
+        if is_not_utf8(path):
+            raise SourceError(f"{path}: the name is not UTF-8, so no report could name it; rename the file.")
         key: object = path
         if not URL.match(path):
             state = Path(path).stat()

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from importer.core.errors import StateError
+from importer.core.text import json_text
 from importer.storage import atomic_files, checked_files
 from importer.storage.checked_files import DamagedError
 
@@ -104,7 +105,7 @@ class RunFolder:
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Records how the run ended; StateError where the disk does not take it."""
-        text = json.dumps(summary, indent=2, ensure_ascii=False) + "\n"
+        text = json_text(summary, indent=2) + "\n"
         atomic_files.write_bytes(self.summary, text.encode("utf-8", "surrogatepass"))
 
     def make_folders(self) -> None:
