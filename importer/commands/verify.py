@@ -5,7 +5,6 @@ configuration, for a sample of the people it wrote, and folded as in the run. Co
 journal calls applied, where their row is still the same. Nothing is written to the destination.
 """
 
-import asyncio
 import csv
 import hashlib
 import heapq
@@ -15,17 +14,16 @@ from collections import Counter
 from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import polars as pl
-import uvloop
 
 from importer.chunk.chunker import Chunker
 from importer.config import secrets
 from importer.config.options import DEFAULTS, Options
 from importer.config.schema import Config
-from importer.core import own_thread
 from importer.core.errors import ConfigError, SourceError
 from importer.core.events import Silent
 from importer.core.models import (
@@ -54,6 +52,7 @@ from importer.storage.journal import Journal
 from importer.storage.journal_records import KnownValue
 from importer.storage.run_folder import RunFolder
 from importer.storage.spool import Spool, SpoolWriter
+from importer.transport import event_loop
 from importer.validate.read_result import ReadResult
 from importer.validate.validator import Validator
 
@@ -175,12 +174,7 @@ class _Work:
         reader = _Reader(self.destination)
         limits = limits_of(self.config, self.destination.headers(key))
         sender = Sender(limits, reader, RateLimiter(section.requests_per_second or 0), stop)
-
-        def send_all() -> None:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(self._send(sender, reader, request))
-
-        own_thread.call(send_all, request.ask)
+        event_loop.run(partial(self._send, sender, reader, request), limits.client, request.ask)
         if stop.error is not None:
             raise stop.error
         if stop.signal:

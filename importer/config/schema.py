@@ -108,7 +108,8 @@ class DestinationConfig(_Section):
 
     Times are seconds, or texts like "90s", "15m", "2h". `retry_wait` bounds the first wait before a call is
     repeated, each later one may be twice as long; `give_up_after` is how long the destination may be down
-    before the run stops with 5. `http_client` is `fast` (our own) or `plain` (httpx2).
+    before the run stops with 5. `http_client` is `httpx` (httpx2), `fast` (our own, the extra `fast`) or
+    `auto`: `httpx` up to 200 calls a second and through a proxy, else `fast` where it is installed.
     """
 
     type: str
@@ -123,7 +124,12 @@ class DestinationConfig(_Section):
     retry_seconds: Duration = 300.0
     retry_wait: Duration = 0.5
     give_up_after: Duration = 900.0
-    http_client: Literal["fast", "plain"] = "fast"
+    http_client: Literal["auto", "httpx", "fast"] = "auto"
+
+    @field_validator("http_client", mode="before")
+    @classmethod
+    def _former_name(cls, value: Any) -> Any:
+        return "httpx" if value == "plain" else value
 
     @field_validator("api_key")
     @classmethod

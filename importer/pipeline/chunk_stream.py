@@ -23,6 +23,7 @@ from importer.send.shutdown import Stop
 from importer.storage.id_cache import IdCache
 from importer.storage.journal import COMMIT_SECONDS
 from importer.storage.spool import ChunkPlan
+from importer.transport.choice import client_of
 
 OPEN_AT_ONCE = 2
 """So many chunks may be between two rounds; the people of each are in memory."""
@@ -292,6 +293,6 @@ def limits_of(config: Config, headers: Mapping[str, str], job_deadline: float = 
         retry_seconds=section.retry_seconds,
         retry_wait=section.retry_wait,
         give_up_after=section.give_up_after,
-        client=section.http_client,
+        client=client_of(section),
         job_deadline=job_deadline,
     )

@@ -31,6 +31,7 @@ from importer.send.shutdown import StopRequest
 from importer.storage import run_folder, state_folder
 from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
+from importer.transport.choice import check_connection
 from importer.validate.read_result import ReadResult
 
 
@@ -123,6 +124,7 @@ def _start(spec: RunSpec, observer: Observer | None, request: StopRequest | None
         return _in_folder(spec, attempt, "")
     try:
         key = secrets.read_key(spec.config)
+        check_connection(spec.config.destination)
         with locked(spec, attempt.deadline, attempt.observer):
             summary = _in_folder(spec, attempt, key)
     except ImporterError as error:

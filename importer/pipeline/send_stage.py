@@ -1,13 +1,12 @@
 """Send: everything that is still open, and the canary first."""
 
-import asyncio
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 
-import uvloop
-
-from importer.core import own_thread
+from importer.config.schema import DestinationConfig
+from importer.core.events import Event
 from importer.pipeline import guards
 from importer.pipeline.attempt import Attempt
 from importer.pipeline.chunk_stream import ChunkStream, limits_of
@@ -15,9 +14,11 @@ from importer.pipeline.ledger import Ledger
 from importer.pipeline.run_spec import RunSpec
 from importer.send import shutdown
 from importer.send.rate_limiter import RateLimiter
-from importer.send.sender import Sender
+from importer.send.sender import Limits, Sender
 from importer.storage import run_history
 from importer.storage.id_cache import IdCache
+from importer.transport import event_loop
+from importer.transport.choice import advice
 
 
 def send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger) -> None:
@@ -26,13 +27,11 @@ def send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger) -> None:
     if contents := ledger.reading.contents:
         spec.sent_content.remember(list(contents.values()), spec.folder.run_id)
     report_cost(spec, attempt, ledger, ledger.builder.people(ledger.plans))
+    _report_missing_client(spec.config.destination, attempt)
+    limits = limits_of(spec.config, spec.destination.headers(key), spec.destination.job_deadline)
     with _id_cache(spec, key) as id_cache:
-
-        def send_all() -> None:
-            with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
-                runner.run(_send(spec, attempt, key, ledger, id_cache))
-
-        own_thread.call(send_all, attempt.interrupt)
+        main = partial(_send, spec, attempt, limits, ledger, id_cache)
+        event_loop.run(main, limits.client, attempt.interrupt)
     attempt.stats.seconds["sending"] += time.monotonic() - began
 
 
@@ -44,6 +43,12 @@ def report_cost(spec: RunSpec, attempt: Attempt, ledger: Ledger, people: int) ->
     attempt.observer.tell(
         guards.cost(spec.config, spec.destination, counts, people, learned_rate, compares=compares)
     )
+
+
+def _report_missing_client(section: DestinationConfig, attempt: Attempt) -> None:
+    text = advice(section)
+    if text:
+        attempt.observer.tell(Event("fast_client_missing", text, {}))
 
 
 @contextmanager
@@ -59,9 +64,10 @@ def _id_cache(spec: RunSpec, key: str) -> Iterator[IdCache | None]:
         cache.close()
 
 
-async def _send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger, id_cache: IdCache | None) -> None:
+async def _send(
+    spec: RunSpec, attempt: Attempt, limits: Limits, ledger: Ledger, id_cache: IdCache | None
+) -> None:
     destination, stop = spec.destination, attempt.stop
-    limits = limits_of(spec.config, destination.headers(key), destination.job_deadline)
     learned_rate = run_history.pace(spec.state_dir, spec.config)
     limiter = RateLimiter(spec.config.destination.requests_per_second or 0, learned_rate=learned_rate)
     sender = Sender(limits, destination, limiter, stop, attempt.stats.counts)

@@ -21,6 +21,7 @@ from importer.core.text import json_text
 from importer.report import text_report
 from importer.storage.run_folder import RunFolder
 from importer.transport import client
+from importer.transport.errors import TransportError
 
 _NAMES = {
     0: "finished",
@@ -129,12 +130,12 @@ def _post(notify: NotifyConfig, text: str) -> str:
         return "its URL cannot be used; expected https://, or http:// to this machine"
     path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
     endpoint = client.Endpoint(
-        base, {"Content-Type": "application/json", **headers}, notify.timeout, notify.timeout, "plain"
+        base, {"Content-Type": "application/json", **headers}, notify.timeout, notify.timeout
     )
     call = Call("POST", path, json_text({"text": text}).encode(), ())
     try:
         status = asyncio.run(asyncio.wait_for(_deliver(endpoint, call), notify.timeout))
-    except client.TransportError as error:
+    except TransportError as error:
         return str(error).replace("the destination", "its host")
     except TimeoutError:
         return "no answer in time"

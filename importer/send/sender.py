@@ -22,8 +22,9 @@ from importer.destinations.base import RateHint
 from importer.send.rate_limiter import NAP, RateLimiter
 from importer.send.rate_search import Slot
 from importer.send.shutdown import Stop
-from importer.transport.client import Client, Endpoint, TransportError, connect
+from importer.transport.client import Client, Endpoint, connect
 from importer.transport.download import fetch
+from importer.transport.errors import TransportError
 from importer.transport.retry_after import RETRY_AFTER_MAX, retry_after
 
 START_SECONDS = 10.0
@@ -386,6 +387,8 @@ class Sender:
     def _unanswered(self, call: Call, slot: Slot, error: TransportError) -> _Try:
         """Nothing came back; where there was not even a connection, it says nothing about the call."""
         classification = Classification(Verdict.RETRY, reason="no_answer", message=str(error))
+        if error.hopeless:
+            self.stop.because(UnreachableError(f"{error}."))
         was_down = self.pacer.is_down
         self._ever_answered = self._ever_answered or error.answered
         self.pacer.failed(slot, call, alone=not (error.connected and self._ever_answered))

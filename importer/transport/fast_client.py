@@ -1,56 +1,50 @@
-"""HTTP/1.1 on asyncio's own transports, parsed by llhttp (httptools): the fast client.
+"""The fast client: HTTP/1.1 on asyncio's own transports, parsed by llhttp (httptools). It knows no proxy.
 
-A connection carries one call at a time and is kept for the next one; so many are opened as there are calls in
-flight. What can go wrong with a connection is answered by closing it: an answer nobody asked for, bytes after
-an answer, a part of the request still unsent. Time-outs are looked after by one task for all connections, so
-that a call that is answered in time sets no timer.
+A connection carries one call at a time and is kept for the next one; there are as many as calls in flight. A
+connection in doubt is closed: after an answer without a request, bytes behind an answer, a request that was
+not sent completely. One task checks the time-outs of all connections, so that a call that is answered in time
+sets no timer.
 """
 
 import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import cast
+from typing import TYPE_CHECKING, cast
 from urllib.parse import quote, urlsplit
 
 import aiohappyeyeballs
 import httptools
 
 from importer.core.models import Answer, Call
+from importer.transport.environment import tls_context
+from importer.transport.errors import (
+    BROKEN,
+    LATE,
+    MAX_ANSWER,
+    MAX_BODY,
+    NO_HOST,
+    TLS,
+    TOO_LONG,
+    TransportError,
+    no_connection,
+)
 
-MAX_BODY = 1 << 20
-"""Longest answer that is read, in bytes; what is longer is cut, and then judged as it stands."""
+if TYPE_CHECKING:
+    from importer.transport.client import Endpoint
 
 MAX_HEAD = 1 << 16
-"""Longest head of an answer, in bytes; a longer one is no usable answer."""
+"""Longest head of an answer with the interim answers before it, in bytes; a longer one is an error."""
 
 IDLE = 4.0
 """Seconds after which a connection is not used again: servers close idle ones, some from 5 s on."""
 
-TLS = "the destination's TLS certificate was not accepted"
-NO_HOST = "the destination's host name was not found"
-LATE = "the destination did not answer in time"
-NO_CONNECTION = "no connection to the destination"
-BROKEN = "the connection broke before the answer was complete"
-
 _EYEBALLS = 0.25  # s before the next of a host's addresses is tried beside the first (RFC 8305)
 _IN_URL = "/?&=%:@!$'()*+,;~-._[]"
 _HEADS = 256  # request heads that are kept: one for each method and path
-
-
-class TransportError(Exception):
-    """No usable answer. `str` is our own sentence: the client's may quote the request.
-
-    `connected` is false only where nothing can have reached the destination; `answered` where an answer had
-    begun and broke off.
-    """
-
-    def __init__(self, sentence: str, *, connected: bool = True, answered: bool = False) -> None:
-        super().__init__(sentence)
-        self.connected = connected
-        self.answered = answered
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,8 +56,20 @@ class Times:
     request: float
 
 
+@asynccontextmanager
+async def open_fast(endpoint: "Endpoint") -> AsyncIterator["FastClient"]:
+    """A client for as long as it is needed."""
+    times = Times(endpoint.connect_timeout, endpoint.read_timeout, endpoint.request_timeout)
+    tls = tls_context() if urlsplit(endpoint.base_url).scheme == "https" else None
+    client = FastClient(endpoint.base_url, endpoint.all_headers, times, tls)
+    try:
+        yield client
+    finally:
+        await client.aclose()
+
+
 class FastClient:
-    """Connections to one origin, by TLS where told how. `aclose` ends them; calls still waiting fail."""
+    """Connections to one origin; `tls` None = plain HTTP. `aclose` ends them; waiting calls fail."""
 
     def __init__(
         self, base_url: str, headers: Mapping[str, str], times: Times, tls: ssl.SSLContext | None
@@ -81,14 +87,14 @@ class FastClient:
         self._loop = asyncio.get_running_loop()
         self._idle: list[_Connection] = []
         self._open: set[_Connection] = set()
-        self._watching = asyncio.create_task(self._watch())
+        self._watcher = asyncio.create_task(self._fail_late_ones())
 
     async def send(self, call: Call) -> Answer:
         """The answer to one request, its body cut at MAX_BODY; TransportError where none came."""
         method, path, body = call.method, call.path, call.body
         head = self._heads.get((method, path)) or self._head(method, path)
         length = b"%d\r\n\r\n" % len(body)
-        connection = self._rested() or await self._connect()
+        connection = self._idle_connection() or await self._connect()
         try:
             return await connection.ask(head + length + body)
         except asyncio.CancelledError:
@@ -104,11 +110,11 @@ class FastClient:
         head = self._heads[method, path] = text.encode("ascii")
         return head
 
-    def _rested(self) -> "_Connection | None":
-        """The connection used last, where it is still good."""
+    def _idle_connection(self) -> "_Connection | None":
+        """The connection used last, if it was not idle for too long."""
         while self._idle:
             connection = self._idle.pop()
-            if self._loop.time() - connection.heard < IDLE:
+            if self._loop.time() - connection.last_byte_at < IDLE:
                 return connection
             connection.abort()
         return None
@@ -119,12 +125,12 @@ class FastClient:
                 return await self._reach()
         except ssl.SSLError:
             raise TransportError(TLS, connected=False) from None
-        except socket.gaierror:
-            raise TransportError(NO_HOST, connected=False) from None
+        except socket.gaierror as error:
+            raise no_connection(error, NO_HOST) from None
         except TimeoutError:
             raise TransportError(LATE, connected=False) from None
-        except (OSError, UnicodeError):
-            raise TransportError(NO_CONNECTION, connected=False) from None
+        except (OSError, UnicodeError) as error:
+            raise no_connection(error) from None
 
     async def _reach(self) -> "_Connection":
         found = await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM)
@@ -136,7 +142,7 @@ class FastClient:
         )
         return connection
 
-    async def _watch(self) -> None:
+    async def _fail_late_ones(self) -> None:
         """Ends what takes too long. An answer is late by up to a tenth of `read`, a second at most."""
         times = self._times
         while True:
@@ -144,17 +150,17 @@ class FastClient:
             now = self._loop.time()
             for connection in tuple(self._open):
                 if connection.waits and (
-                    now - connection.heard >= times.read or now - connection.asked >= times.request
+                    now - connection.last_byte_at >= times.read or now - connection.sent_at >= times.request
                 ):
                     connection.fail(LATE)
 
     async def aclose(self) -> None:
         """Closes every connection."""
-        self._watching.cancel()
+        self._watcher.cancel()
         for connection in tuple(self._open):
             connection.abort()
         with contextlib.suppress(asyncio.CancelledError):
-            await self._watching
+            await self._watcher
 
 
 class _Connection(asyncio.Protocol):
@@ -166,7 +172,7 @@ class _Connection(asyncio.Protocol):
         self._waiter: asyncio.Future[Answer] | None = None
         self._transport: asyncio.Transport | None = None
         self._parser = httptools.HttpResponseParser(self)
-        self.asked = self.heard = self._loop.time()
+        self.sent_at = self.last_byte_at = self._loop.time()
         self._begin()
 
     def _begin(self) -> None:
@@ -184,19 +190,19 @@ class _Connection(asyncio.Protocol):
     def ask(self, request: bytes) -> "asyncio.Future[Answer]":
         """Sends a request; its answer, or TransportError, is the future's."""
         assert self._transport is not None
-        self.asked = self.heard = self._loop.time()
+        self.sent_at = self.last_byte_at = self._loop.time()
         waiter = self._waiter = self._loop.create_future()
         self._transport.write(request)
         return waiter
 
     def abort(self) -> None:
-        """Closes at once; who waits gets no answer."""
+        """Closes at once; a call that waits gets no answer."""
         if self._transport is not None:
             self._transport.abort()
         self._end(TransportError(BROKEN))
 
     def fail(self, sentence: str) -> None:
-        """Closes at once, with this sentence for who waits."""
+        """Closes at once; a call that waits fails with this sentence."""
         self._end(TransportError(sentence, answered=self._received > 0))
         self.abort()
 
@@ -217,7 +223,7 @@ class _Connection(asyncio.Protocol):
         if self._waiter is None:
             self.abort()
             return
-        self.heard = self._loop.time()
+        self.last_byte_at = self._loop.time()
         self._received += len(data)
         try:
             self._parser.feed_data(data)
@@ -227,8 +233,8 @@ class _Connection(asyncio.Protocol):
                 self.fail(BROKEN)
         if self._complete:
             self._finish()
-        elif not self._in_body and self._received > MAX_HEAD:
-            self.fail(BROKEN)
+        elif self._received > (MAX_ANSWER if self._in_body else MAX_HEAD):
+            self.fail(TOO_LONG if self._in_body else BROKEN)
 
     def connection_lost(self, error: Exception | None) -> None:
         """The other side closed: the end of an answer that names no length, else of one that is cut."""
@@ -261,19 +267,20 @@ class _Connection(asyncio.Protocol):
     # ---------------------------------------------------------------- llhttp's side
 
     def on_message_begin(self) -> None:
-        """An answer begins: the one waited for, or one too many."""
+        """An answer begins: the one waited for, or a second one that was not asked for."""
         self._surplus = self._complete
 
     def on_header(self, name: bytes, value: bytes) -> None:
-        """One header, or a trailer."""
-        self._headers.append((name, value))
+        """One header; a trailer, which comes after the head, is not kept."""
+        if not self._in_body:
+            self._headers.append((name, value))
 
     def on_headers_complete(self) -> None:
-        """The head is through."""
+        """The head is complete."""
         self._in_body = True
 
     def on_body(self, data: bytes) -> None:
-        """A piece of the body, cut at MAX_BODY: then the answer is complete, and the connection spent."""
+        """A piece of the body. At MAX_BODY the answer counts as complete, and the connection is closed."""
         if not self._complete:
             self._body.append(data[: self._room])
             self._room -= len(data)
@@ -289,9 +296,9 @@ class _Connection(asyncio.Protocol):
 
 
 class _Headers(Mapping[str, str]):
-    """Headers, looked at only where somebody asks: nearly no answer's are ever read.
+    """Headers, decoded when the first is read: nearly no answer's are ever read.
 
-    Names in any case; of a repeated one the first counts, and a value that is not ASCII is taken as absent.
+    Names in any case; of a repeated one the first counts, and a value that is not ASCII counts as absent.
     """
 
     __slots__ = ("_fields", "_found")

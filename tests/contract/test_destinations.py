@@ -45,6 +45,14 @@ QUICK: dict[str, Any] = {
 FIRST_DAY = date(2020, 1, 2)
 
 
+@pytest.fixture(autouse=True, params=["httpx", "fast"], scope="module")
+def _each_client(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test of this module runs on both HTTP clients."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(QUICK, "http_client", request.param)
+        yield
+
+
 def test_every_destination_has_an_example() -> None:
     assert {configuration.load(path).destination.type for path in EXAMPLES.values()} == set(
         destinations.names()

@@ -34,7 +34,7 @@ DECLARED = Declared(
         Attribute("name", "free_text"),
     ),
 )
-QUICK = {"connect_timeout": 2.0, "read_timeout": 0.5, "retry_wait": 0.01, "max_in_flight": 16}
+QUICK: dict[str, Any] = {"connect_timeout": 2.0, "read_timeout": 0.5, "retry_wait": 0.01, "max_in_flight": 16}
 """Short waits, so that many faults take seconds."""
 
 TRANSIENT = (
@@ -60,6 +60,14 @@ TRANSIENT = (
     "applied_too_high",
     "foreign_key",
 )
+
+
+@pytest.fixture(autouse=True, params=["httpx", "fast"], scope="module")
+def _each_client(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Every test of this module runs on both HTTP clients."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setitem(QUICK, "http_client", request.param)
+        yield
 
 
 def people(count: int) -> dict[str, dict[str, Any]]:

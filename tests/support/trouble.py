@@ -337,9 +337,8 @@ def _run(words: Sequence[str], folder: str, err: str) -> None:
         module, _, attribute = name.rpartition(".")
         setattr(importlib.import_module(module), attribute, value)
     from importer.cli import main
-    from importer.transport import client
+    from importer.transport import download
 
-    client.context = lambda: ssl.SSLContext(
-        ssl.PROTOCOL_TLS_CLIENT
-    )  # no call is encrypted; loading CAs takes long
+    # No call is encrypted, and loading CA certificates takes long.
+    setattr(download, "cached_tls_context", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))  # noqa: B010
     sys.exit(main.main(words))

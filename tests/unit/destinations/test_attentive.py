@@ -32,7 +32,8 @@ from importer.sandbox.faults import parse_fault
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
 from importer.transport import download
-from importer.transport.client import Endpoint, TransportError
+from importer.transport.client import Endpoint
+from importer.transport.errors import TransportError
 
 KEY = "token"
 KEYS = tuple(f"k{n}" for n in range(10))

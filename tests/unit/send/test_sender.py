@@ -61,7 +61,7 @@ class Play:
         self.events.append((one.targets[0].distinct_id, "intended"))
 
 
-@pytest.fixture(autouse=True, params=["fast", "plain"])
+@pytest.fixture(autouse=True, params=["fast", "httpx"])
 def _either_client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Play, "client", request.param)
 

@@ -15,13 +15,16 @@ import trustme
 
 from importer.core.errors import ConfigError
 from importer.core.models import Answer, Call
-from importer.transport.client import MAX_BODY, Endpoint, TransportError, connect
+from importer.core.package import version
+from importer.transport.choice import choose_client
+from importer.transport.client import Endpoint, connect
+from importer.transport.errors import MAX_ANSWER, MAX_BODY, TransportError
 
-Kind = Literal["fast", "plain"]
+Kind = Literal["fast", "httpx"]
 Behave = Callable[[socket.socket], None]
 BODY = b'{"name":"M\xc3\xbcller"}'
 
-pytestmark = pytest.mark.parametrize("kind", ["fast", "plain"])
+pytestmark = pytest.mark.parametrize("kind", ["fast", "httpx"])
 
 
 @contextmanager
@@ -80,7 +83,9 @@ def silent(peer: socket.socket) -> None:
 
 def ask(url: str, kind: Kind, method: str = "POST", headers: dict[str, str] | None = None) -> Answer:
     async def send() -> Answer:
-        endpoint = Endpoint(url, headers or {}, connect_timeout=2.0, read_timeout=0.3, client=kind)
+        endpoint = Endpoint(
+            url, headers or {}, connect_timeout=2.0, read_timeout=0.3, client=choose_client(kind, url, 0)
+        )
         async with connect(endpoint) as client:
             return await client.send(Call(method, "/v1/people?a=%20b", BODY, ()))
 
@@ -102,7 +107,7 @@ def test_a_call_goes_out_as_it_is_and_its_answer_comes_back(kind: Kind, method: 
     assert {
         "authorization: bearer k",
         "accept-encoding: identity",
-        "user-agent: customer-importer/1.0",
+        f"user-agent: customer-importer/{version()}",
     } <= set(lines)
     assert (answer.status, answer.body) == (200, b"{}")
     assert answer.headers.get("retry-after") == answer.headers.get("Retry-After") == "3"
@@ -208,3 +213,41 @@ def test_a_proxy_that_refuses_the_tunnel_means_that_nothing_arrived(
         with pytest.raises(TransportError, match="no connection") as failure:
             ask("https://somewhere.invalid", kind)
     assert not failure.value.connected
+
+
+CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n"
+
+
+@pytest.mark.parametrize(
+    ("head", "endless"),
+    [
+        (CHUNKED + b"0\r\n", b"X-Trailer: " + b"x" * 1000 + b"\r\n"),
+        (b"", b"HTTP/1.1 103 Early Hints\r\nLink: <" + b"x" * 1000 + b">\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"X-Pad: " + b"x" * 1000 + b"\r\n"),
+        (CHUNKED, b"1;" + b"x" * 1000 + b"\r\n \r\n"),
+    ],
+    ids=["trailers", "interim answers", "headers", "chunk extensions"],
+)
+def test_an_endless_answer_is_cut_off_at_its_bound(kind: Kind, head: bytes, endless: bytes) -> None:
+    sent = 0
+
+    def behave(peer: socket.socket) -> None:
+        nonlocal sent
+        request_from(peer)
+        peer.sendall(head)
+        while True:  # until the client has closed the connection
+            peer.sendall(endless * 50)
+            sent += len(endless) * 50
+
+    with server(behave) as host, pytest.raises(TransportError) as failure:
+        ask(f"http://{host}", kind)
+    assert failure.value.answered
+    assert not failure.value.hopeless
+    assert sent < MAX_ANSWER + (8 << 20), "what the sockets buffer aside, no more was read"
+
+
+def test_the_time_of_an_answer_is_bounded_whatever_the_time_outs_are(kind: Kind) -> None:
+    slow = Endpoint("https://x.invalid", {}, connect_timeout=100.0, read_timeout=3600.0, client=kind)
+    assert slow.request_timeout == 120.0
+    quick = Endpoint("https://x.invalid", {}, connect_timeout=1.0, read_timeout=2.0, client=kind)
+    assert quick.request_timeout == 5.0

@@ -11,7 +11,8 @@ import pytest
 
 from importer.core.models import Answer, Call
 from importer.transport import fast_client
-from importer.transport.client import Endpoint, TransportError, connect
+from importer.transport.client import Endpoint, connect
+from importer.transport.errors import TransportError
 
 CALL = Call("POST", "/people", b"{}", ())
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
@@ -58,7 +59,7 @@ def serving(*answers: Sequence[bytes]) -> Iterator[Server]:
 def ask(url: str, calls: Sequence[Call] = (CALL, CALL), pause: float = 0.0) -> list[Answer]:
     async def send() -> list[Answer]:
         found = []
-        async with connect(Endpoint(url, {}, read_timeout=0.5)) as client:
+        async with connect(Endpoint(url, {}, read_timeout=0.5, client="fast")) as client:
             for call in calls:
                 found.append(await client.send(call))
                 await asyncio.sleep(pause)
@@ -137,7 +138,7 @@ def test_what_cannot_stand_in_a_url_is_escaped() -> None:
 
 def test_a_call_given_up_leaves_no_answer_for_the_next() -> None:
     async def send(url: str) -> Answer:
-        async with connect(Endpoint(url, {})) as client:
+        async with connect(Endpoint(url, {}, client="fast")) as client:
             given_up = asyncio.ensure_future(client.send(CALL))
             await asyncio.sleep(0.05)
             given_up.cancel()

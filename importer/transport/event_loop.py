@@ -1,0 +1,41 @@
+"""Runs the sending of an import in an event loop of its own."""
+
+import asyncio
+import sys
+from collections.abc import Callable, Coroutine
+from importlib.util import find_spec
+from typing import Any
+
+from importer.core import own_thread
+from importer.core.errors import UnreachableError
+from importer.transport.choice import ClientName
+from importer.transport.errors import NO_FILES, is_out_of_files
+
+
+def run(
+    main: Callable[[], Coroutine[Any, Any, None]], client: ClientName, on_interrupt: Callable[[], object]
+) -> None:
+    """Runs `main()` to its end in a loop and a thread of its own; see `own_thread.call` for `on_interrupt`.
+
+    UnreachableError where the process may open no more files.
+    """
+
+    def run_loop() -> None:
+        with asyncio.Runner(loop_factory=_loop_factory(client)) as runner:
+            runner.run(main())
+
+    try:
+        own_thread.call(run_loop, on_interrupt)
+    except OSError as error:
+        if is_out_of_files(error):
+            raise UnreachableError(f"{NO_FILES}.") from None
+        raise
+
+
+def _loop_factory(client: ClientName) -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """Under the fast client that of uvloop, where it is installed; None = asyncio's own."""
+    if client == "httpx" or sys.platform == "win32" or find_spec("uvloop") is None:
+        return None
+    import uvloop
+
+    return uvloop.new_event_loop

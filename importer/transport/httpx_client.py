@@ -1,0 +1,169 @@
+"""The client on httpx2: the default, and the only one that goes through a proxy."""
+
+import asyncio
+import socket
+import ssl
+from collections.abc import AsyncIterator, Iterable, Iterator
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
+
+import httpcore2
+import httpx2
+
+from importer.core.models import Answer, Call
+from importer.transport.environment import proxy_for, tls_context
+from importer.transport.errors import (
+    BROKEN,
+    LATE,
+    MAX_ANSWER,
+    MAX_BODY,
+    NO_CONNECTION,
+    NO_HOST,
+    TLS,
+    TOO_LONG,
+    TransportError,
+    is_out_of_files,
+    no_connection,
+)
+
+if TYPE_CHECKING:
+    from importer.transport.client import Endpoint
+
+_NO_LIMITS = httpx2.Limits(max_connections=None, max_keepalive_connections=None)
+"""The rate limiter bounds the calls in flight, and so the connections."""
+
+
+@asynccontextmanager
+async def open_httpx(endpoint: "Endpoint") -> AsyncIterator["HttpxClient"]:
+    """A client for as long as it is needed."""
+    url = endpoint.base_url
+    tls = tls_context() if urlsplit(url).scheme == "https" else ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    transport = BoundedTransport(MAX_ANSWER, tls, proxy_for(url))
+    timeout = httpx2.Timeout(endpoint.read_timeout, connect=endpoint.connect_timeout, pool=None)
+    async with httpx2.AsyncClient(
+        headers=endpoint.all_headers, timeout=timeout, trust_env=False, transport=transport
+    ) as client:
+        yield HttpxClient(client, url, endpoint.request_timeout)
+
+
+class HttpxClient:
+    """Sends calls to one origin."""
+
+    def __init__(self, client: httpx2.AsyncClient, base_url: str, request_timeout: float) -> None:
+        self._client = client
+        self._base_url = base_url
+        self._request_timeout = request_timeout
+
+    async def send(self, call: Call) -> Answer:
+        """The answer to one request, its body cut at MAX_BODY; TransportError where none came."""
+        url, answered = self._base_url + call.path, False
+        try:
+            async with (
+                asyncio.timeout(self._request_timeout),
+                self._client.stream(call.method, url, content=call.body) as response,
+            ):
+                answered = True
+                body = await read_body(response, MAX_BODY)
+                return Answer(response.status_code, response.headers, body)
+        except (httpx2.TransportError, TimeoutError) as error:
+            raise transport_error(error, answered=answered) from None
+
+
+async def read_body(response: httpx2.Response, most: int) -> bytes:
+    """The body as it comes, cut at `most` bytes."""
+    body = bytearray()
+    async for piece in response.aiter_raw():
+        body += piece
+        if len(body) >= most:
+            break
+    return bytes(body[:most])
+
+
+def transport_error(error: Exception, *, answered: bool) -> TransportError:
+    """What an error of httpx2 means; `answered`: the head of the answer had come."""
+    causes = list(_causes(error))
+    if any(isinstance(cause, _TooLongError) for cause in causes):
+        return TransportError(TOO_LONG, answered=True)
+    connected = not isinstance(error, httpx2.ConnectError | httpx2.ConnectTimeout | httpx2.ProxyError)
+    if isinstance(error, TimeoutError | httpx2.TimeoutException):
+        return TransportError(LATE, connected=connected)
+    if connected:
+        garbled = isinstance(error, httpx2.RemoteProtocolError) and "disconnected" not in str(error)
+        return TransportError(BROKEN, answered=answered or garbled)
+    return _connect_error(causes)
+
+
+def _connect_error(causes: Iterable[BaseException]) -> TransportError:
+    for cause in causes:
+        if isinstance(cause, ssl.SSLError):
+            return TransportError(TLS, connected=False)
+        if isinstance(cause, socket.gaierror):
+            return no_connection(cause, NO_HOST)
+        if is_out_of_files(cause):
+            return no_connection(cause)
+    return TransportError(NO_CONNECTION, connected=False)
+
+
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    while error is not None:
+        yield error
+        if isinstance(error, BaseExceptionGroup):  # each of a host's addresses failed in its own way
+            for one in error.exceptions:
+                yield from _causes(one)
+        error = error.__cause__ or error.__context__
+
+
+class BoundedTransport(httpx2.AsyncHTTPTransport):
+    """httpx2's transport; an answer of more than `most` bytes, head and trailers included, is an error."""
+
+    def __init__(self, most: int, tls: ssl.SSLContext, proxy: str | None) -> None:
+        super().__init__(verify=tls, trust_env=False, limits=_NO_LIMITS, proxy=proxy)
+        # httpx2 takes no network backend, and neither it nor h11 bounds interim answers.
+        pool: Any = self._pool
+        pool._network_backend = _BoundedBackend(pool._network_backend, most)  # noqa: SLF001
+
+
+class _TooLongError(httpcore2.ReadError):
+    """More bytes of one answer than are read."""
+
+
+class _BoundedBackend(httpcore2.AsyncNetworkBackend):
+    def __init__(self, backend: httpcore2.AsyncNetworkBackend, most: int) -> None:
+        self._backend = backend
+        self._most = most
+
+    async def connect_tcp(self, *args: Any, **kwargs: Any) -> httpcore2.AsyncNetworkStream:
+        return _BoundedStream(await self._backend.connect_tcp(*args, **kwargs), self._most)
+
+    async def sleep(self, seconds: float) -> None:
+        await self._backend.sleep(seconds)
+
+
+class _BoundedStream(httpcore2.AsyncNetworkStream):
+    """Counts the bytes read since the last write, which is the end of the request."""
+
+    def __init__(self, stream: httpcore2.AsyncNetworkStream, most: int) -> None:
+        self._stream = stream
+        self._most = most
+        self._read = 0
+
+    async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's
+        data = await self._stream.read(max_bytes, timeout)
+        self._read += len(data)
+        if self._read > self._most:
+            raise _TooLongError(TOO_LONG)
+        return data
+
+    async def write(self, buffer: bytes, timeout: float | None = None) -> None:  # noqa: ASYNC109 - httpcore's
+        self._read = 0
+        await self._stream.write(buffer, timeout)
+
+    async def aclose(self) -> None:
+        await self._stream.aclose()
+
+    async def start_tls(self, *args: Any, **kwargs: Any) -> httpcore2.AsyncNetworkStream:
+        return _BoundedStream(await self._stream.start_tls(*args, **kwargs), self._most)
+
+    def get_extra_info(self, info: str) -> Any:
+        return self._stream.get_extra_info(info)
