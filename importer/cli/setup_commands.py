@@ -12,14 +12,12 @@ from importer.cli.streams import print_lines
 from importer.config import loader as configuration
 from importer.config.options import Options
 from importer.config.schema import Config
+from importer.core import examples
 from importer.core.errors import command
 from importer.core.models import RunSummary
 from importer.report import text_report
 from importer.report.summary import as_json
 from importer.storage.run_folder import RunFolder
-
-PROJECT = Path(__file__).resolve().parent.parent.parent
-"""The checkout, where the demo finds its sample and its configuration."""
 
 _DEMO_KEY = "IMPORTER_DEMO_KEY"
 
@@ -29,7 +27,7 @@ def demo(args: argparse.Namespace) -> int:
     from importer.sandbox import demo as sample
     from importer.sandbox import server as sandbox
 
-    config = configuration.load(PROJECT / "config" / f"{args.destination}.toml")
+    config = configuration.load(examples.folder() / "config" / f"{args.destination}.toml")
     key, state_dir = sample.default_key(config), state_dir_of(args)
     os.environ[_DEMO_KEY] = key
     section = config.destination.model_copy(update={"api_key": f"env:{_DEMO_KEY}"})
@@ -48,7 +46,7 @@ def _import_sample(config: Config, url: str, state_dir: Path) -> RunSummary:
 
     options = Options(state_dir=state_dir, base_url=url, rate=0)
     with Progress(quiet=False, events=False) as progress:
-        return runner.run(config, [str(PROJECT / "samples" / "customers.csv")], options, progress)
+        return runner.run(config, [str(examples.folder() / "samples" / "customers.csv")], options, progress)
 
 
 def init(args: argparse.Namespace) -> int:
@@ -65,7 +63,7 @@ def sandbox(args: argparse.Namespace) -> int:
     from importer.sandbox import faults, server
     from importer.sandbox.options import SandboxOptions
 
-    config = configuration.load(args.config or PROJECT / "config" / "vevee.toml")
+    config = configuration.load(args.config or examples.folder() / "config" / "vevee.toml")
     options = SandboxOptions(
         faults=tuple(faults.parse_fault(text) for text in args.fail),
         latency=args.latency,

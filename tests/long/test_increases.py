@@ -1,4 +1,4 @@
-"""Increases are never counted twice, the long way: `python -m pytest -s tests/long/test_increases.py`
+"""Increases are never counted twice, the long way: `python -m pytest -m slow -s tests/long/test_increases.py`
 
 Runs killed again and again under answers that are cut off, reset or refused, and lists retried after
 corrections under the same faults. IMPORTER_KILLS is the number of kills (200).

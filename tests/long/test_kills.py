@@ -1,4 +1,4 @@
-"""Killed 200 times, it ends as if nothing had happened: `python -m pytest -s tests/long/test_kills.py`
+"""Killed 200 times, it ends as if nothing had happened: `pytest -m slow -s tests/long/test_kills.py`
 
 `importer run`, then `importer resume` again and again, each ended by `kill -9` at a random moment: while it
 starts, reads, sends or reports. The sandbox is a process of its own, so what it has stored outlives them all.

@@ -1,4 +1,4 @@
-"""Memory does not grow with the file: `python -m pytest tests/long/test_memory.py`
+"""Memory does not grow with the file: `python -m pytest -m slow tests/long/test_memory.py`
 
 Long lists of every awkward shape through `importer check` and `importer run`; the peak of all processes of
 the program together, as /proc shows them every 20 ms, stays under 500 MiB. A table of the figures is printed.

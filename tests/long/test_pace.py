@@ -1,4 +1,4 @@
-"""Pace against the real sandbox, with real sockets and clocks: `python -m pytest -s tests/long/test_pace.py`
+"""Pace against the real sandbox, by the real clock: `python -m pytest -m slow -s tests/long/test_pace.py`
 
 Prints, for each server, the calls a second after the first seconds, the share told to slow down, and for a
 ceiling the most calls in any sliding second of the sender's own send times. Takes some minutes, and wants a

@@ -1,4 +1,4 @@
-"""Trouble at every request of a run, the long way: `python -m pytest -s tests/long/test_trouble.py`
+"""Trouble at every request of a run, the long way: `python -m pytest -m slow -s tests/long/test_trouble.py`
 
 Every case, every way, every request, one call after another and several in flight; each refusal for every
 person; and both together at every request. IMPORTER_TROUBLE_STEP takes only every n-th request (1).

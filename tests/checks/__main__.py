@@ -1,0 +1,57 @@
+"""All checks of the project by one command: `python -m tests.checks`.
+
+`python -m tests.checks lint types` runs these two.
+Each check prints one line with its time. All of them run, also after one has failed; the output of a failed
+check follows its line. Exit codes: 0 all passed, 1 at least one failed, 2 there is no check of that name.
+"""
+
+import subprocess
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+PROGRAMS = Path(sys.executable).parent
+
+CHECKS: Mapping[str, str] = {
+    "lint": "ruff check",
+    "format": "ruff format --check",
+    "types": "mypy",
+    "imports": "lint-imports --no-logo --no-cache",
+    "tests": "pytest -q -n auto",
+}
+"""Name → a program of this virtual environment and its arguments. The tests come last: they take minutes."""
+
+
+def run(name: str) -> bool:
+    """True where the check passed. The tests show their output as it comes, the others where they fail."""
+    program, *arguments = CHECKS[name].split()
+    shown = None if name == "tests" else subprocess.PIPE
+    began = time.monotonic()
+    done = subprocess.run(
+        [PROGRAMS / program, *arguments],
+        cwd=ROOT,
+        stdout=shown,
+        stderr=subprocess.STDOUT,
+        text=True,
+        check=False,
+    )
+    verdict = "FAILED" if done.returncode else "ok"
+    print(f"{verdict:<7} {name:<10} {time.monotonic() - began:6.1f} s", flush=True)
+    if done.returncode and done.stdout:
+        print(done.stdout, flush=True)
+    return done.returncode == 0
+
+
+def main(names: Sequence[str]) -> int:
+    """The exit code after the named checks, or after all where none is named."""
+    if unknown := [name for name in names if name not in CHECKS]:
+        print(f"no such check: {', '.join(unknown)}; there are: {', '.join(CHECKS)}", file=sys.stderr)
+        return 2
+    passed = [run(name) for name in names or CHECKS]
+    return 0 if all(passed) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
