@@ -19,6 +19,10 @@ CHECKS: Mapping[str, str] = {
     "format": "ruff format --check",
     "types": "mypy",
     "imports": "lint-imports --no-logo --no-cache",
+    "docs": "sphinx-build -q -W --keep-going -n docs docs/_build/html",
+    "workflow": "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/checks.yml",
+    "compose": "check-jsonschema --builtin-schema vendor.compose-spec compose.yaml",
+    "dockerfile": "hadolint Dockerfile",
     "tests": "pytest -q -n auto",
 }
 """Name → a program of this virtual environment and its arguments. The tests come last: they take minutes."""

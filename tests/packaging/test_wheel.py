@@ -124,8 +124,9 @@ def test_the_module_is_the_same_program(programs: Path, here: Path) -> None:
 
 @pytest.fixture
 def sandbox(programs: Path, here: Path) -> Iterator[subprocess.Popen[str]]:
-    command = [programs / "importer", "sandbox", "--port", "0"]
-    with subprocess.Popen(command, cwd=here, stderr=subprocess.PIPE, text=True) as process:
+    with subprocess.Popen(
+        [str(programs / "importer"), "sandbox", "--port", "0"], cwd=here, stderr=subprocess.PIPE, text=True
+    ) as process:
         yield process
         process.terminate()
 
