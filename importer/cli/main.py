@@ -21,7 +21,6 @@ from importer.core.errors import ImporterError
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code; nothing is raised, no traceback is printed."""
-    os.umask(0o077)
     with forgiving_streams(), logs.logging_to_stderr():
         return _ended(arguments)
 

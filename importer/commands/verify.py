@@ -15,6 +15,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
+from io import TextIOWrapper
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +48,7 @@ from importer.report.reject_files import RejectFiles
 from importer.send.rate_limiter import RateLimiter
 from importer.send.sender import Job, Sender
 from importer.send.shutdown import Stop, StopRequest
-from importer.storage import disk_errors, run_folder, state_folder
+from importer.storage import atomic_files, run_folder, state_folder
 from importer.storage.journal import Journal
 from importer.storage.journal_records import KnownValue
 from importer.storage.run_folder import RunFolder
@@ -298,10 +299,10 @@ def _changed(path: str) -> str:
 def _write(verified: Verified, reading: ReadResult) -> None:
     verified.differences.sort(key=lambda d: (d.order, d.attribute))
     with (
-        disk_errors.state_errors(verified.report),
-        verified.report.open("w", encoding="utf-8", newline="") as file,
+        atomic_files.replacing(verified.report) as file,
+        TextIOWrapper(file, encoding="utf-8", newline="") as text,
     ):
-        lines = csv.writer(file)
+        lines = csv.writer(text)
         lines.writerow(COLUMNS)
         for d in verified.differences:
             path, row = reading.sources[d.order >> ORDER_SHIFT].path, d.order & ((1 << ORDER_SHIFT) - 1)

@@ -91,7 +91,8 @@ class Options:
             strict=self.strict or former["strict"],
             allow=(*former["allow"], *self.allow),
             changed_only=self.changed_only or former["changed_only"],
-            full_refresh=self.full_refresh or former["full_refresh"],
+            full_refresh=self.full_refresh
+            or former.get("full_refresh", former.get("full")) is True,  # 0.1.0: full
         )
 
     def state_dir_of(self, config: Config) -> Path:

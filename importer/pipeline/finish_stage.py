@@ -28,24 +28,59 @@ _NOT_SENT = (
 """A run that is called finished has sent everything: values not sent must never look like success."""
 
 
+_REPORT_FAULT = (
+    "{file} could not be written, a fault of the importer ({kind}). What was sent is in the summary and the "
+    "journal; please report it."
+)
+
+
 def finish(spec: RunSpec, attempt: Attempt, ledger: Ledger) -> RunSummary:
     """Writes the reports and the summary; a finished run drops its spool and becomes the last good one."""
     reading, changes = ledger.reading, ledger.diff
-    ledger.reports.write(reading.edges, [source.original() for source in reading.sources])
     attempt.stats.end()
     attempt.stats.save(ledger.journal)
     state, code, message = _result(spec, attempt, ledger)
     if changes and spec.sends and state == "finished":
         changes.snapshot.finish(full_at=_full_at(spec, ledger))
+    if fault := _write_rejects(ledger):
+        code, message = InternalError.exit_code, f"{message} {fault}".strip()
     summary = _summary(spec, attempt, reading, ledger.tally, state, code, message)
     if changes and changes.compares:
         summary = replace(summary, diff=diff(reading, ledger.tally))
-    html_report.write(spec.folder, as_json(summary))
     spec.folder.write_summary(as_json(summary))
+    _write_html(spec, attempt, summary)
     if state == "finished":
         spec.folder.drop_temporary()
         _keep_list_shape(spec, reading)
     return summary
+
+
+def _write_rejects(ledger: Ledger) -> str:
+    """Writes `rejects.csv` and the rejected rows; a sentence where a fault of ours keeps them from that.
+
+    Such a fault must not keep a run from its end: every resumed attempt would meet it again. StateError, of
+    a full disk for example, passes: a resumed attempt only writes the reports.
+    """
+    reading = ledger.reading
+    try:
+        ledger.reports.write(reading.edges, [source.original() for source in reading.sources])
+    except StateError:
+        raise
+    except Exception as error:  # noqa: BLE001 - whatever it is, the run is over
+        return _REPORT_FAULT.format(file="rejects.csv", kind=type(error).__name__)
+    return ""
+
+
+def _write_html(spec: RunSpec, attempt: Attempt, summary: RunSummary) -> None:
+    """Writes `report.html`, which shows what stands elsewhere: whatever happens to it is only said."""
+    try:
+        html_report.write(spec.folder, as_json(summary))
+    except StateError as error:
+        attempt.observer.tell(Event("not_written", f"report.html was not written: {error}"))
+    except Exception as error:  # noqa: BLE001 - as above
+        attempt.observer.tell(
+            Event("not_written", _REPORT_FAULT.format(file="report.html", kind=type(error).__name__))
+        )
 
 
 def close_unread(spec: RunSpec, attempt: Attempt, error: ImporterError) -> None:

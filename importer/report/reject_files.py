@@ -20,6 +20,7 @@ from importer.core.row_order import ROW_OF, SOURCE_OF
 from importer.source.csv_grammar import Layout
 from importer.source.decode import TextEncoding
 from importer.source.streams import zstd_module
+from importer.storage import atomic_files
 from importer.storage.disk_errors import state_errors
 from importer.storage.run_folder import RunFolder
 from importer.validate.read_result import Original
@@ -47,7 +48,7 @@ class RejectFiles:
 
     def __init__(self, folder: RunFolder) -> None:
         self._folder = folder
-        folder.kept.mkdir(exist_ok=True)
+        atomic_files.make_folder(folder.kept)
 
     def add_batch(self, number: int, rejects: pl.DataFrame, kept: pl.DataFrame) -> None:
         """What reading and checking refused of one batch; both frames are in file order."""
@@ -66,7 +67,7 @@ class RejectFiles:
             part = folder / f"{name}.parquet"
             with state_errors(self._folder.path):
                 if frame.height:
-                    frame.write_parquet(part, compression="lz4")
+                    frame.write_parquet(atomic_files.make_empty(part), compression="lz4")
                 else:
                     part.unlink(missing_ok=True)  # written by an earlier attempt of the run
 
@@ -88,7 +89,7 @@ class RejectFiles:
         with state_errors(self._folder.path), ExitStack() as stack:
             for path in self._folder.rejected_rows.glob("*"):
                 path.unlink()
-            (self._folder.path / "work").mkdir(exist_ok=True)
+            atomic_files.make_folder(self._folder.work)
             rows = _RowFiles(self._folder.rejected_rows, originals, stack)
             chunks = sorted(self._folder.kept.glob("chunk-*.parquet"))
             for first, last in self._stretches(len(edges)):
@@ -101,8 +102,7 @@ class RejectFiles:
     def write(self, edges: Sequence[int], originals: Sequence[Original]) -> None:
         """Writes `rejects.csv` and `rejected_rows/`. `edges` is the last source order of each batch read."""
         with state_errors(self._folder.path), ExitStack() as stack:
-            part = self._folder.rejects.with_suffix(".part")
-            report = stack.enter_context(part.open("wb"))
+            report = stack.enter_context(atomic_files.replacing(self._folder.rejects))
             report.write((",".join(COLUMNS) + "\n").encode())
             rows = _RowFiles(self._folder.rejected_rows, originals, stack)
             chunks = [sorted(f.glob("chunk-*.parquet")) for f in (self._folder.work, self._folder.kept)]
@@ -114,7 +114,6 @@ class RejectFiles:
                 if kept is not None:
                     rows.write(kept.unique("order", keep="first", maintain_order=True))
             rows.finish()
-            part.replace(self._folder.rejects)
 
 
 def _height(path: Path) -> int:
@@ -175,7 +174,7 @@ class _RowFiles:
                 self._write_text(source, part, original, original.layout)
 
     def _name(self, source: int) -> Path:
-        self._folder.mkdir(exist_ok=True)
+        atomic_files.make_folder(self._folder)
         folder, _, name = self._originals[source].path.rstrip("/").rpartition("/")
         if folder.endswith(self._folder.name):  # a retry of such a file keeps the name of the first source
             name = re.sub(r"^[0-9]+-", "", name)
@@ -192,13 +191,13 @@ class _RowFiles:
     def _write_table(self, source: int, part: pl.DataFrame) -> None:
         parts = self._tables.setdefault(source, [])
         path = self._folder.parent / "work" / f"rows-{source:03d}-{len(parts):06d}.parquet"
-        part["original"].struct.unnest().write_parquet(path)
+        part["original"].struct.unnest().write_parquet(atomic_files.make_empty(path))
         parts.append(path)
 
     def finish(self) -> None:
         """Joins the parts of the Parquet files."""
         for source, parts in self._tables.items():
-            pl.scan_parquet(parts, glob=False).sink_parquet(self._name(source))
+            pl.scan_parquet(parts, glob=False).sink_parquet(atomic_files.make_empty(self._name(source)))
 
 
 def _original_bytes(part: pl.DataFrame, original: Original, layout: Layout) -> Iterator[bytes]:
@@ -214,6 +213,7 @@ def _original_bytes(part: pl.DataFrame, original: Original, layout: Layout) -> I
 
 def _create(path: Path) -> BinaryIO:
     """A file to write, compressed as its name says, so that it can be read back as the source was."""
+    atomic_files.make_empty(path)
     if path.suffix == ".gz":
         return cast(BinaryIO, gzip.open(path, "wb", compresslevel=6))
     return cast(BinaryIO, zstd_module().open(path, "wb")) if path.suffix == ".zst" else path.open("wb")

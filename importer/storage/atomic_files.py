@@ -65,6 +65,13 @@ def create(path: Path, mode: int = OWNER_FILE) -> IO[bytes]:
     return file
 
 
+def make_empty(path: Path) -> Path:
+    """An empty file in the place of what was there, for a library that opens it by its name; its path."""
+    path.unlink(missing_ok=True)
+    create(path).close()
+    return path
+
+
 def open_or_create(path: Path, mode: int = OWNER_FILE) -> IO[bytes]:
     """A file open for writing and reading, made where it is missing; OSError where it is a symbolic link."""
     return _open(path, os.O_CREAT, mode)

@@ -48,8 +48,7 @@ class PartitionFile:
         starts = partition.search_sorted(pl.int_range(PARTITIONS + 1, dtype=pl.UInt16, eager=True)).to_list()
         firsts = _firsts(starts, int(_PIECE_BYTES * frame.height / (frame.estimated_size() + 1)))
         offsets, checksums = [0], []
-        (folder / file).unlink(missing_ok=True)
-        with atomic_files.create(folder / file) as out:
+        with atomic_files.make_empty(folder / file).open("wb") as out:
             for first, end in pairwise([*firsts, PARTITIONS]):
                 piece = io.BytesIO()
                 frame[starts[first] : starts[end]].write_ipc_stream(

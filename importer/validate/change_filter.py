@@ -48,7 +48,7 @@ class ChangeFilter:
         number = len(self._layouts)
         self._layouts.append(layout)
         with disk_errors.state_errors(self.folder):
-            rows.write_ipc(self._file(number))
+            rows.write_ipc(atomic_files.make_empty(self._file(number)))
         keys = rows.select(
             hashed(), print=prints, file=pl.lit(number, pl.UInt32), at=pl.int_range(pl.len(), dtype=pl.UInt32)
         )

@@ -18,6 +18,7 @@ import polars as pl
 
 from importer.config.schema import Config
 from importer.destinations.base import IdentityField
+from importer.storage import atomic_files
 from importer.storage.spool import ChunkPlan, Spool, SpoolWriter
 from importer.values import cell_texts
 
@@ -78,7 +79,7 @@ def examine(spool: Spool, folder: Path, fields: Sequence[IdentityField]) -> int:
     places = {name: folder / name for name in ("holders", "problems")}
     for place in places.values():
         shutil.rmtree(place, ignore_errors=True)
-        place.mkdir(parents=True)
+        atomic_files.make_folder(place)
     holders, problems = SpoolWriter(places["holders"]), SpoolWriter(places["problems"])
     wanted = ["id", "order", "line", *(user(i) for i in range(len(fields)))]
     for plan in spool.plan():
