@@ -80,3 +80,14 @@ def test_the_changelog_names_every_command_and_flag_that_was_renamed() -> None:
         assert f"| command | `importer {old}` | `importer {new}` |" in text
     for old, new in arguments.RENAMED_FLAGS.items():
         assert f"| flag | `{old}` | `{new}` |" in text
+
+
+def test_the_map_shows_the_packages_in_the_order_that_is_checked() -> None:
+    text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
+    shown = re.findall(
+        r"^([a-z]+)  ", text.partition("## The map of the house")[2].partition("\n## ")[0], re.M
+    )
+    rules = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
+    there = {path.parent.name for path in (ROOT / "importer").glob("*/__init__.py")}
+    layers = [name.strip("()") for name in reversed(rules[0]["layers"])]
+    assert shown == [name for name in layers if name in there]
