@@ -85,7 +85,7 @@ def test_the_changelog_names_every_command_and_flag_that_was_renamed() -> None:
 def test_the_map_shows_the_packages_in_the_order_that_is_checked() -> None:
     text = (ROOT / "CONTRIBUTING.md").read_text("utf-8")
     shown = re.findall(
-        r"^([a-z]+)  ", text.partition("## The map of the house")[2].partition("\n## ")[0], re.M
+        r"^([a-z]+)  ", text.partition("## The map of the house")[2].partition("\n## ")[0], re.MULTILINE
     )
     rules = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["tool"]["importlinter"]["contracts"]
     there = {path.parent.name for path in (ROOT / "importer").glob("*/__init__.py")}
