@@ -1,6 +1,6 @@
 """All checks of the project by one command: `python -m tests.checks`.
 
-`python -m tests.checks lint types` runs these two.
+`python -m tests.checks lint types` runs these two, `python -m tests.checks quick` all but the tests.
 Each check prints one line with its time. All of them run, also after one has failed; the output of a failed
 check follows its line. Exit codes: 0 all passed, 1 at least one failed, 2 there is no check of that name.
 """
@@ -23,9 +23,12 @@ CHECKS: Mapping[str, str] = {
     "workflow": "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/checks.yml",
     "compose": "check-jsonschema --builtin-schema vendor.compose-spec compose.yaml",
     "dockerfile": "hadolint Dockerfile",
-    "tests": "pytest -q -n auto",
+    "tests": "pytest -q -n auto --cov",
 }
 """Name → a program of this virtual environment and its arguments. The tests come last: they take minutes."""
+
+QUICK = "quick"
+"""Stands for all checks but the tests."""
 
 
 def run(name: str) -> bool:
@@ -50,10 +53,13 @@ def run(name: str) -> bool:
 
 def main(names: Sequence[str]) -> int:
     """The exit code after the named checks, or after all where none is named."""
-    if unknown := [name for name in names if name not in CHECKS]:
-        print(f"no such check: {', '.join(unknown)}; there are: {', '.join(CHECKS)}", file=sys.stderr)
+    if unknown := [name for name in names if name not in {*CHECKS, QUICK}]:
+        print(
+            f"no such check: {', '.join(unknown)}; there are: {', '.join([*CHECKS, QUICK])}", file=sys.stderr
+        )
         return 2
-    passed = [run(name) for name in names or CHECKS]
+    wanted = [name for name in CHECKS if not names or name in names or (QUICK in names and name != "tests")]
+    passed = [run(name) for name in wanted]
     return 0 if all(passed) else 1
 
 

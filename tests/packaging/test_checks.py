@@ -30,10 +30,18 @@ def test_only_the_named_checks_run(capsys: pytest.CaptureFixture[str]) -> None:
     assert "bad" not in capsys.readouterr().out
 
 
+def test_the_quick_checks_are_all_but_the_tests(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(checks, "CHECKS", {"style": "python -c pass", "tests": "python -c exit(1)"})
+    assert checks.main(["quick"]) == 0
+    assert capsys.readouterr().out.split()[:2] == ["ok", "style"]
+
+
 @pytest.mark.usefixtures("two_checks")
 def test_an_unknown_check_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert checks.main(["typos"]) == 2
-    assert capsys.readouterr().err == "no such check: typos; there are: bad, good\n"
+    assert capsys.readouterr().err == "no such check: typos; there are: bad, good, quick\n"
 
 
 def test_every_check_is_a_program_of_this_environment() -> None:
