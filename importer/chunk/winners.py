@@ -1,13 +1,16 @@
 """Which values of a person's rows go out: for each attribute the last one, chosen before it is checked."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from importer.chunk.fields import Field
-from importer.chunk.tally import Tally
+from importer.chunk.tally import Tally, by_source
+from importer.core.models import Outcome
 from importer.core.row_order import TIME
+
+SUPERSEDED, REJECTED = str(Outcome.SUPERSEDED), str(Outcome.REJECTED)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,17 +67,18 @@ def _keep_last(rows: pl.DataFrame, fields: Sequence[Field], tally: Tally) -> pl.
         for f in replaceable
     ]
     several = several.with_columns(latest)
-    before = _count_values(several, fields)
+    tally.count_values(_count_values(several, fields), SUPERSEDED)
     several = several.with_columns(
         pl.when(pl.col("rank") == pl.col(f"last{f.index}")).then(f.value).alias(f.value) for f in replaceable
     )
-    tally.values["superseded"] += before - _count_values(several, fields)
+    tally.count_values(_count_values(several, fields), SUPERSEDED, sign=-1)
     return pl.concat([single, several.drop("rank", *(f"last{f.index}" for f in replaceable))])
 
 
 def _drop_decided(rows: pl.DataFrame, fields: Sequence[Field], tally: Tally) -> pl.DataFrame:
     """Counts and drops the rows without a winner, and counts the bad values of the others, once each."""
-    tally.values["rejected"] += int(rows.filter(~_is_counted(rows))["bads"].sum())
+    bads = [pl.col(f.bad).sum().alias(f.key) for f in fields if f.bad in rows.columns]
+    tally.count_values(by_source(rows.filter(~_is_counted(rows)), bads), REJECTED)
     some = pl.any_horizontal([pl.col(f.value).is_not_null() for f in fields])
     has_winner = rows.select(some.alias("s"))["s"]
     bad_columns = [f.bad for f in fields if f.bad in rows.columns]
@@ -88,9 +92,8 @@ def _drop_decided(rows: pl.DataFrame, fields: Sequence[Field], tally: Tally) -> 
         .then(pl.lit("merged"))
         .otherwise(pl.lit("empty"))
     )
-    states = rows.filter(~has_winner).select(state.alias("s"))["s"]
-    for name, count in states.value_counts().iter_rows():
-        tally.rows[name] += count
+    decided = rows.filter(~has_winner)
+    tally.count_rows(decided, decided.select(state.alias("s"))["s"])
     return counted.filter(has_winner)
 
 
@@ -120,6 +123,5 @@ def _is_counted(rows: pl.DataFrame) -> pl.Series:
     return rows["counted"].fill_null(value=False)
 
 
-def _count_values(rows: pl.DataFrame, fields: Sequence[Field]) -> int:
-    counts: Mapping[str, int] = rows.select(pl.col(f.value).count() for f in fields).row(0, named=True)
-    return sum(counts.values())
+def _count_values(rows: pl.DataFrame, fields: Sequence[Field]) -> Iterator[tuple[int, Mapping[str, int]]]:
+    return by_source(rows, [pl.col(f.value).count().alias(f.key) for f in fields])

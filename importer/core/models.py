@@ -11,6 +11,10 @@ SEPARATOR = "\x1f"
 string can be split again without loss."""
 
 
+SUMMARY_FORMAT = 2
+"""The version of `summary.json`; one without the key is 1. CHANGELOG.md lists what each version changed."""
+
+
 class Outcome(StrEnum):
     """How one value ended. Every value of a well-formed row with an id ends in exactly one of these."""
 
@@ -252,3 +256,5 @@ class RunSummary:
     diff: Mapping[str, object] | None = None
     message: str = field(default="")
     guards: Sequence[str] = ()
+    attributes: Sequence[Mapping[str, object]] = ()
+    format_version: int = SUMMARY_FORMAT

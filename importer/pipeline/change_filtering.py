@@ -51,6 +51,7 @@ class ChangeFiltering:
         """Once all of `due` is taken: adds what is unchanged."""
         counts.unchanged_rows, counts.unchanged_values = self.change_filter.rows, self.change_filter.values
         counts.values_read += counts.unchanged_values
+        counts.by_source += self.change_filter.by_source
         if counts.set_aside > counts.set_aside_free:
             self.gone_unknown = self.gone_unknown or "rows were set aside"
 
@@ -78,6 +79,17 @@ def gone_rows(config: Config, gone: pl.DataFrame, source: int) -> tuple[pl.DataF
     )
     cells = _gone_cells(config, gone)
     return rows.with_columns(cells=cells.to_struct()), cells
+
+
+def gone_values(config: Config, cells: pl.DataFrame) -> Counter[str]:
+    """How many values such rows hold, by attribute; a blank cell is one where it clears."""
+    columns = config.columns
+    return Counter(
+        {
+            key: cells.height if a.blank != "skip" else int((cells[columns[key]] == GONE).sum())
+            for key, a in config.attributes.items()
+        }
+    )
 
 
 def gone_source(rows: int) -> ReadSource:

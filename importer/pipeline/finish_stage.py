@@ -17,7 +17,16 @@ from importer.pipeline.ledger import Ledger
 from importer.pipeline.run_spec import RunSpec, iso
 from importer.report import after_run, html_report
 from importer.report.notify import RunEnd
-from importer.report.summary import as_json, balanced_counts, diff, has_rejects, peak_rss_bytes, reject_counts
+from importer.report.summary import (
+    as_json,
+    attribute_counts,
+    balanced_counts,
+    diff,
+    has_rejects,
+    peak_rss_bytes,
+    reject_counts,
+    source_counts,
+)
 from importer.storage import run_history
 from importer.validate.read_result import ReadResult
 
@@ -154,7 +163,7 @@ def _summary(
         exit_code=code,
         started_at=iso(spec.started),
         finished_at=iso(datetime.now(UTC)),
-        sources=[{"path": s.path, "rows": s.rows} for s in reading.sources],
+        sources=source_counts(reading, tally),
         limited=reading.limited,
         rows=balance["rows"],
         values=balance["values"],
@@ -162,6 +171,7 @@ def _summary(
         calls={"sent": counts.sent, "retried": counts.retried, "throttled": counts.throttled},
         trimmed=tally.trimmed,
         rejects=reject_counts(reading, tally),
+        attributes=attribute_counts(spec.config.attributes, reading, tally),
         warnings=reading.warnings,
         seconds={name: round(value, 3) for name, value in seconds.items()},
         requests_per_second=round(counts.sent / max(seconds["sending"], 0.001), 1),

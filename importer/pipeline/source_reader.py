@@ -10,7 +10,7 @@ import polars as pl
 from importer.core.events import Observer
 from importer.core.models import RunWarning
 from importer.core.row_order import ORDER_SHIFT
-from importer.pipeline.change_filtering import ChangeFiltering, gone_rows, gone_source
+from importer.pipeline.change_filtering import ChangeFiltering, gone_rows, gone_source, gone_values
 from importer.pipeline.sources import refuse_changed, source_options
 from importer.report.reject_files import RejectFiles
 from importer.source import dialect
@@ -152,6 +152,7 @@ class SourceReader:
         self._reading.sources.append(gone_source(gone.height))
         self._reading.edges.append(int(rows["order"][-1]))
         counts.rows_read += gone.height
+        counts.gone_rows, counts.gone_values = gone.height, gone_values(config, cells)
         self._spool(self._validator.validate_identified(rows, cells), number)
 
     def _cut(self, batch: Batch) -> Batch:

@@ -10,6 +10,7 @@ import polars as pl
 
 from importer.chunk.chunker import counts
 from importer.chunk.fields import Field, fields
+from importer.chunk.tally import by_source
 from importer.chunk.winners import choose_winners
 from importer.config.schema import Config
 from importer.core import rejects
@@ -47,9 +48,10 @@ class CheckCounts:
         """
         winners = choose_winners(pieces, self._fields)
         rows, tally = winners.rows, winners.tally
-        tally.rows[Outcome.NOT_ATTEMPTED] += rows.height
-        values = rows.select(pl.sum_horizontal(pl.col(f.value).count() for f in self._fields))
-        tally.values[Outcome.NOT_ATTEMPTED] += int(values.item())
+        waiting = str(Outcome.NOT_ATTEMPTED)
+        tally.count_rows(rows, pl.repeat(waiting, rows.height, eager=True))
+        values = [pl.col(f.value).count().alias(f.key) for f in self._fields]
+        tally.count_values(by_source(rows, values), waiting)
         people = rows.height if winners.all_different else rows["id"].n_unique()
         tally.people[Outcome.NOT_ATTEMPTED] += people
         tally.people["nothing_to_send"] += winners.people - people

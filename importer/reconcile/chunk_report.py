@@ -8,13 +8,13 @@ import polars as pl
 from importer.chunk.chunk import Chunk
 from importer.chunk.chunker import Parse
 from importer.chunk.fields import CLEAR, Field
-from importer.chunk.tally import Tally
+from importer.chunk.tally import Tally, by_source
 from importer.config.schema import Config
 from importer.core import rejects
 from importer.core.models import Outcome
 from importer.core.rejects import REJECTS, rejects_frame
 from importer.destinations.base import NORMALIZED
-from importer.reconcile.outcomes import CODE, MAY_BE_COUNTED, OUTCOMES, Outcomes, accepted_details
+from importer.reconcile.outcomes import CODE, MAY_BE_COUNTED, Outcomes, accepted_details
 from importer.validate import identities
 from importer.values import cell_texts
 
@@ -43,7 +43,7 @@ def report_chunk(
         _codes(outcomes, rows, f).alias(f"c{f.index}") for f in chunk.fields
     )
     names = [f"c{f.index}" for f in chunk.fields]
-    _count_values(codes, names, tally)
+    _count_values(rows, codes, chunk.fields, tally)
     _count_rows(rows, codes, names, tally)
     _count_people(outcomes, codes, names, tally)
     rejects, kept = _Report(chunk, outcomes, codes, config, parse).of(check=check)
@@ -73,12 +73,11 @@ def _codes(outcomes: Outcomes, rows: pl.DataFrame, field: Field) -> pl.Series:
 # ---------------------------------------------------------------- counts
 
 
-def _count_values(codes: pl.DataFrame, names: Sequence[str], tally: Tally) -> None:
-    for name in names:
-        for code, count in codes[name].value_counts().iter_rows():
-            outcome = OUTCOMES[code]
-            if outcome:
-                tally.values[outcome] += count
+def _count_values(rows: pl.DataFrame, codes: pl.DataFrame, fields: Sequence[Field], tally: Tally) -> None:
+    frame = codes.with_columns(rows["order"])
+    for outcome, code in CODE.items():
+        counts = [(pl.col(f"c{f.index}") == code).sum().alias(f.key) for f in fields]
+        tally.count_values(by_source(frame, counts), str(outcome))
 
 
 def _count_rows(rows: pl.DataFrame, codes: pl.DataFrame, names: Sequence[str], tally: Tally) -> None:
@@ -103,7 +102,7 @@ def _count_rows(rows: pl.DataFrame, codes: pl.DataFrame, names: Sequence[str], t
         .then(pl.lit("unchanged"))
         .otherwise(pl.lit("merged"))
     )
-    _add(tally.rows, codes.with_columns(rows["bads"]).select(state.alias("s")))
+    tally.count_rows(rows, codes.with_columns(rows["bads"]).select(state.alias("s"))["s"])
 
 
 def _count_people(outcomes: Outcomes, codes: pl.DataFrame, names: Sequence[str], tally: Tally) -> None:

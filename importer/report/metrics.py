@@ -21,6 +21,10 @@ _HELP = {
     "last_run_rows": "Rows of the last run by state; read is their sum.",
     "last_run_values": "Values of the last run by state; read is their sum.",
     "last_run_people": "People of the last run by state; read is their sum.",
+    "last_run_attribute_values": "Values of the last run by attribute and state; read is their sum.",
+    "last_run_attribute_blank": "Blank cells of the last run by attribute.",
+    "last_run_source_rows": "Rows of the last run by source and state; read is their sum.",
+    "last_run_source_values": "Values of the last run by source and state; read is their sum.",
     "last_run_calls": "Requests of the last run.",
     "last_run_peak_rss_bytes": "Most memory that the last run held.",
 }
@@ -55,8 +59,24 @@ def _families(
     yield "last_run_duration_seconds", [({}, _duration(summary))]
     for name in ("rows", "values", "people"):
         yield f"last_run_{name}", [({"state": state}, count) for state, count in summary[name].items()]
+    yield from _parts(summary)
     yield "last_run_calls", [({"kind": kind}, count) for kind, count in summary["calls"].items()]
     yield "last_run_peak_rss_bytes", [({}, summary["peak_rss_bytes"])]
+
+
+def _parts(summary: Mapping[str, Any]) -> Iterator[tuple[str, Samples]]:
+    """The same counts by attribute and by source."""
+    attributes, sources, states = summary["attributes"], summary["sources"], tuple(summary["values"])
+    yield (
+        "last_run_attribute_values",
+        [({"attribute": a["attribute"], "state": state}, a[state]) for a in attributes for state in states],
+    )
+    yield "last_run_attribute_blank", [({"attribute": a["attribute"]}, a["blank"]) for a in attributes]
+    for name, key in (("rows", "row_states"), ("values", "values")):
+        yield (
+            f"last_run_source_{name}",
+            [({"source": s["path"], "state": state}, n) for s in sources for state, n in s[key].items()],
+        )
 
 
 def _duration(summary: Mapping[str, Any]) -> float:

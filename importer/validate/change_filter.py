@@ -7,12 +7,14 @@ typed nor spooled. All other rows go on in source order, and each of their value
 """
 
 import shutil
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
+from importer.core.row_order import ORDER_SHIFT
 from importer.storage import atomic_files, disk_errors
 from importer.storage.partitions import PARTITIONS, PartitionFile, detached
 from importer.storage.snapshot import GROUP_PEOPLE, Snapshot
@@ -36,7 +38,9 @@ class ChangeFilter:
     values: int = 0
     people: int = 0
     gone: list[pl.DataFrame] = field(default_factory=list)
+    by_source: Counter[tuple[int, str]] = field(default_factory=Counter)
     _layouts: list[int] = field(default_factory=list)
+    _sources: list[int] = field(default_factory=list)
     _pending: list[pl.DataFrame] = field(default_factory=list)
     _pending_rows: int = 0
     _segments: list[PartitionFile] = field(default_factory=list)
@@ -47,6 +51,7 @@ class ChangeFilter:
         atomic_files.make_folder(self.folder)
         number = len(self._layouts)
         self._layouts.append(layout)
+        self._sources.append(int(rows["order"][0]) >> ORDER_SHIFT)
         with disk_errors.state_errors(self.folder):
             rows.write_ipc(atomic_files.make_empty(self._file(number)))
         keys = rows.select(
@@ -105,6 +110,9 @@ class ChangeFilter:
         unchanged = keys.filter("same")
         self.rows += unchanged.height
         self.values += int(unchanged["values"].sum())
+        for file, rows, values in unchanged.group_by("file").agg(pl.len(), pl.sum("values")).iter_rows():
+            self.by_source[self._sources[file], "unchanged_rows"] += rows
+            self.by_source[self._sources[file], "unchanged_values"] += values
         return keys.filter(~pl.col("same")).select("file", "at")
 
     def _note_gone(self, first: int, end: int, known: pl.DataFrame, keys: pl.DataFrame) -> None:

@@ -15,7 +15,9 @@ class ReadCounts:
     `unchanged_rows` are those that the change filter left out, each of another person. `known` counts the
     people of the snapshot, `gone` those of them who are no longer in the list. By attribute: `blanks` counts
     the blank cells of well-formed rows with an id, `undeclared` the values of a choice that name an option
-    that is not declared.
+    that is not declared, `gone_values` the values to clear of people who are gone; their rows, which are no
+    rows of the list, are `gone_rows`. `by_source` counts by (source, name) what never comes to a chunk: rows
+    `filtered` and `rejected`, `unchanged_rows` and `unchanged_values`.
     """
 
     rows_read: int = 0
@@ -29,9 +31,17 @@ class ReadCounts:
     unchanged_values: int = 0
     gone: int = 0
     known: int = 0
+    gone_rows: int = 0
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     blanks: Counter[str] = field(default_factory=Counter)
     undeclared: Counter[str] = field(default_factory=Counter)
+    by_source: Counter[tuple[int, str]] = field(default_factory=Counter)
+    gone_values: Counter[str] = field(default_factory=Counter)
+
+    def values_of(self, key: str, attribute: Attribute) -> int:
+        """How many values of an attribute were read; a blank cell is one where it is not skipped."""
+        skipped = self.blanks[key] if attribute.blank == "skip" else 0
+        return self.rows - self.gone_rows - skipped + self.gone_values[key]
 
     @property
     def rows(self) -> int:

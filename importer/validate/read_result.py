@@ -15,6 +15,8 @@ from importer.source.csv_grammar import Layout
 from importer.source.version import SourceVersion
 from importer.validate.read_counts import ReadCounts
 
+_BY_ATTRIBUTE = ("blanks", "undeclared", "gone_values")
+
 
 @dataclass(frozen=True, slots=True)
 class Original:
@@ -73,7 +75,8 @@ class ReadResult:
         """As JSON, for a later attempt of the run."""
         intake = asdict(self.counts)
         intake["reasons"] = [[*key, count] for key, count in self.counts.reasons.items()]
-        intake |= {"blanks": dict(self.counts.blanks), "undeclared": dict(self.counts.undeclared)}
+        intake["by_source"] = [[*key, count] for key, count in self.counts.by_source.items()]
+        intake |= {name: dict(getattr(self.counts, name)) for name in _BY_ATTRIBUTE}
         sources = [
             {
                 "path": s.path,
@@ -102,7 +105,8 @@ class ReadResult:
         try:
             intake = dict(data["intake"])
             intake["reasons"] = Counter({(s, r, a): n for s, r, a, n in intake["reasons"]})
-            intake |= {name: Counter(intake[name]) for name in ("blanks", "undeclared")}
+            intake["by_source"] = Counter({(source, name): n for source, name, n in intake["by_source"]})
+            intake |= {name: Counter(intake[name]) for name in _BY_ATTRIBUTE}
             sources = [_load_source(s) for s in data["sources"]]
             warnings = [RunWarning(**{**w, "rows": tuple(w["rows"])}) for w in data["warnings"]]
             edges, limited, contents = list(data["edges"]), bool(data["limited"]), dict(data["contents"])

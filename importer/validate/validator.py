@@ -126,7 +126,9 @@ class Validator:
         if self._where is None:
             return rows, cells
         chosen = self._chosen(cells, source)
-        self.counts.filtered += rows.height - int(chosen.sum())
+        left_out = rows.height - int(chosen.sum())
+        self.counts.filtered += left_out
+        self.counts.by_source[source, "filtered"] += left_out
         return rows.filter(chosen), cells.filter(chosen)
 
     def _with_id(
@@ -254,6 +256,8 @@ class Validator:
     def _count_rows(self, *frames: pl.DataFrame) -> None:
         for frame in filter(len, frames):
             self.counts.set_aside += frame.height
+            source = int(frame["order"][0]) >> ORDER_SHIFT
+            self.counts.by_source[source, "rejected"] += frame.height
             for reason, count in frame.group_by("reason").len().iter_rows():
                 self.counts.reasons["read", reason, ""] += count
                 self.counts.set_aside_free += count if reason == SET_ASIDE_FREE else 0

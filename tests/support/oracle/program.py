@@ -58,6 +58,8 @@ SUMMARY_KEYS = {
     "people",
     "calls",
     "trimmed",
+    "attributes",
+    "format_version",
     "rejects",
     "warnings",
     "seconds",
@@ -239,6 +241,19 @@ def assert_books(summary: Mapping[str, Any]) -> None:
         assert set(counts) == {"read", *states}, part
         assert counts["read"] == sum(counts[s] for s in states), (part, counts)
     assert sum(source["rows"] for source in summary["sources"]) == summary["rows"]["read"]
+    for part, name in (("rows", "row_states"), ("values", "values")):
+        for state, count in summary[part].items():
+            assert sum(source[name][state] for source in summary["sources"]) == count, (part, state)
+    for state, count in summary["values"].items():
+        assert sum(attribute[state] for attribute in summary["attributes"]) == count, state
+    for attribute in summary["attributes"]:
+        assert attribute["read"] == sum(attribute[s] for s in VALUE_STATES), attribute
+        assert attribute["rejected"] == sum(attribute["rejected_by"].values()), attribute
+        assert all(count >= 0 for count in attribute["rejected_by"].values()), attribute
+    for stage in ("check",):
+        lines = sum(r["count"] for r in summary["rejects"] if r["stage"] == stage and r["attribute"])
+        assert lines >= sum(attribute["rejected_by"][stage] for attribute in summary["attributes"])
+    assert sum(attribute["trimmed"] for attribute in summary["attributes"]) <= summary["trimmed"]
 
 
 def assert_as_expected(result: Result, run_id: str, expected: Expected) -> dict[str, Any]:
