@@ -269,7 +269,7 @@ def test_the_metrics_of_a_morning(
         ({"webhook": "https://hooks.example.com/T0"}, "env:NAME"),
         ({"webhook": "env:X", "headers": {"Authorization": "Bearer x"}}, "env:NAME"),
         ({"headers": {"Authorization": "env:X"}}, "only with a webhook"),
-        ({"command": "page --team data"}, "valid"),
+        ({"command": "page --team data"}, "expected a list"),
         ({"emails": ["a@x.org"]}, "unknown key"),
     ],
 )
