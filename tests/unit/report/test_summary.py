@@ -51,7 +51,7 @@ def test_two_lists_two_nights_and_people_who_are_gone(
 ) -> None:
     first, second = tmp_path / "a.csv", tmp_path / "b.csv"
     first.write_text(
-        "id,plan,age,topics\n1,pro,7,math|sport\n2,techno,8,art\n3,none,1,art\n,free,1,art\n1,free,,\n"
+        "id,plan,age,topics\n1,pro,7,math|sport\n2,techno,8,art\n3,none,1,art\n,free,1,art\n6,free,,\n"
     )
     second.write_text("id,plan,age,topics\n4,pro,-,art\n5,,x,math\n")
     mapping["source"]["path"] = str(tmp_path / "*.csv")
