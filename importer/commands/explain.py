@@ -8,6 +8,7 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -53,11 +54,12 @@ class _PersonHistory:
         return bool(self.calls or self.rejects or self.rows)
 
 
-def explain(state_dir: Path, person: str, run_id: str | None = None) -> Iterator[str]:
+def explain(state_dir: str | PathLike[str], person: str, run_id: str | None = None) -> Iterator[str]:
     """The lines of the newest run that knows this distinct id, or of the run named.
 
-    ConfigError where no run does.
+    Of a run that read a table only the rows with rejects are known. ConfigError where no run knows the id.
     """
+    state_dir = Path(state_dir)
     if run_id is not None:
         found = _history_of(state_folder.find(state_dir, run_id), person)
         _read_rows(found, person)
@@ -118,8 +120,11 @@ def _read_rows(history: _PersonHistory, person: str) -> None:
         _add_spooled(history, history.reading, person)
         return
     _add_kept(history, history.reading, person)
+    tables = history.folder.read_meta().get("tables", ())
     for index, opened in enumerate(history.reading.sources):
-        if opened.mark is None or version.version_of(opened.path) != opened.mark:
+        if opened.path in tables:
+            history.unread.append(f"{opened.path} cannot be read again: only rows with rejects are known")
+        elif opened.mark is None or version.version_of(opened.path) != opened.mark:
             history.unread.append(
                 f"{opened.path} is gone or has changed since: only rows with rejects are known"
             )

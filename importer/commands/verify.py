@@ -16,6 +16,7 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import partial
 from io import TextIOWrapper
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -40,7 +41,7 @@ from importer.core.models import (
 from importer.core.row_order import ORDER_SHIFT
 from importer.destinations.base import Destination, RateHint
 from importer.pipeline.chunk_stream import limits_of
-from importer.pipeline.run_spec import stored_config
+from importer.pipeline.run_spec import sources_of, stored_config
 from importer.pipeline.source_reader import SourceReader
 from importer.pipeline.sources import open_sources
 from importer.reconcile.reconciler import Answers, OpenChunk
@@ -110,14 +111,17 @@ class Verified:
 
 
 def verify(
-    state_dir: Path, run_id: str | None = None, sample: int = SAMPLE, options: Options = DEFAULTS
+    state_dir: str | PathLike[str],
+    run_id: str | None = None,
+    sample: int = SAMPLE,
+    options: Options = DEFAULTS,
 ) -> Verified:
     """Reads `sample` people of a run back (all, where it wrote fewer) and compares.
 
     Raises ConfigError where the destination cannot read back, SourceError where a source has changed since
-    the run, RefusedError and UnreachableError as a run does.
+    the run or was a table, RefusedError and UnreachableError as a run does.
     """
-    folder = state_folder.find(state_dir, run_id, wanted=run_folder.has_sent)
+    folder = state_folder.find(Path(state_dir), run_id, wanted=run_folder.has_sent)
     meta = folder.read_meta()
     config = options.applied_to(stored_config(meta))
     destination = config.build_destination()
@@ -166,7 +170,7 @@ class _Work:
         validator = Validator(self.config, self.destination.distinct_id_max)
         limit = meta["options"]["limit"]
         reader = SourceReader(validator, _NoReports(self.folder), writer, Silent(), limit=limit)
-        self.reading = reader.read(open_sources(self.config, tuple(meta["arguments"])))
+        self.reading = reader.read(open_sources(self.config, sources_of(meta)))
         self.spool = writer.finish()
 
     def ask(self, key: str) -> None:

@@ -48,7 +48,7 @@ class _Section(BaseModel):
 class SourceConfig(_Section):
     """`[source]`: where the list is and how its text reads."""
 
-    path: str = Field(min_length=1)
+    path: str = ""
     format: Literal["csv", "tsv", "parquet"] | None = None
     delimiter: str | None = Field(default=None, min_length=1)
     quote: str = Field(default='"', max_length=1)

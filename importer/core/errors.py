@@ -17,7 +17,6 @@ cell, a key or the text of another library's exception, because those can hold p
 import shlex
 from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar
 
 from importer.core.text import message_text
 
@@ -34,7 +33,7 @@ def command(*words: str, state_dir: Path = DEFAULT_STATE_DIR) -> str:
 class ImporterError(Exception):
     """Base of all errors a user can meet; `exit_code` is what the command line ends with."""
 
-    exit_code: ClassVar[int] = 9
+    exit_code: int = 9
 
     def __init__(self, message: str = "") -> None:
         super().__init__(message_text(message))
@@ -93,3 +92,37 @@ class InternalError(ImporterError):
     """A fault of the importer itself, such as counts that do not add up."""
 
     exit_code = 9
+
+
+class RejectedError(ImporterError):
+    """The run is finished, and values were rejected, changed or unconfirmed; `rejects.csv` says which."""
+
+    exit_code = 1
+
+
+class InterruptedRunError(ImporterError):
+    """A signal stopped the run after the calls in flight; it is resumable. `exit_code` is 130 or 143."""
+
+    def __init__(self, message: str, exit_code: int) -> None:
+        super().__init__(message)
+        self.exit_code = exit_code
+
+
+_KINDS: tuple[type[ImporterError], ...] = (
+    RejectedError,
+    ConfigError,
+    SourceError,
+    RefusedError,
+    UnreachableError,
+    GuardError,
+    StateError,
+    OutOfTimeError,
+    InternalError,
+)
+
+
+def error_of(exit_code: int, message: str) -> ImporterError | None:
+    """The error that belongs to an exit code, None for 0."""
+    if exit_code in (130, 143):
+        return InterruptedRunError(message, exit_code)
+    return next((kind(message) for kind in _KINDS if kind.exit_code == exit_code), None)

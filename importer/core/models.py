@@ -3,6 +3,13 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from importer.core.errors import error_of
+
+if TYPE_CHECKING:
+    import polars as pl
 
 from importer.core.text import printable
 
@@ -230,7 +237,11 @@ class RunWarning:
 
 @dataclass(frozen=True, slots=True)
 class RunSummary:
-    """What `summary.json` holds; docs/reference/files.md says what each key means."""
+    """How a run ended: what `summary.json` holds, and where its files are.
+
+    docs/reference/files.md says what each key means. `exit_code` is that of the command line; `message` says
+    why the run stopped, "" where it did not.
+    """
 
     run_id: str
     name: str
@@ -248,7 +259,7 @@ class RunSummary:
     people: Mapping[str, int]
     calls: Mapping[str, int]
     trimmed: int
-    rejects: Sequence[RejectCount]
+    reject_counts: Sequence[RejectCount]
     warnings: Sequence[RunWarning]
     seconds: Mapping[str, float]
     requests_per_second: float
@@ -258,3 +269,30 @@ class RunSummary:
     guards: Sequence[str] = ()
     attributes: Sequence[Mapping[str, object]] = ()
     format_version: int = SUMMARY_FORMAT
+    folder: Path = field(default_factory=Path)
+
+    @property
+    def report(self) -> Path:
+        """The HTML report; not there where the run stopped before it had read everything."""
+        return self.folder / "report.html"
+
+    def rejects(self) -> "pl.DataFrame":
+        """The lines of `rejects.csv`, every column as text; no rows where the run wrote no such file.
+
+        Columns `file`, `row`, `line`, `distinct_id`, `attribute`, `value`, `stage`, `reason`, `message`,
+        `status`, `attempts`, `at`.
+        """
+        from importer.core.rejects import read_reject_file
+
+        return read_reject_file(self.folder / "rejects.csv")
+
+    def raise_for_status(self) -> None:
+        """Raises the error that belongs to `exit_code`; nothing where that is 0.
+
+        RejectedError (1) where values were rejected or unconfirmed and no `max_rejects` allowed for them,
+        InterruptedRunError (130, 143) after a signal, else the error that stopped the run.
+        """
+        if error := error_of(
+            self.exit_code, self.message or f"run {self.run_id} ended with {self.exit_code}"
+        ):
+            raise error

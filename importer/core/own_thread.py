@@ -4,6 +4,7 @@ import asyncio
 import threading
 from collections.abc import Callable
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import TypeVar
 
 Result = TypeVar("Result")
@@ -17,12 +18,10 @@ def call(work: Callable[[], Result], interrupted: Callable[[], object]) -> Resul
 
     KeyboardInterrupt while this thread waits: `interrupted` is called, and the end of `work` is waited for.
     """
-    future = _start(work)
-    thread_ended = threading.Event()
-    future.add_done_callback(lambda _: thread_ended.set())
-    while not thread_ended.is_set():
+    future, thread = _start(work)
+    while thread.is_alive():
         try:
-            thread_ended.wait(_LOOK_EVERY)
+            thread.join(_LOOK_EVERY)
         except KeyboardInterrupt:
             interrupted()
     return future.result()
@@ -31,21 +30,25 @@ def call(work: Callable[[], Result], interrupted: Callable[[], object]) -> Resul
 async def acall(work: Callable[[], Result], cancelled: Callable[[], object]) -> Result:
     """The same for a caller that is a coroutine, whose event loop goes on meanwhile.
 
-    Where the caller is cancelled, `cancelled` is called, the end of `work` is waited for, and the
+    Each time the caller is cancelled, `cancelled` is called; the end of `work` is waited for, and the
     cancellation goes on.
     """
-    future = asyncio.wrap_future(_start(work))
+    started, thread = _start(work)
+    future = asyncio.wrap_future(started)
     try:
         return await asyncio.shield(future)
     except asyncio.CancelledError:
-        cancelled()
-        await asyncio.wait([future])
-        if not future.cancelled():
-            future.exception()  # looked at: the cancellation is what the caller gets
+        while not future.done():
+            cancelled()
+            with suppress(asyncio.CancelledError):
+                await asyncio.wait([future])
+        future.exception()  # looked at: the cancellation is what the caller gets
         raise
+    finally:
+        thread.join()  # it has nothing left to do
 
 
-def _start(work: Callable[[], Result]) -> Future[Result]:
+def _start(work: Callable[[], Result]) -> tuple[Future[Result], threading.Thread]:
     future: Future[Result] = Future()
     future.set_running_or_notify_cancel()
 
@@ -57,5 +60,6 @@ def _start(work: Callable[[], Result]) -> Future[Result]:
         else:
             future.set_result(result)
 
-    threading.Thread(target=body, name="importer").start()
-    return future
+    thread = threading.Thread(target=body, name="importer")
+    thread.start()
+    return future, thread

@@ -1,6 +1,7 @@
 """A refused value or row: its reason, and the columns in which every stage writes it down."""
 
 from collections.abc import Mapping
+from pathlib import Path
 
 import polars as pl
 
@@ -41,3 +42,27 @@ def rejects_frame(frame: pl.DataFrame) -> pl.DataFrame:
         if name not in frame.columns
     ]
     return frame.with_columns(lacking).select(pl.col(name).cast(kind) for name, kind in REJECTS.items())
+
+
+REPORT_COLUMNS = (
+    "file",
+    "row",
+    "line",
+    "distinct_id",
+    "attribute",
+    "value",
+    "stage",
+    "reason",
+    "message",
+    "status",
+    "attempts",
+    "at",
+)
+"""The columns of `rejects.csv`."""
+
+
+def read_reject_file(path: Path) -> pl.DataFrame:
+    """The lines of a `rejects.csv`, every column as text; no rows where there is no such file."""
+    if not path.exists():
+        return pl.DataFrame(schema=dict.fromkeys(REPORT_COLUMNS, pl.String))
+    return pl.read_csv(path, infer_schema=False).fill_null("")

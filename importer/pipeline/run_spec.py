@@ -14,6 +14,7 @@ from importer.config.options import Options
 from importer.config.schema import Config
 from importer.core.errors import ConfigError
 from importer.destinations.base import Destination
+from importer.pipeline.sources import NamedSource, Table
 from importer.storage import account, state_folder
 from importer.storage.run_folder import RunFolder
 from importer.storage.sent_content import SentContent, is_counting
@@ -24,7 +25,7 @@ from importer.storage.snapshot import refuse_shared_attributes
 class RunSpec:
     """What the stages have to know of a run.
 
-    `mode` is `check`, `run` or `retry`; `sources` are named by the caller, in place of the configured one;
+    `mode` is `check`, `run` or `retry`; `sources` are named by the caller, in place of the configured source;
     `corrected` is the run that a retry corrects.
     """
 
@@ -33,7 +34,7 @@ class RunSpec:
     folder: RunFolder
     options: Options
     mode: str
-    sources: Sequence[str]
+    sources: Sequence[NamedSource]
     corrected: RunFolder | None = None
     started: datetime = field(default_factory=lambda: datetime.now(UTC))
 
@@ -41,7 +42,7 @@ class RunSpec:
     def new(
         cls,
         config: Config,
-        sources: Sequence[str],
+        sources: Sequence[NamedSource],
         options: Options,
         mode: str,
         corrected: RunFolder | None = None,
@@ -73,7 +74,7 @@ class RunSpec:
             folder,
             options,
             meta["mode"],
-            tuple(meta["arguments"]),
+            sources_of(meta),
             folder.beside(corrects) if corrects else None,
             datetime.fromisoformat(meta["started_at"]),
         )
@@ -108,7 +109,8 @@ class RunSpec:
             "name": self.config.name,
             "mode": self.mode,
             "started_at": iso(self.started),
-            "arguments": list(self.sources),
+            "arguments": [one if isinstance(one, str) else one.name for one in self.sources],
+            "tables": [one.name for one in self.sources if isinstance(one, Table)],
             "corrects": self.corrected.run_id if self.corrected else None,
             "identity": account.import_id(self.config),
             "config_path": str(self.config.path) if self.config.path else None,
@@ -121,6 +123,12 @@ def stored_config(meta: Mapping[str, Any]) -> Config:
     """The configuration that a run was started with, from its `run.json`."""
     path = meta.get("config_path")
     return configuration.parse(meta["config"], Path(path) if path else None)
+
+
+def sources_of(meta: Mapping[str, Any]) -> tuple[NamedSource, ...]:
+    """The sources that were named for a run, from its `run.json`; of a table only the name is known."""
+    tables = meta.get("tables", ())
+    return tuple(Table(name) if name in tables else name for name in meta["arguments"])
 
 
 def iso(moment: datetime) -> str:

@@ -26,6 +26,7 @@ from importer.pipeline.open_ledger import open_ledger
 from importer.pipeline.open_snapshot import open_diff
 from importer.pipeline.read_stage import Read
 from importer.pipeline.run_spec import RunSpec, stored_config
+from importer.pipeline.sources import NamedSource
 from importer.report.reject_files import RejectFiles
 from importer.send.shutdown import StopRequest
 from importer.storage import run_folder, state_folder
@@ -37,7 +38,7 @@ from importer.validate.read_result import ReadResult
 
 def run(
     config: Config | Mapping[str, Any] | str | Path,
-    sources: Sequence[str] = (),
+    sources: Sequence[NamedSource] = (),
     options: Options = DEFAULTS,
     observer: Observer | None = None,
     request: StopRequest | None = None,
@@ -53,7 +54,7 @@ def run(
 
 def check(
     config: Config | Mapping[str, Any] | str | Path,
-    sources: Sequence[str] = (),
+    sources: Sequence[NamedSource] = (),
     options: Options = DEFAULTS,
     observer: Observer | None = None,
     request: StopRequest | None = None,
@@ -103,11 +104,19 @@ def retry(
     if not summary or summary["state"] != "finished":
         first = command("resume", corrected.run_id, state_dir=state_dir)
         raise ConfigError(f"Run {corrected.run_id} is not finished; first: {first}")
-    config = stored_config(corrected.read_meta())
+    config = _config_of_retry(corrected.read_meta())
     files = [file] if file else [str(p) for p in sorted(corrected.rejected_rows.glob("*"))]
     if not files:
         raise ConfigError(f"Run {corrected.run_id} has nothing rejected or unconfirmed; nothing to retry.")
     return _start(RunSpec.new(config, files, options, "retry", corrected), observer, request)
+
+
+def _config_of_retry(meta: Mapping[str, Any]) -> Config:
+    """The run's own; the rows of a table were kept as Parquet, whatever format the configured source has."""
+    config = stored_config(meta)
+    if not meta.get("tables"):
+        return config
+    return config.model_copy(update={"source": config.source.model_copy(update={"format": None})})
 
 
 def as_config(config: Config | Mapping[str, Any] | str | Path) -> Config:

@@ -1,10 +1,13 @@
 """The sources of a run: opened before reading, and looked at again after it."""
 
-from collections.abc import Sequence
+import os
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import groupby
 from pathlib import Path
 
 from importer.config.schema import Config
-from importer.core.errors import SourceError
+from importer.core.errors import ConfigError, SourceError
 from importer.source import dialect
 from importer.source.columns import check_columns
 from importer.source.locate import expand
@@ -12,20 +15,70 @@ from importer.source.object_store import URL
 from importer.source.options import SourceOptions
 from importer.source.reader import open_source
 from importer.source.source import Source
+from importer.source.table import ArrowTable, open_table
 from importer.source.version import version_of
 
 
-def open_sources(config: Config, arguments: Sequence[str]) -> list[Source]:
+@dataclass(frozen=True)
+class Table:
+    """A table of the calling program; `rows` is None in a process that was not given it."""
+
+    name: str
+    rows: ArrowTable | None = None
+
+
+NamedSource = str | Table
+"""A path or URL, or a table."""
+
+Given = str | os.PathLike[str] | ArrowTable
+"""One source as a caller of the library gives it."""
+
+
+def named_sources(given: Given | Sequence[Given] | None) -> tuple[NamedSource, ...]:
+    """The sources of a call: one or several paths, URLs or tables; none where the configured one is meant.
+
+    Tables are named `table`, or by their place `table-1`, `table-2`, ... ConfigError for anything else.
+    """
+    if given is None:
+        return ()
+    several = [given] if isinstance(given, str | os.PathLike | ArrowTable) else list(given)
+    tables = sum(isinstance(one, ArrowTable) for one in several)
+    return tuple(_named(one, "table" if tables == 1 else f"table-{n}") for n, one in enumerate(several, 1))
+
+
+def _named(one: object, name: str) -> NamedSource:
+    if isinstance(one, str | os.PathLike):
+        return os.fspath(one)
+    if isinstance(one, ArrowTable):
+        return Table(name, one)
+    raise ConfigError(
+        f"source: expected a path, a URL or a table with __arrow_c_stream__, found {type(one).__name__}."
+    )
+
+
+def open_sources(config: Config, named: Sequence[NamedSource]) -> list[Source]:
     """The sources of a run, their headers read and their columns checked; SourceError names all mistakes."""
-    options, paths = source_options(config), _paths(config, arguments)
+    options, sources = source_options(config), _located(config, named)
     try:
-        opened = [open_source(path, options) for path in paths]
+        opened = [_open(source, options) for source in sources]
         check_columns(opened, config.declared_columns, config.source.ignore)
     except SourceError as error:
-        found = dialect.suggest(paths[0], options, config.declared_columns)
+        paths = [source for source in sources if isinstance(source, str)]
+        found = dialect.suggest(paths[0], options, config.declared_columns) if paths else None
         proposal = f" It reads with {found.line} under [source]." if found else ""
         raise SourceError(f"{error}{proposal}") from None
     return opened
+
+
+def _open(source: NamedSource, options: SourceOptions) -> Source:
+    if isinstance(source, str):
+        return open_source(source, options)
+    if source.rows is None:
+        raise SourceError(
+            f"{source.name}: a table of the program that began this run, which cannot be read again; start a "
+            "new run with it: importer.run(config, table)."
+        )
+    return open_table(source.name, source.rows)
 
 
 def source_options(config: Config) -> SourceOptions:
@@ -45,16 +98,24 @@ def source_options(config: Config) -> SourceOptions:
     )
 
 
-def _paths(config: Config, arguments: Sequence[str]) -> list[str]:
-    """What the command line names, else the configured path: from here, then from the config's folder."""
-    if arguments:
-        return expand(arguments, base=Path())
+def _located(config: Config, named: Sequence[NamedSource]) -> list[NamedSource]:
+    """What was named, else the configured path: from here, then from the config's folder."""
+    if named:
+        return list(_expanded(named))
+    configured = [config.source.path] if config.source.path else []
     try:
-        return expand([config.source.path], base=Path())
+        return [*expand(configured, base=Path())]
     except SourceError:
         if config.path is None:
             raise
-        return expand([config.source.path], base=config.path.parent)
+        return [*expand(configured, base=config.path.parent)]
+
+
+def _expanded(named: Sequence[NamedSource]) -> Iterator[NamedSource]:
+    """The files of every path, in the order given; tables stay where they are among them."""
+    for is_path, group in groupby(named, lambda one: isinstance(one, str)):
+        several = list(group)
+        yield from expand([str(one) for one in several], base=Path()) if is_path else several
 
 
 def refuse_changed(sources: Sequence[Source]) -> None:

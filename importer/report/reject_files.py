@@ -178,6 +178,8 @@ class _RowFiles:
         folder, _, name = self._originals[source].path.rstrip("/").rpartition("/")
         if folder.endswith(self._folder.name):  # a retry of such a file keeps the name of the first source
             name = re.sub(r"^[0-9]+-", "", name)
+        if self._originals[source].layout is None and not name.endswith(".parquet"):
+            name += ".parquet"
         return self._folder / f"{source + 1:02d}-{name}"
 
     def _write_text(self, source: int, part: pl.DataFrame, original: Original, layout: Layout) -> None:

@@ -158,4 +158,6 @@ def peak_rss_bytes() -> int:
 
 def as_json(summary: RunSummary) -> dict[str, Any]:
     """The summary as `summary.json` holds it."""
-    return asdict(summary)
+    data = asdict(summary)
+    del data["folder"]  # where the file is itself
+    return {"rejects" if name == "reject_counts" else name: value for name, value in data.items()}

@@ -111,7 +111,8 @@ def next_lines(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) -
     if files:
         yield f"  rows     {files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}"
     if meta["mode"] == "check":
-        yield f"  next     {command('run', meta['config_path'] or 'CONFIG', *meta['arguments'])}"
+        sources = [one for one in meta["arguments"] if one not in meta.get("tables", ())]
+        yield f"  next     {command('run', meta['config_path'] or 'CONFIG', *sources)}"
     elif summary["state"] != "finished":
         yield f"  next     {resume_command(summary, state_dir)}"
     elif files:

@@ -75,7 +75,7 @@ def _batches(path: str, columns: tuple[str, ...]) -> Iterator[Batch]:
         for cells in _frames(_scan(path).select(columns), sliced=not URL.match(path)):
             row = pl.int_range(first, first + cells.height, eager=True, dtype=pl.Int64).alias("row")
             line = pl.Series("line", [None], dtype=pl.Int64).new_from_index(0, cells.height)
-            yield Batch(_with_text(cells), row, line, None, pl.DataFrame(schema=SET_ASIDE))
+            yield Batch(with_text(cells), row, line, None, pl.DataFrame(schema=SET_ASIDE))
             first += cells.height
 
 
@@ -98,7 +98,7 @@ def _frames(rows: pl.LazyFrame, *, sliced: bool) -> Iterator[pl.DataFrame]:
         step = max(1, min(PARQUET_BYTES * step // max(1, int(frame.estimated_size())), step * 64))
 
 
-def _with_text(cells: pl.DataFrame) -> pl.DataFrame:
+def with_text(cells: pl.DataFrame) -> pl.DataFrame:
     """Bytes of no declared meaning (of a fixed length, or by older writers) as text, where they are UTF-8."""
     for column in cells.get_columns():
         if column.dtype == pl.Binary:

@@ -4,6 +4,7 @@ import errno
 import shutil
 import tempfile
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -32,7 +33,8 @@ def prepare(state_dir: Path) -> None:
         atomic_files.make_folder(state_dir / name)
     ignore = state_dir / ".gitignore"
     if not ignore.exists():
-        atomic_files.write_bytes(ignore, b"*\n")
+        with state_errors(ignore), suppress(FileExistsError), atomic_files.create(ignore) as file:
+            file.write(b"*\n")  # another run may have been first
 
 
 def new_run(state_dir: Path, run_id: str | None) -> RunFolder:

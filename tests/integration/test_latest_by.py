@@ -37,7 +37,7 @@ def test_the_latest_time_wins_value_by_value(
             "p1": {"plan": "a", "age": 1, "note": "x"},
             "p2": {"plan": "b", "note": "x"},
         }
-        assert [(r.reason, r.count) for r in summary.rejects] == [("row_time_invalid", 1)]
+        assert [(r.reason, r.count) for r in summary.reject_counts] == [("row_time_invalid", 1)]
 
 
 def test_a_blank_time_is_the_oldest_and_equal_times_go_by_the_file(tmp_path: Path) -> None:

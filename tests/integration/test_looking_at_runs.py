@@ -318,7 +318,7 @@ def test_the_sample_makes_a_draft_that_checks(tmp_path: Path, state_dir: Path) -
     assert config.identity.column == "customer_id"
     assert {a.type for a in config.attributes.values()} == {"free_text"}, "text is the safe default"
     summary = importer.check(config, (), importer.Options(state_dir=state_dir))
-    assert {r.reason for r in summary.rejects} <= {"distinct_id_missing"}
+    assert {r.reason for r in summary.reject_counts} <= {"distinct_id_missing"}
     text = (tmp_path / "draft.toml").read_text()
     assert re.search(r'\[attributes\."plan"\]\ntype = "free_text"\n', text)
 
