@@ -85,7 +85,7 @@ def test_a_table_is_imported_as_its_parquet_file(kind: str, mapping: dict[str, A
 def test_check_counts_a_table_and_sends_nothing(mapping: dict[str, Any], tmp_path: Path) -> None:
     summary = importer.check(mapping, _frame(), importer.Options(state_dir=tmp_path / "s"))
     assert (summary.rows["read"], summary.calls["sent"]) == (5, 0)
-    assert [dict(one) for one in summary.sources] == [{"path": "table", "rows": 5}]
+    assert [(one["path"], one["rows"]) for one in summary.sources] == [("table", 5)]
 
 
 def test_tables_and_files_are_read_in_the_order_given(mapping: dict[str, Any], tmp_path: Path) -> None:
