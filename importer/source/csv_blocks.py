@@ -136,6 +136,11 @@ def cut_end_bytes(data: bytes) -> bytes:
     return data[: len(data) - len(_line_end(data[-2:]))]
 
 
+def line_count(data: bytes) -> int:
+    """How many lines end in the text; a CRLF counts twice, which matters to no limit."""
+    return data.count(b"\n") + data.count(b"\r")
+
+
 def last_line_end(data: bytes) -> int:
     """Where the last line that is certainly complete ends; 0 when none is.
 

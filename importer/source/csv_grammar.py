@@ -14,6 +14,9 @@ import polars as pl
 
 from importer.core.errors import SourceError
 
+WIDE = 100
+"""Fields from which on they are counted apart: a pattern that counts them costs more with each."""
+
 BOM = "\ufeff"
 UNNAMED = "\0extra"  # names of the unnamed trailing columns; NUL can be in no header
 _STAND_INS = (
@@ -139,17 +142,19 @@ class Grammar:
         text = f"(?:{bare}{escaped})*"
         if self.keep and q:
             text = f"(?:(?:{bare}{escaped})(?:[^{d}{e}\\x00\r\n]{escaped})*)?"
-        self.strict = self._record(f"(?:{bare}{escaped})*", d, q, e, r"\x00")
-        self.healthy = self._record(text, d, q, e, r"\x00")
+        self.strict = self._record(f"(?:{bare}{escaped})*", d, q, e, r"\x00", "*")
+        self._is_wide = self.fields > WIDE
+        count = "*" if self._is_wide else f"{{{self.fields - 1}}}"
+        self.healthy = self._record(text, d, q, e, r"\x00", count)
         structure = text.replace(r"\x00", "")
         inside = f"(?:[^{q}{e}]|{e + '(?s:.)' if e else q + q})*"
         quoted = f"{q}{inside}{q}"
         self.open = f"^(?:(?:{quoted}|{structure}){d})*{q}{inside}{e + '?' if e else ''}$" if q else ""
 
-    def _record(self, text: str, d: str, q: str, e: str, nul: str) -> str:
+    def _record(self, text: str, d: str, q: str, e: str, nul: str, count: str) -> str:
         inside = f"(?:[^{q}{e}{nul}]|{e + f'[^{nul}]' if e else q + q})*"
         one = f"(?:{text}|{q}{inside}{q})" if q else text
-        return f"^{one}(?:{d}{one}){{{self.fields - 1}}}$"
+        return f"^{one}(?:{d}{one}){count}$"
 
     def _build_single(self, d: str, q: str, e: str) -> None:
         """For the walk: one line at a time, NUL taken out before."""
@@ -201,15 +206,22 @@ class Grammar:
 
     def all_healthy(self, records: pl.Series) -> pl.Series:
         """Boolean: whether each is a healthy record of the right number of fields."""
-        return _matches(records, self.healthy)
+        healthy = records.str.contains(self.healthy)
+        return healthy & self._have_all_fields(records) if self._is_wide else healthy
 
-
-def _matches(text: pl.Series, pattern: str) -> pl.Series:
-    try:
-        return text.str.contains(pattern)
-    except pl.exceptions.PolarsError:  # thousands of columns pass the size limit of polars' expressions
-        compiled = re.compile(pattern.removesuffix("$") + r"\Z")
-        return pl.Series(text.name, [bool(compiled.match(t)) for t in text.to_list()], dtype=pl.Boolean)
+    def _have_all_fields(self, records: pl.Series) -> pl.Series:
+        """Whether records have the right number of fields, where their quotes are in order."""
+        if self.keep:
+            counts = pl.Series([self.scan(text).fields for text in records.to_list()], dtype=pl.Int64)
+            return counts == self.fields
+        q, e = (_hex(sign) for sign in (self.signs.quote, self.signs.escape))
+        parts = [
+            f"{q}(?:[^{q}{e}]|{e + '(?s:.)' if e else q + q})*{q}" if q else "",
+            f"{e}(?s:.)" if e else "",
+        ]
+        if quoted := "|".join(filter(None, parts)):
+            records = records.str.replace_all(quoted, "")
+        return records.str.count_matches(self.signs.delimiter, literal=True) == self.fields - 1
 
 
 def _hex(sign: str) -> str:
@@ -274,7 +286,7 @@ def _needs_exact(grammar: Grammar, records: pl.Series, view: bytes, keep: bool) 
     if signs.escape and signs.escape.encode() in view:
         return records.str.contains(signs.escape, literal=True)
     if keep and signs.quote and signs.quote.encode() in view:
-        exact = ~_matches(records, grammar.strict)
+        exact = ~records.str.contains(grammar.strict)
         return exact if exact.any() else None
     return None
 

@@ -8,8 +8,10 @@ from importer.source.csv_grammar import Dialect, Grammar, Layout, grammar_of
 from importer.source.decode import TextStream
 from importer.source.options import SourceOptions
 
-MAX_HEADER = 4 << 20
-"""Bytes that are read at most in search of the end of a line."""
+MAX_HEADER = 1 << 20
+"""Bytes of UTF-8 up to the first data row, at most: skipped lines, blank lines and the header."""
+
+MAX_COLUMNS = 10_000
 
 _LINE_END = re.compile(rb"\r\n|\r(?!\Z)|\n")
 
@@ -52,20 +54,33 @@ class HeaderReader:
         return self.text[: self._at]
 
     def _header(self) -> tuple[str, tuple[str, ...]]:
-        record = self._decoded(self._first_line())
+        record = _without_end(self._header_record())
         grammar = grammar_of(self._layout, record.encode())
-        found = grammar.scan(_in_signs(grammar, _without_end(record)))
-        while found.state == "open" and len(record) < MAX_HEADER and (more := self._next()):
-            record += more.decode("utf-8", "replace")
-            grammar = grammar_of(self._layout, record.encode())
-            found = grammar.scan(_in_signs(grammar, _without_end(record)))
-        if found.state != "done" or "\0" in record:
+        text = _in_signs(grammar, record)
+        count = grammar.scan(text).fields
+        if count > MAX_COLUMNS:
+            raise SourceError(
+                f"{self._path}: the header has {count:,} columns, and at most {MAX_COLUMNS:,} can be read; "
+                "check the delimiter, or export fewer columns."
+            )
+        return record, tuple(_out_of_signs(grammar, cell) for cell in grammar.cells(text))
+
+    def _header_record(self) -> str:
+        """The first record that is not blank, with its line end. Each of its lines is looked at once."""
+        lines = [self._decoded(self._first_line())]
+        state = self._state(lines[0], inside=False)
+        while state == "open" and (more := self._next()):
+            lines.append(self._decoded(more))
+            state = self._state(lines[-1], inside=True)
+        if state != "done" or "\0" in "".join(lines):
             raise SourceError(
                 f"{self._path}: the header on line {self._line - 1} has a quote or NUL out of place."
             )
-        record = _without_end(record)
-        cells = grammar.cells(_in_signs(grammar, record))
-        return record, tuple(_out_of_signs(grammar, cell) for cell in cells)
+        return "".join(lines)
+
+    def _state(self, line: str, *, inside: bool) -> str:
+        grammar = grammar_of(self._layout, line.encode())
+        return grammar.scan(_in_signs(grammar, _without_end(line)), inside=inside).state
 
     def _decoded(self, line: bytes) -> str:
         try:
@@ -80,7 +95,9 @@ class HeaderReader:
         if not self._options.columns:
             raise SourceError(f'{self._path}: header = false needs columns = ["…"], the names in file order.')
         at, line = self._at, self._line
-        self._first_line()
+        while len(self.text) <= MAX_HEADER and not self.text[at:].strip(b"\r\n"):
+            if not self._more():
+                raise SourceError(f"{self._path}: the file is empty; rows were expected.")
         self._at, self._line = at, line
         return None, self._options.columns
 
@@ -95,14 +112,25 @@ class HeaderReader:
         """One physical line with its end; b"" at the end of the text."""
         while True:
             end = _LINE_END.search(self.text, self._at)
-            if end is None and not self._final and len(self.text) - self._at < MAX_HEADER:
-                more, self._final = self._stream.read(1 << 16)
-                self.text += more
+            if end is None and len(self.text) <= MAX_HEADER and self._more():
                 continue
             stop = end.end() if end else len(self.text)
+            if stop > MAX_HEADER:
+                raise SourceError(
+                    f"{self._path}: no header ends within the first {MAX_HEADER >> 20} MiB; check the "
+                    "delimiter, the quotes and the encoding, or whether this is a list at all."
+                )
             line, self._at = self.text[self._at : stop], stop
             self._line += bool(line)
             return line
+
+    def _more(self) -> bool:
+        """Reads on; whether there was anything left."""
+        if self._final:
+            return False
+        more, self._final = self._stream.read(1 << 16)
+        self.text += more
+        return True
 
 
 def _in_signs(grammar: Grammar, text: str) -> str:

@@ -16,7 +16,6 @@ from importer.source.csv_recovery import (
     BLANK,
     BROKEN,
     HEALTHY,
-    MAX_RECORD,
     NUL,
     OPEN,
     UNREADABLE,
@@ -24,10 +23,13 @@ from importer.source.csv_recovery import (
     Unit,
     Walk,
     fields_text,
+    is_endless,
 )
 from importer.source.csv_stray_returns import rejoin
 
 TAIL_BYTES = 1 << 20
+TAIL_BLANKS = 100_000
+"""Blank lines behind a row from which on it is certain that the row is complete."""
 
 
 class RecordFinder:
@@ -60,7 +62,7 @@ class RecordFinder:
             return None
         at = pl.int_range(height, eager=True, dtype=pl.Int64)
         width = _width(cells.tail(TAIL_ROWS)) + (len(names) - 1)
-        cut = height if final else self._cut_before_tail(at, width)
+        cut = height if final else self._cut_before_tail(at, width, height)
         return Records(cut, None, cells[:cut], at[:cut], [], height - cut)
 
     def _find(self, block: Block, final: bool) -> Records:
@@ -90,7 +92,7 @@ class RecordFinder:
         right = _width(cells) + (len(names) - 1) == width
         if b"\0" in view:
             right &= ~lines.str.contains("\0", literal=True)
-        cut = block.height if final else self._cut_before_tail(at, width)
+        cut = block.height if final else self._cut_before_tail(at, width, block.height)
         return self._split_plain(block, cut, cells, lines, at, right)
 
     def _split_plain(
@@ -104,15 +106,20 @@ class RecordFinder:
             cells, lines, at = cells.filter(right), lines.filter(right), at.filter(right)
         return Records(cut, lines, cells, at, units)
 
-    def _cut_before_tail(self, at: pl.Series, width: pl.Series) -> int:
-        """The line from which on rows are kept back: the last HOLD rows, or fewer where they are long."""
-        kept = size = 0
+    def _cut_before_tail(self, at: pl.Series, width: pl.Series, height: int) -> int:
+        """The line from which on rows wait for the next block: the last TAIL_ROWS, or fewer long ones.
+
+        No row waits where only blank lines follow that are too many to be inside one record.
+        """
+        if not at.len() or height - int(at[-1]) > TAIL_BLANKS:
+            return height
+        waiting = size = 0
         for one in reversed(width.tail(TAIL_ROWS).to_list()):
             size += one
-            if kept and size > TAIL_BYTES:
+            if waiting and size > TAIL_BYTES:
                 break
-            kept += 1
-        return int(at[-kept]) if kept else 0
+            waiting += 1
+        return int(at[-waiting])
 
     # -- quotes: every line a record by itself, or every group of lines with an even number of quotes
 
@@ -126,7 +133,7 @@ class RecordFinder:
             view = None
         if not lines.len() or not block.grammar.all_healthy(lines).all():
             return self._grouped(block, final)
-        cut = block.height if final else self._cut_before_tail(at, width)
+        cut = block.height if final else self._cut_before_tail(at, width, block.height)
         return self._all(block, cut, lines, at, view)
 
     def _all(self, block: Block, cut: int, raw: pl.Series, at: pl.Series, view: bytes | None) -> Records:
@@ -145,7 +152,7 @@ class RecordFinder:
         end = block.height
         if quotes.sum() % 2:  # the last record goes on in the next block
             end = int(starts[-1])
-            if final or not end or block.size_of_last(block.height - end) > MAX_RECORD:
+            if final or not end or is_endless(block.height - end, block.size_of_last(block.height - end)):
                 return None
             starts = starts[:-1]
         return self._groups(block, final, inside[:end], starts, end)
@@ -163,7 +170,11 @@ class RecordFinder:
         if not raw.len() or not block.grammar.all_healthy(raw).all():
             return None
         self._line_breaks.longest = max(self._line_breaks.longest, int(sizes.max()))  # type: ignore[arg-type]
-        cut = block.height if final else self._cut_before_tail(starts, raw.str.len_bytes().cast(pl.Int64))
+        cut = (
+            block.height
+            if final
+            else self._cut_before_tail(starts, raw.str.len_bytes().cast(pl.Int64), block.height)
+        )
         return self._all(block, cut, raw, starts, None)
 
     # -- the walk
@@ -237,10 +248,12 @@ def _codes(block: Block) -> list[int]:
 
 
 def _cut_before_tail_units(walk: Walk) -> int:
-    """The line from which on rows are kept back, at the start of a row."""
+    """The line from which on rows wait for the next block, at the start of a row."""
     limit = len(walk.codes) if walk.undecided is None else walk.undecided
     cut, kept = limit, 0
     for unit in walk.units_before(limit):
+        if limit - unit.end > TAIL_BLANKS and not kept:
+            break
         far = kept >= TAIL_ROWS and limit - cut >= walk.line_breaks.reach
         if far or (kept and walk.size(unit.start, limit) > TAIL_BYTES):
             break

@@ -20,7 +20,8 @@ from importer.source.csv_grammar import Grammar
 from importer.source.csv_repair import Repair, repair_for
 
 MAX_RECORD = 16 << 20
-"""Bytes after which an open quote is taken for a stray one."""
+MAX_RECORD_LINES = 1_000_000
+"""Bytes and lines after which an open quote is taken for a stray one."""
 
 REACH = 8
 """Lines a damaged row may span at least, in a list of short rows."""
@@ -136,7 +137,7 @@ class Walk:
         scan, texts = self._grammar.scan, self._texts
         for i in range(bisect_right(self._quoted, at), len(self._quoted)):
             line = self._quoted[i]
-            if self.size(at, line + 1) > MAX_RECORD:
+            if is_endless(line + 1 - at, self.size(at, line + 1)):
                 return line, -1
             found = scan(texts[line], inside=True)
             more += found.fields
@@ -144,8 +145,9 @@ class Walk:
                 return line, more
             if found.state == "stray":
                 return line, -1
-        if self.final or self.size(at, len(self.codes)) > MAX_RECORD:
-            return len(self.codes) - 1, -1
+        end = len(self.codes)
+        if self.final or is_endless(end - at, self.size(at, end)):
+            return end - 1, -1
         return None, -1
 
     def _nul(self, start: int, end: int) -> str | None:
@@ -343,6 +345,11 @@ class Walk:
 
 
 NUL = "found a NUL"
+
+
+def is_endless(lines: int, size: int) -> bool:
+    """Whether so many lines and bytes are too many for one record."""
+    return lines > MAX_RECORD_LINES or size > MAX_RECORD
 
 
 def fields_text(count: int) -> str:

@@ -8,11 +8,11 @@ import polars as pl
 
 from importer.core.errors import SourceError
 from importer.source.batch import Batch
-from importer.source.csv_blocks import Block, last_line_end
+from importer.source.csv_blocks import Block, last_line_end, line_count
 from importer.source.csv_found import Records
 from importer.source.csv_grammar import BOM, UNNAMED, Layout, named_cells
 from importer.source.csv_records import RecordFinder
-from importer.source.csv_recovery import MAX_RECORD, Unit
+from importer.source.csv_recovery import Unit
 from importer.source.csv_set_aside import AGAIN, EXTRA, SetAside
 
 MAX_LINE = 64 << 20
@@ -40,7 +40,7 @@ class Splitter:
         self._header = header
         self._line = line
         self._row = 0
-        self._restore = restore
+        self.restore = restore
         self._carry = b""
         self._finder = RecordFinder(layout)
         self._aside = SetAside(header, layout.dialect.encoding, restore)
@@ -49,6 +49,11 @@ class Splitter:
     def pending(self) -> int:
         """Bytes that wait for more text."""
         return len(self._carry)
+
+    @property
+    def pending_lines(self) -> int:
+        """Lines that wait for more text."""
+        return line_count(self._carry)
 
     def feed(self, data: bytes, *, final: bool, end: int = 0) -> Batch | None:
         """The rows that are certain once `data` is added; `end` is its last byte's offset in the file + 1.
@@ -65,11 +70,11 @@ class Splitter:
         found = self._finder.find(block, final=final)
         size = block.size_of_last(block.height - found.cut if found.tail is None else found.tail)
         self._keep(whole[len(whole) - size :] + rest)
-        offset = end - len(self._restore(whole + rest)) if block.damaged else 0
+        offset = end - len(self.restore(whole + rest)) if block.damaged else 0
         return self._batch(block, found, offset)
 
     def _keep(self, data: bytes) -> None:
-        if len(data) > MAX_LINE + MAX_RECORD:
+        if len(data) > MAX_LINE and len(data) - last_line_end(data) > MAX_LINE:
             raise SourceError(
                 f"line {self._line} is longer than {MAX_LINE >> 20} MiB: declare the delimiter, quote and "
                 "encoding the file is written in"

@@ -7,6 +7,7 @@ from functools import partial
 from importer.core.errors import SourceError
 from importer.source.batch import Batch
 from importer.source.columns import header_faults
+from importer.source.csv_blocks import line_count
 from importer.source.csv_grammar import Dialect, Layout
 from importer.source.csv_header import HeaderReader, RowStart
 from importer.source.csv_splitter import Splitter
@@ -16,6 +17,11 @@ from importer.source.formats import refuse_other_kind
 from importer.source.options import SourceOptions
 from importer.source.source import Source
 from importer.source.streams import open_stream
+
+_LINE_END = re.compile(rb"[\r\n]")
+
+BLOCK_LINES = 200_000
+"""Lines that are read at a time, about; a list of healthy rows has fewer in a block."""
 
 _DELIMITERS = {"csv": ",", "tsv": "\t"}
 
@@ -68,9 +74,33 @@ def _batches(path: str, layout: Layout, start: RowStart, block_bytes: int) -> It
         )
         data, final = text.read_from(start.skip, block_bytes)
         while True:
-            batch = splitter.feed(data, final=final, end=text.offset)
-            if batch is not None and (batch.cells.height or batch.set_aside.height):
-                yield batch
+            yield from _split(splitter, data, final=final, end=text.offset)
             if final:
                 return
             data, final = text.read(max(block_bytes, splitter.pending))
+
+
+def _split(splitter: Splitter, data: bytes, *, final: bool, end: int) -> Iterator[Batch]:
+    """The batches of one block; one of very short lines becomes several, so that rows stay bounded too."""
+    lines = line_count(data)
+    most = max(BLOCK_LINES, splitter.pending_lines) if lines > BLOCK_LINES else lines
+    size = len(data) if lines <= most else len(data) * most // lines
+    at = 0
+    while True:
+        stop = _line_start(data, at + size)
+        last = stop == len(data)
+        offset = end if last else end - len(splitter.restore(data[stop:]))
+        batch = splitter.feed(data[at:stop], final=final and last, end=offset)
+        if batch is not None and (batch.cells.height or batch.set_aside.height):
+            yield batch
+        if last:
+            return
+        at = stop
+
+
+def _line_start(data: bytes, at: int) -> int:
+    """Where the first line behind `at` starts; the end where none does."""
+    if at >= len(data):
+        return len(data)
+    found = _LINE_END.search(data, at)
+    return found.end() if found else len(data)
