@@ -40,7 +40,11 @@ COLUMNS = (
     "at",
 )
 STRETCH_LINES = 50_000
-"""Batches of the reader are merged together until they hold so many lines or rows."""
+STRETCH_BYTES = 32 << 20
+"""Batches of the reader are merged together up to so many lines or rows, and bytes of them in memory."""
+
+_BYTES = "importer.bytes"
+"""The size of a part in memory, in the metadata of its file."""
 
 
 class RejectFiles:
@@ -67,20 +71,24 @@ class RejectFiles:
             part = folder / f"{name}.parquet"
             with state_errors(self._folder.path):
                 if frame.height:
-                    frame.write_parquet(atomic_files.make_empty(part), compression="lz4")
+                    size = str(int(frame.estimated_size()))
+                    empty = atomic_files.make_empty(part)
+                    frame.write_parquet(empty, compression="lz4", metadata={_BYTES: size})
                 else:
                     part.unlink(missing_ok=True)  # written by an earlier attempt of the run
 
     def _stretches(self, batches: int) -> Iterator[tuple[int, int]]:
         """Runs of neighbouring batches [first, end) that are small enough together."""
-        first, lines = 0, 0
+        first, lines, size = 0, 0, 0
         for batch in range(batches):
-            name = f"batch-{batch:06d}.parquet"
-            here = _height(self._folder.work / name) + _height(self._folder.kept / name)
-            if lines and lines + here > STRETCH_LINES:
+            parts = [
+                folder / f"batch-{batch:06d}.parquet" for folder in (self._folder.work, self._folder.kept)
+            ]
+            here, bytes_here = (sum(counts) for counts in zip(*map(_height_and_bytes, parts), strict=True))
+            if lines and (lines + here > STRETCH_LINES or size + bytes_here > STRETCH_BYTES):
                 yield first, batch
-                first, lines = batch, 0
-            lines += here
+                first, lines, size = batch, 0, 0
+            lines, size = lines + here, size + bytes_here
         if batches:
             yield first, batches
 
@@ -116,8 +124,12 @@ class RejectFiles:
             rows.finish()
 
 
-def _height(path: Path) -> int:
-    return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item()) if path.exists() else 0
+def _height_and_bytes(path: Path) -> tuple[int, int]:
+    """The rows of a part, and its size in memory; 0 of a part written by version 0.1.0, which has no size."""
+    if not path.exists():
+        return 0, 0
+    height = int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
+    return height, int(pl.read_parquet_metadata(path).get(_BYTES, "0"))
 
 
 def _merged(
