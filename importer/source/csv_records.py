@@ -106,13 +106,14 @@ class RecordFinder:
             cells, lines, at = cells.filter(right), lines.filter(right), at.filter(right)
         return Records(cut, lines, cells, at, units)
 
-    def _cut_before_tail(self, at: pl.Series, width: pl.Series, height: int) -> int:
+    def _cut_before_tail(self, at: pl.Series, width: pl.Series, end: int, last: int = 1) -> int:
         """The line from which on rows wait for the next block: the last TAIL_ROWS, or fewer long ones.
 
-        No row waits where only blank lines follow that are too many to be inside one record.
+        `end` is the line behind the last row and its blank lines, `last` counts the lines of the last row. No
+        row waits where more blank lines follow than one record can hold.
         """
-        if not at.len() or height - int(at[-1]) > TAIL_BLANKS:
-            return height
+        if not at.len() or end - int(at[-1]) - last > TAIL_BLANKS:
+            return end
         waiting = size = 0
         for one in reversed(width.tail(TAIL_ROWS).to_list()):
             size += one
@@ -173,7 +174,7 @@ class RecordFinder:
         cut = (
             block.height
             if final
-            else self._cut_before_tail(starts, raw.str.len_bytes().cast(pl.Int64), block.height)
+            else self._cut_before_tail(starts, raw.str.len_bytes().cast(pl.Int64), end, int(sizes[-1]))
         )
         return self._all(block, cut, raw, starts, None)
 
