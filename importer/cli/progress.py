@@ -10,7 +10,7 @@ from tqdm import tqdm
 from importer.cli import logs
 from importer.core.events import Event
 
-_SHOWN = ("waiting", "cost", "not_notified", "not_written")
+_SHOWN = ("waiting", "cost", "not_notified", "not_written", "journal_lost")
 """Kinds of events that are always shown; the others are for `--log-format json` and `--verbose`."""
 
 
@@ -34,7 +34,7 @@ class Progress:
     def tell(self, event: Event) -> None:
         """What a person waits for: why nothing happens yet, and what is about to be sent."""
         shown = logs.is_json() or (event.kind in _SHOWN and self._shows_events)
-        problem = event.kind in ("not_notified", "not_written")
+        problem = event.kind in ("not_notified", "not_written", "journal_lost")
         level = logging.WARNING if problem else logging.INFO
         logs.say(event.text, event.kind, level if shown else logging.DEBUG, **event.fields)
 

@@ -9,8 +9,8 @@ from typing import Protocol
 class Event:
     """Something that happened in a run: `text` is a sentence, `fields` the same for a program.
 
-    `kind` is `waiting`, `began`, `read`, `cost`, `ended`, `notified`, `not_notified` or `not_written` (a
-    report). No event has a value of a person.
+    `kind` is `waiting`, `began`, `read`, `cost`, `ended`, `notified`, `not_notified`, `not_written` (a
+    report) or `journal_lost`. No event has a value of a person.
     """
 
     kind: str

@@ -25,6 +25,7 @@ from importer.storage import disk_errors
 from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
 from importer.storage.run_history import RunHistory
+from importer.storage.sent_content import is_counting
 from importer.storage.spool import Spool, SpoolWriter
 from importer.validate import identities
 from importer.validate.change_filter import ChangeFilter
@@ -74,6 +75,8 @@ def _read_sources(
     spec: RunSpec, attempt: Attempt, journal: Journal, reports: RejectFiles, diff: Diff | None
 ) -> Read:
     """Every row of every source, checked, into the spool."""
+    if is_counting(spec.config):
+        spec.sent_content.refuse_lost_journal(spec.folder)
     began = time.monotonic()
     writer, ids = SpoolWriter(spec.folder.spool), list[pl.DataFrame]()
     on_batch = collect_ids(ids) if spec.corrected else _stop_between_batches(attempt)

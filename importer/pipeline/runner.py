@@ -162,12 +162,21 @@ def _in_folder(spec: RunSpec, attempt: Attempt, key: str) -> RunSummary:
     spec.folder.write_meta(spec.meta())
     spec.folder.make_folders()
     with closing(Journal(spec.folder.journal)) as journal:
+        _report_lost_answers(journal, attempt.observer)
         try:
             return _run_stages(spec, attempt, key, journal)
         except ImporterError as error:
             if journal.fact("reading") is None:
                 finish_stage.close_unread(spec, attempt, error)
             raise
+
+
+def _report_lost_answers(journal: Journal, observer: Observer) -> None:
+    """Says that a resumed run has lost answers: all of its calls may be sent twice, so it goes on."""
+    if journal.lost:
+        text = f"the journal has lost {journal.lost:,} answers; what they were about is sent again"
+        observer.tell(Event("journal_lost", text, {"answers": journal.lost}))
+        journal.accept_loss()
 
 
 def _run_stages(spec: RunSpec, attempt: Attempt, key: str, journal: Journal) -> RunSummary:

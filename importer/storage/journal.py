@@ -12,7 +12,8 @@ A call that carries on what the destination has taken (a poll) is written down b
 later attempt of the run goes on with it instead of sending the values again.
 
 A half-written end of the log is SQLite's to cut: each frame has a checksum. The file itself has none, so
-every record carries its own, and one that does not fit it, or is missing from the sequence, is damage.
+every record carries its own, and one that does not fit it, or is missing from the sequence, is damage. What
+is missing at the end is told by a count outside of the journal (`high_water`).
 
 People are named by their distinct id and values by their attribute, never by a position in a chunk: a later
 attempt of the run derives the same updates from the spool and takes out what stands here.
@@ -26,9 +27,11 @@ from contextlib import closing, contextmanager, suppress
 from itertools import chain
 from pathlib import Path
 
+from importer.core.errors import StateError, command
 from importer.core.models import Call
 from importer.destinations.base import NORMALIZED
 from importer.storage import sqlite_errors
+from importer.storage.high_water import Count, HighWater
 from importer.storage.journal_records import (
     COLUMNS,
     PLACES,
@@ -56,7 +59,8 @@ _OPEN = "WHERE a.chunk NOT IN (SELECT chunk FROM chunks) ORDER BY a.call"
 class Journal:
     """Appends entries from any thread; `flush` commits what waits. Several processes may have it open.
 
-    Every method raises StateError where the disk does not take it or the file is damaged.
+    Every method raises StateError where the disk does not take it or the file is damaged; opening it also
+    where it has lost calls that must not be sent again. `lost` is how many other answers it has lost.
     """
 
     def __init__(self, path: Path) -> None:
@@ -71,6 +75,12 @@ class Journal:
             except BaseException:
                 self._db.close()
                 raise
+        self._high_water = HighWater(path.parent)
+        try:
+            self.lost = self._lost()
+        except BaseException:
+            self._db.close()
+            raise
         self._sets: dict[tuple[str, ...], int] = {}
         self._waiting: list[Entry] = []
         self._intended: dict[tuple[str, str], dict[int, frozenset[str]]] = {}
@@ -89,6 +99,26 @@ class Journal:
         sound = self._db.execute("PRAGMA quick_check(1)").fetchone()[0] == "ok"
         if not sound or self._scalar("SELECT coalesce(max(call), 0) - count(*) FROM answers"):
             raise sqlite3.DatabaseError
+
+    def _lost(self) -> int:
+        """How many answers are missing that were here; StateError where begun calls are."""
+        expected = self._high_water.read()  # before the journal, which another process may be writing
+        if expected is None:
+            return 0
+        count = self._count()
+        if count.intents < expected.intents:
+            raise _lost_intents(self._path, count, expected)
+        return max(0, expected.answers - count.answers)
+
+    def accept_loss(self) -> None:
+        """Goes on with what is left, as after a power cut: what was answered and is lost goes out again."""
+        self.lost = 0
+        self._high_water.write(self._count())
+
+    def _count(self) -> Count:
+        with journal_errors(self._path):
+            answers = self._scalar("SELECT coalesce(max(call), 0) FROM answers")
+            return Count(answers, self._scalar("SELECT coalesce(max(intents), 0) FROM begun"))
 
     def _scalar(self, query: str) -> int:
         return int(self._db.execute(query).fetchone()[0])
@@ -132,6 +162,9 @@ class Journal:
                 self._insert("intents", [(number, entry)])
                 intended = self._intended.setdefault((entry.person, entry.operation), {})
                 intended[number] = frozenset(entry.attributes)
+            more = "ON CONFLICT (id) DO UPDATE SET intents = intents + excluded.intents"
+            self._db.execute(f"INSERT INTO begun VALUES (1, ?) {more}", (len(entries),))  # noqa: S608 - constant
+        self._raise_high_water()
 
     def keep(self, chunk: int, calls: Sequence[Call]) -> None:
         """Records calls that carry on what the destination has taken; on disk when this returns."""
@@ -165,6 +198,7 @@ class Journal:
         if self._waiting or self._fulfilled:
             with journal_errors(self._path), self._transaction():
                 self._write_waiting()
+            self._raise_high_water()
 
     def close_chunk(self, chunk: int, tally: dict[str, object]) -> None:
         """Records, in one commit with all its answers, that a chunk is finished and how it ended."""
@@ -172,6 +206,12 @@ class Journal:
             self._write_waiting()
             text = json.dumps(tally)
             self._db.execute("INSERT OR REPLACE INTO chunks VALUES (?, ?, ?)", (chunk, text, checksum(text)))
+        self._raise_high_water()
+
+    def _raise_high_water(self) -> None:
+        """After a commit, never before: the count must not say more than is recorded."""
+        with self._lock:
+            self._high_water.write(self._count())
 
     def _write_waiting(self) -> None:
         first = self._scalar("SELECT coalesce(max(call), 0) + 1 FROM answers")
@@ -357,6 +397,17 @@ class Journal:
         finally:
             with journal_errors(self._path):
                 self._db.close()
+
+
+def _lost_intents(path: Path, count: Count, expected: Count) -> StateError:
+    run_id, state_dir = path.parent.name, path.parent.parent.parent
+    return StateError(
+        f"{path}: has {count.intents:,} of the {expected.intents:,} calls of this run that must not be sent "
+        f"twice, and {count.answers:,} of {expected.answers:,} answers; the others are lost, so nothing more "
+        "is sent. Where there is a copy of the journal, put it back, then: "
+        f"{command('resume', run_id, state_dir=state_dir)}. Else compare with the destination what was "
+        "counted, and give this run up with: importer run CONFIG --allow-duplicates"
+    )
 
 
 def count_pending(path: Path) -> int:

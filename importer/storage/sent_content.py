@@ -85,6 +85,15 @@ class SentContent:
                     f"be increased again; give it up with --allow-duplicates, or first: {first}"
                 )
 
+    def refuse_lost_journal(self, folder: RunFolder) -> None:
+        """StateError where a run has begun to count a list that its journal does not know: that is lost."""
+        if folder.run_id in self.known().values():
+            raise StateError(
+                f"{folder.journal}: lost what the run has sent, and an increase must not be sent twice. "
+                "Compare with the destination what was counted, and give this run up with: "
+                "importer run CONFIG --allow-duplicates"
+            )
+
     def refuse_again(self, sources: Mapping[str, str], run_id: str) -> None:
         """ConfigError where another run has sent the content of one of these sources (path → content)."""
         known = self.known()
