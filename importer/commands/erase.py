@@ -6,6 +6,7 @@ come to its end first.
 """
 
 import re
+import shutil
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -69,8 +70,7 @@ def _from_run(folder: RunFolder, person: str) -> bool:
     found = [_from_frame(path, person) for path in sorted(folder.previous_values.glob("*.arrow"))]
     kept = [_from_kept(path, person) for path in sorted(folder.kept.glob("*.parquet"))]
     lines = _from_rejects(folder.rejects, person)
-    for path in folder.path.glob("undo.*"):
-        path.unlink()  # `importer undo` writes it again
+    _delete_copies(folder)
     answers = False
     if folder.journal.exists():
         with closing(Journal(folder.journal)) as journal:
@@ -83,6 +83,16 @@ def _from_run(folder: RunFolder, person: str) -> bool:
     if lines and summary and folder.html_report.exists():
         html_report.write(folder, summary)
     return answers or lines or any(found) or any(kept)
+
+
+def _delete_copies(folder: RunFolder) -> None:
+    """Deletes what can be written again, `undo` and `verify` files, and what a kill has left."""
+    with state_errors(folder.path):
+        for pattern in ("undo.*", "verify.csv", "*.part", "*/*.part"):
+            for path in folder.path.glob(pattern):
+                path.unlink()
+    shutil.rmtree(folder.path / "verify", ignore_errors=True)
+    folder.drop_temporary()
 
 
 def _from_frame(path: Path, person: str) -> bool:

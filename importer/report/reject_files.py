@@ -72,8 +72,8 @@ class RejectFiles:
             with state_errors(self._folder.path):
                 if frame.height:
                     size = str(int(frame.estimated_size()))
-                    empty = atomic_files.make_empty(part)
-                    frame.write_parquet(empty, compression="lz4", metadata={_BYTES: size})
+                    with atomic_files.replacing(part) as file:
+                        frame.write_parquet(file, compression="lz4", metadata={_BYTES: size})
                 else:
                     part.unlink(missing_ok=True)  # written by an earlier attempt of the run
 

@@ -143,3 +143,4 @@ def supersede(state_dir: Path, config: Config, by: RunFolder) -> None:
         if summary:
             folder.write_summary({**summary, "state": "superseded"})
         folder.drop_temporary()
+        shutil.rmtree(folder.kept, ignore_errors=True)  # a superseded run is not retried

@@ -1,4 +1,4 @@
-"""`importer forget`: nothing of the person stays, and everything else goes on as before."""
+"""`importer erase`: nothing of the person stays, and everything else goes on as before."""
 
 from pathlib import Path
 
@@ -48,6 +48,33 @@ def test_nothing_of_the_person_stays(tmp_path: Path) -> None:
         assert erase(here.state, NAME).runs == 0
 
 
+def test_what_can_be_written_again_or_was_left_by_a_kill_goes_too(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        prepared(here)
+        folder = here.state / "runs/second"
+        (folder / "work").mkdir()
+        for name in ("verify.csv", "undo.csv", "rejects.csv.part", "kept/chunk-1.parquet.part", "work/rows"):
+            (folder / name).write_text(f"{NAME},only-hers\n")
+        erase(here.state, NAME)
+        assert traces(here.state) == []
+
+
+def test_a_rejected_value_of_any_size_ends_no_command_and_is_erased(tmp_path: Path) -> None:
+    """Over 131,072 characters, the limit of Python's csv module."""
+    long = "only-hers" * 16_000
+    with world(tmp_path) as here:
+        here.source.write_text(f"id,plan,age,note\np1,a,1,x\n{NAME},b,{long},y\n")
+        options = importer.Options(state_dir=here.state)
+        assert importer.check(here.config(), (), options).exit_code == 1
+        assert here.night(run_id="r").exit_code == 1
+        assert here.state.joinpath("runs/r/report.html").exists()
+        explained = program("explain", NAME, "--state-dir", here.state, cwd=tmp_path)
+        assert (explained.code, "invalid" in explained.out) == (0, True), explained.err
+        assert traces(here.state)
+        assert program("erase", NAME, "--state-dir", here.state, cwd=tmp_path).code == 0
+        assert traces(here.state) == []
+
+
 def test_the_others_go_on_as_before(tmp_path: Path) -> None:
     with world(tmp_path) as here:
         prepared(here)
@@ -71,7 +98,7 @@ def test_a_run_that_can_be_resumed_comes_to_its_end_first(tmp_path: Path) -> Non
 def test_the_id_may_come_from_stdin(tmp_path: Path) -> None:
     with world(tmp_path) as here:
         prepared(here)
-        words = ("forget", "-", "--state-dir", here.state)
+        words = ("erase", "-", "--state-dir", here.state)
         told = program(*words, cwd=tmp_path, stdin=f"{NAME}\n")
         assert told.code == 0
         assert "2 runs" in told.err
