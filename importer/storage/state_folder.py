@@ -11,7 +11,7 @@ from typing import Any
 
 from importer.config.schema import NAME, Config
 from importer.core.errors import ConfigError, StateError, command
-from importer.storage import account, atomic_files, run_folder
+from importer.storage import account, atomic_files, foreign_folder, run_folder
 from importer.storage.disk_errors import state_errors
 from importer.storage.locks import holder_of, short_lock
 from importer.storage.run_folder import RunFolder
@@ -27,8 +27,12 @@ _FOLDERS_LOCK = "runs"
 
 
 def prepare(state_dir: Path) -> None:
-    """Makes the state folder, closed to others and to git; StateError where that is not possible."""
+    """Makes the state folder, closed to others and to git.
+
+    StateError where that is not possible, or where the folder is not ours alone.
+    """
     atomic_files.make_folder(state_dir)
+    foreign_folder.refuse(state_dir)
     for name in ("runs", "locks"):
         atomic_files.make_folder(state_dir / name)
     ignore = state_dir / ".gitignore"
@@ -101,7 +105,8 @@ def find(
 
 
 def all_runs(state_dir: Path) -> list[RunFolder]:
-    """Every run, oldest first."""
+    """Every run, oldest first; StateError where one is not readable, or the folder is not ours alone."""
+    foreign_folder.refuse(state_dir)
     folders = [RunFolder(p) for p in (state_dir / "runs").glob("*") if (p / "run.json").exists()]
     return sorted(folders, key=lambda f: (f.read_meta()["started_at"], f.run_id))
 
