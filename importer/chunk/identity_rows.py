@@ -4,6 +4,7 @@ from collections.abc import Sequence
 
 import polars as pl
 
+from importer.core.row_order import original_columns
 from importer.validate import identities
 
 
@@ -45,5 +46,4 @@ class IdentityRows:
 
 
 def _originals(rows: pl.DataFrame) -> pl.DataFrame:
-    original = "raw" if "raw" in rows.columns else "cells"
-    return rows.select("order", "id", pl.col(original).alias("original"))
+    return rows.select("order", "id", *original_columns(rows))

@@ -151,12 +151,11 @@ def _add_spooled(history: _PersonHistory, reading: ReadResult, person: str) -> N
 def _add_kept(history: _PersonHistory, reading: ReadResult, person: str) -> None:
     for path in sorted(history.folder.kept.glob("*.parquet")):
         frame = pl.read_parquet(path, glob=False)
-        if "original" not in frame.columns or "id" not in frame.columns:
-            continue
-        mine = frame.filter((pl.col("id") == person) & pl.col("original").is_not_null())
-        for (index,), part in mine.group_by(SOURCE_OF):
-            name = "cells" if isinstance(part.schema["original"], pl.Struct) else "raw"
-            _add_rows(history, part, reading.cells(int(str(index)), part.rename({"original": name})))
+        for original in {"original", "original_cells"} & set(frame.columns) if "id" in frame.columns else ():
+            mine = frame.filter((pl.col("id") == person) & pl.col(original).is_not_null())
+            for (index,), part in mine.group_by(SOURCE_OF):
+                name = "cells" if isinstance(part.schema[original], pl.Struct) else "raw"
+                _add_rows(history, part, reading.cells(int(str(index)), part.rename({original: name})))
 
 
 def _add_from_source(history: _PersonHistory, index: int, path: str, count: int, person: str) -> None:

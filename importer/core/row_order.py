@@ -11,3 +11,9 @@ TIME = "time"
 
 ROW_OF = pl.col("order") & ((1 << ORDER_SHIFT) - 1)
 """The two halves of a source order, of a frame that has it as `order`."""
+
+
+def original_columns(rows: pl.DataFrame) -> list[pl.Expr]:
+    """Rows as they stand in the source, to keep: `original` of text, `original_cells` of tables."""
+    names = {"raw": "original", "cells": "original_cells"}
+    return [pl.col(name).alias(kept) for name, kept in names.items() if name in rows.columns]

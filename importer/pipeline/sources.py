@@ -14,6 +14,7 @@ from importer.source.locate import expand
 from importer.source.object_store import URL
 from importer.source.options import SourceOptions
 from importer.source.reader import open_source
+from importer.source.schemas import align
 from importer.source.source import Source
 from importer.source.table import ArrowTable, open_table
 from importer.source.version import version_of
@@ -67,7 +68,7 @@ def open_sources(config: Config, named: Sequence[NamedSource]) -> list[Source]:
         found = dialect.suggest(paths[0], options, config.declared_columns) if paths else None
         proposal = f" It reads with {found.line} under [source]." if found else ""
         raise SourceError(f"{error}{proposal}") from None
-    return opened
+    return align(opened, config.declared_columns)
 
 
 def _open(source: NamedSource, options: SourceOptions) -> Source:

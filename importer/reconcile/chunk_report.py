@@ -13,6 +13,7 @@ from importer.config.schema import Config
 from importer.core import rejects
 from importer.core.models import Outcome
 from importer.core.rejects import REJECTS, rejects_frame
+from importer.core.row_order import original_columns
 from importer.destinations.base import NORMALIZED
 from importer.reconcile.outcomes import CODE, MAY_BE_COUNTED, Outcomes, accepted_details
 from importer.validate import identities
@@ -223,8 +224,7 @@ class _Report:
 
     def _kept(self, rows: pl.DataFrame) -> pl.DataFrame:
         """These rows as they are in the source, and those that a retry of them needs."""
-        original = "raw" if "raw" in rows.columns else "cells"
-        kept = rows.select("order", "id", pl.col(original).alias("original"))
+        kept = rows.select("order", "id", *original_columns(rows))
         kept = pl.concat([kept, self.chunk.problem_rows, self._naming(rows)], how="diagonal")
         return kept.unique("order", keep="first").sort("order")
 

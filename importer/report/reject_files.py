@@ -205,7 +205,8 @@ class _RowFiles:
     def _write_table(self, source: int, part: pl.DataFrame) -> None:
         parts = self._tables.setdefault(source, [])
         path = self._folder.parent / "work" / f"rows-{source:03d}-{len(parts):06d}.parquet"
-        part["original"].struct.unnest().write_parquet(atomic_files.make_empty(path))
+        cells = "original_cells" if "original_cells" in part.columns else "original"  # of version 0.1.0
+        part[cells].struct.unnest().write_parquet(atomic_files.make_empty(path))
         parts.append(path)
 
     def finish(self) -> None:

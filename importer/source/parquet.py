@@ -44,6 +44,7 @@ def open_parquet(path: str) -> Source:
         columns=columns,
         read=lambda _: _batches(path, columns),
         faults=tuple(header_faults(columns)),
+        types=schema,
     )
 
 

@@ -1,7 +1,9 @@
 """One opened input, whatever its format."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+
+import polars as pl
 
 from importer.core.errors import SourceError
 from importer.source.batch import BLOCK_BYTES, Batch
@@ -20,6 +22,7 @@ class Source:
                 a file of these bytes and some rows is read with the same configuration
     newline     the first line end of the file, encoded; b"\n" where it has none
     faults      what is wrong with the header, in sentences that quote no name; `batches` refuses to start
+    types       the type of each column of a table; None for text, whose cells are all text
     version     what the file was before its first byte was read; None where that is not known
     """
 
@@ -31,6 +34,7 @@ class Source:
     header_raw: bytes = b""
     newline: bytes = b"\n"
     faults: tuple[str, ...] = ()
+    types: Mapping[str, pl.DataType] | None = None
     version: SourceVersion | None = None
 
     def batches(self, block_bytes: int = BLOCK_BYTES) -> Iterator[Batch]:

@@ -44,6 +44,10 @@ def open_table(name: str, table: ArrowTable) -> Source:
         columns=columns,
         read=lambda _: _batches(name, rows),
         faults=tuple(header_faults(columns)),
+        types={
+            name: pl.String() if isinstance(kind, pl.Categorical | pl.Enum) else kind
+            for name, kind in schema.items()
+        },
     )
 
 

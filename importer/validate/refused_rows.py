@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from importer.core.rejects import REJECTS, rejects_frame
-from importer.core.row_order import ORDER_SHIFT
+from importer.core.row_order import ORDER_SHIFT, original_columns
 from importer.source.batch import Batch
 
 
@@ -47,8 +47,7 @@ def rows_to_keep(rows: pl.DataFrame, batch: Batch) -> pl.DataFrame:
         return _NOTHING_KEPT
     if "at" in rows.columns:
         rows = with_original(rows, batch)
-    original = pl.col("raw" if "raw" in rows.columns else "cells").alias("original")
-    return rows.select("order", "id", original)
+    return rows.select("order", "id", *original_columns(rows))
 
 
 def damaged_rows(batch: Batch, source: int) -> RefusedRows:

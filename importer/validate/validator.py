@@ -14,7 +14,7 @@ from importer.config.attribute import Attribute
 from importer.config.schema import Config
 from importer.core.errors import SourceError
 from importer.core.rejects import SET_ASIDE_FREE, TIME_INVALID, rejects_frame
-from importer.core.row_order import ORDER_SHIFT, ROW_OF, TIME
+from importer.core.row_order import ORDER_SHIFT, ROW_OF, TIME, original_columns
 from importer.source.batch import Batch
 from importer.validate import identities
 from importer.validate.data_quality import DataQuality
@@ -99,8 +99,8 @@ class Validator:
     def validate_identified(self, rows: pl.DataFrame, cells: pl.DataFrame) -> ValidatedBatch:
         """Checks rows that `identify` returned earlier; `rows` have the row as it stood in the source."""
         typed, bad = self._type_and_check(rows, cells)
-        original = pl.col("raw" if "raw" in rows.columns else "cells").alias("original")
-        return ValidatedBatch(rows, bad.rejects, bad.rows.select("order", "id", original), typed)
+        kept = bad.rows.select("order", "id", *original_columns(bad.rows))
+        return ValidatedBatch(rows, bad.rejects, kept, typed)
 
     def blanks(self, cells: pl.DataFrame) -> Counter[str]:
         """Blank cells by attribute."""
