@@ -1,4 +1,4 @@
-"""`importer check` (typing, checks and books) beside readers that type and check nothing, on the same lists.
+"""`importer check` (typing, checks and counts) beside readers that type and check nothing, on the same lists.
 
     python -m benchmarks.check [ROWS]            default 5,000,000; the table of ratios
     python -m benchmarks.check [ROWS] --memory   the peak of all processes at a tenth, half, all
@@ -19,7 +19,7 @@ from pathlib import Path
 
 import polars as pl
 
-from benchmarks.machine import Taken, describe, timed
+from benchmarks.machine import Measured, describe, timed
 
 PIECE = 500_000
 
@@ -120,7 +120,7 @@ def write(folder: Path, rows: int, kind: str) -> Path:
     return path
 
 
-def read(work: str, path: Path, rows: int) -> Taken:
+def read(work: str, path: Path, rows: int) -> Measured:
     """One of READERS, in a process of its own; only the reading is timed."""
     taken = timed([sys.executable, "-c", TIMED.format(work=work), str(path)])
     found, seconds, cpu = taken.output.split()
@@ -128,7 +128,7 @@ def read(work: str, path: Path, rows: int) -> Taken:
     return replace(taken, seconds=float(seconds), cpu=float(cpu))
 
 
-def check(path: Path, rows: int, *, watch: bool = False) -> Taken:
+def check(path: Path, rows: int, *, watch: bool = False) -> Measured:
     """`importer check`, from its start to its end."""
     config = path.parent / "import.toml"
     config.write_text(CONFIG, "utf-8")
@@ -139,7 +139,7 @@ def check(path: Path, rows: int, *, watch: bool = False) -> Taken:
     return taken
 
 
-def best(rounds: list[Taken]) -> Taken:
+def best(rounds: list[Measured]) -> Measured:
     """The least of each, which the rest of the machine disturbed least."""
     return replace(rounds[0], seconds=min(t.seconds for t in rounds), cpu=min(t.cpu for t in rounds))
 
@@ -151,7 +151,7 @@ def ratios(folder: Path, rows: int, rounds: int) -> None:
     )
     for kind, readers in READERS.items():
         path = write(folder, rows, kind)
-        found: dict[str, list[Taken]] = {}
+        found: dict[str, list[Measured]] = {}
         for _ in range(rounds):
             for name, work in readers.items():
                 found.setdefault(name, []).append(read(work, path, rows))

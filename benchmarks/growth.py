@@ -2,9 +2,9 @@
 
     python -m benchmarks.growth [ROWS]     default 10,000,000, the longest list; about 20 minutes
 
-Lists of a thousandth, a hundredth, a tenth, half of ROWS and all of them are imported into nginx, one call a
-row, with all that goes with it: reading, checks, spool, journal, books, reports. What the smallest list costs
-is the start, which is taken off. Memory is that of all processes of the importer together.
+Lists of a thousandth, a hundredth, a tenth, half of ROWS and all of them are imported into nginx, one call
+a row, with all the work: reading, checks, spool, journal, counts, reports. What the smallest list costs is
+the start, which is taken off. Memory is that of all processes of the importer together.
 """
 
 import shutil
@@ -13,12 +13,12 @@ import tempfile
 from pathlib import Path
 
 from benchmarks import lists
-from benchmarks.machine import Taken, describe, pinned, serving, timed
+from benchmarks.machine import Measured, describe, pinned, serving, timed
 
 START_ROWS = 100
 
 
-def importer(folder: Path, url: str, rows: int) -> Taken:
+def importer(folder: Path, url: str, rows: int) -> Measured:
     """One whole `importer run` of so many rows, from the start of the process to its end."""
     source = folder / "list.csv"
     lists.write(source, rows)

@@ -136,10 +136,10 @@ def wait_for(port: int) -> None:
 
 
 @dataclass(frozen=True)
-class Taken:
+class Measured:
     """What one process took, its children included: wall-clock and processor seconds, and its output.
 
-    `peak` is the most bytes that they held at one time, 0 where nobody looked.
+    `peak` is the most bytes that they used at one time, 0 where nobody looked.
     """
 
     seconds: float
@@ -151,7 +151,7 @@ class Taken:
 
 def timed(
     command: Sequence[str], *, env: dict[str, str] | None = None, cwd: Path | None = None, watch: bool = False
-) -> Taken:
+) -> Measured:
     """Runs a command to its end. `watch`: its memory is looked at meanwhile, which takes some of a processor.
 
     The output is what it wrote to stdout, and behind it stderr where it failed.
@@ -171,7 +171,7 @@ def timed(
         seconds, after = time.perf_counter() - began, os.times()
         cpu = after.children_user + after.children_system - before.children_user - before.children_system
         output = _text(out) if code == 0 else _text(out) + _text(err)
-    return Taken(seconds, cpu, output, code, peak)
+    return Measured(seconds, cpu, output, code, peak)
 
 
 def _text(file: IO[bytes]) -> str:
@@ -180,7 +180,7 @@ def _text(file: IO[bytes]) -> str:
 
 
 def _peak(process: "subprocess.Popen[bytes]") -> int:
-    """The most bytes that all processes of the session held at one time, looked at every 20 ms."""
+    """The most bytes that all processes of the session used at one time, looked at every 20 ms."""
     peak = 0
     while process.poll() is None:
         peak = max(peak, sum(_resident(process.pid)))

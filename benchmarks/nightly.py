@@ -122,7 +122,7 @@ def make_known(source: Path, state: Path, url: str, people: int) -> None:
             [cells["customer_id"].alias("id"), prints.of(layout, raw, cells), counts, *values]
         )
         partition = frame.select(hashed()).to_series() % PARTITIONS
-        for part, low in enumerate(range(0, PARTITIONS, WIDTH)):  # as the chunks of a run lie: by bucket
+        for part, low in enumerate(range(0, PARTITIONS, WIDTH)):  # as the chunks of a run are: by partition
             within = partition.is_between(low, low + WIDTH - 1)
             number = chunk * (PARTITIONS // WIDTH) + part
             snapshot.record(number, low, low + WIDTH, frame.filter(within))

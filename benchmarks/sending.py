@@ -17,7 +17,7 @@ from benchmarks import lists
 from benchmarks.machine import (
     CPUS,
     SERVER,
-    Taken,
+    Measured,
     describe,
     node_with,
     pinned,
@@ -103,7 +103,7 @@ class Bench:
 
     def importer(
         self, rows: int, *flags: str, rate: float = 0, cpus: Sequence[int] = ()
-    ) -> tuple[Taken, dict]:  # type: ignore[type-arg]
+    ) -> tuple[Measured, dict]:  # type: ignore[type-arg]
         """One whole run of `importer run`, from the start of the process to its end, and its summary."""
         config = lists.write_config(
             self.folder / "import.toml",
@@ -124,7 +124,7 @@ class Bench:
 
 
 def importer(bench: Bench) -> Figure | None:
-    """Everything: reading, checks, spool, journal, report, books."""
+    """Everything: reading, checks, spool, journal, report, counts."""
     taken, _ = bench.importer(bench.rows)
     return Figure("importer", bench.rows, taken.seconds, taken.cpu)
 
@@ -197,7 +197,7 @@ def _script(name: str, python: Path | None, script: Path, bench: Bench, rows: in
     return _told(name, timed(pinned([str(python), str(script), str(bench.source(rows)), bench.url])))
 
 
-def _told(name: str, taken: Taken) -> Figure | None:
+def _told(name: str, taken: Measured) -> Figure | None:
     """A contender that prints what it took, the start of its interpreter left out in its favour."""
     with contextlib.suppress(ValueError, KeyError, IndexError):
         told = json.loads(taken.output.splitlines()[-1])
@@ -258,7 +258,7 @@ def show_parts(bench: Bench) -> None:
 
 
 def show_shares(bench: Bench) -> None:
-    """What journal, books and reports cost."""
+    """What journal, counts and reports cost."""
     config = lists.write_config(bench.folder / "import.toml", bench.source(bench.rows), bench.url)
     taken = timed(pinned([sys.executable, "-m", "benchmarks.shares", str(config)]), env=bench.env)
     shares = json.loads(taken.output.splitlines()[-1])

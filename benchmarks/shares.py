@@ -1,4 +1,4 @@
-"""Which share of an import's processor time journal, books and reports take.
+"""Which share of an import's processor time journal, counts and reports take.
 
     python -m benchmarks.shares CONFIG
 
@@ -23,7 +23,7 @@ from importer.storage.journal import Journal
 
 WATCHED: tuple[tuple[str, type, tuple[str, ...]], ...] = (
     ("journal", Journal, ("append", "flush", "close_chunk", "close")),
-    ("books", OpenChunk, ("settle", "close")),
+    ("counts", OpenChunk, ("settle", "close")),
     ("reports", RejectFiles, ("add_chunk", "write")),
 )
 

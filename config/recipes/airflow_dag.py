@@ -18,7 +18,7 @@ STATE = Path(os.environ.get("IMPORTER_STATE_DIR", "/srv/importer/.importer"))
 WRITTEN = (0, 1)
 """Finished; with 1 some values were rejected, and the report says which."""
 TRY_AGAIN = (5, 7, 8)
-"""Destination down, import held, time up: the next try goes on where this one stopped."""
+"""Destination down, import locked, time up: the next try goes on where this one stopped."""
 
 
 @dag(schedule="15 2 * * *", start_date=datetime(2026, 1, 1, tzinfo=UTC), catchup=False, max_active_runs=1)

@@ -96,7 +96,7 @@ def _delete_copies(folder: RunFolder) -> None:
 
 
 def _from_frame(path: Path, person: str) -> bool:
-    """Takes the person out of what the snapshot held before a run."""
+    """Takes the person out of what the snapshot had before a run."""
     try:
         frame = checked_files.read_frame(path)
     except (OSError, DamagedError):

@@ -1,4 +1,4 @@
-"""`importer undo`: a source file with the values that the snapshot held before a run, ready to import.
+"""`importer undo`: a source file with the values that the snapshot had before a run, ready to import.
 
 What the run set down in `before/` is written back as text of the source: a value as the configuration reads
 it, a clear where there was none. Left out, and counted, is what a later run has written, what was not known
@@ -163,15 +163,15 @@ class _Writer:
 
     def _now(self, people: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
         """What is known now of attributes for which a blank cell would mean something."""
-        held = self._snapshot.read(0, PARTITIONS, people) if keys else people
-        held = people.join(held, on="id", how="left", maintain_order="left")
+        known_values = self._snapshot.read(0, PARTITIONS, people) if keys else people
+        known_values = people.join(known_values, on="id", how="left", maintain_order="left")
         known = [
             pl.when(~pl.col(column(k)).str.starts_with(STALE) & (pl.col(column(k)) != UNKNOWN))
             .then(column(k))
             .alias(k)
             for k in keys
         ]
-        return held.select(known)
+        return known_values.select(known)
 
     def _text(self, attribute: Attribute, value: pl.Series) -> pl.Series:
         """The cells that this configuration reads as `value`; null where it would not, or where it is."""

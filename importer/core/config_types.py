@@ -8,7 +8,7 @@ from importer.core.durations import seconds_of
 
 
 def _duration(value: Any) -> Any:
-    """Seconds from a text like "15m"; anything else is left to the type to judge."""
+    """Seconds from a text like "15m"; anything else is left to the type's own check."""
     if not isinstance(value, str):
         return value
     found = seconds_of(value)

@@ -25,7 +25,7 @@ def json_of(body: bytes) -> Any:
 
 
 TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
-"""Statuses by which a server or a gateway says that it is worth trying again, whoever the vendor is."""
+"""Statuses by which a server or a gateway says that it is worth trying again, at every vendor."""
 
 
 def unreadable(message: str) -> Classification:

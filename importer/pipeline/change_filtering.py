@@ -21,8 +21,8 @@ from importer.values.row_hash import RowHasher
 class ChangeFiltering:
     """Rows wait on disk until the whole list is read; then those that may be due are yielded.
 
-    `gone_unknown` says why the people who are gone are not known: the configured source is not read as a
-    whole. "" = they are known. `blanks` counts the blank cells of the whole list by attribute.
+    `gone_unknown` says why it is not known who has left the list: the configured source is not read as
+    a whole. "" = it is known. `blanks` counts the blank cells of the whole list by attribute.
     """
 
     change_filter: ChangeFilter
@@ -61,7 +61,7 @@ class ChangeFiltering:
         return pl.concat(found, how="diagonal") if found else pl.DataFrame({"id": []})
 
     def warnings(self, config: Config) -> Sequence[RunWarning]:
-        """That nobody is cleared, where this was asked for and it is not known who is gone."""
+        """That nobody is cleared, where this was asked for and it is not known who has left the list."""
         if self.gone_unknown and config.run.on_gone == "clear":
             return [RunWarning("gone_not_known", self.gone_unknown, 0)]
         return []

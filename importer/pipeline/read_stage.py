@@ -151,7 +151,7 @@ def _change_filtering(spec: RunSpec, diff: Diff | None) -> ChangeFiltering | Non
     guarded = spec.config.guards.max_unknown_options is not None
     if spec.config.identity_fields or spec.destination.fixes_types or guarded:
         return None
-    change_filter = ChangeFilter(diff.snapshot, spec.folder.work / "sieve")
+    change_filter = ChangeFilter(diff.snapshot, spec.folder.work / "change_filter")
     hasher, gone_unknown = RowHasher(spec.config, spec.destination.encoding), ""
     if spec.sources:
         gone_unknown = "another source was named"

@@ -142,7 +142,7 @@ class SourceReader:
         self._validator.counts.blanks = filtering.blanks
 
     def _spool_gone(self, filtering: ChangeFiltering) -> None:
-        """Counts the people who are gone, and clears them where this is wanted: as rows of our own."""
+        """Counts the people who have left the list. Where this is wanted, rows of our own clear them."""
         gone, config, counts = filtering.gone(), self._validator.config, self._validator.counts
         counts.gone, counts.known = gone.height, filtering.change_filter.people
         if not gone.height or config.run.on_gone != "clear":

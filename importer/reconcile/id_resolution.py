@@ -20,7 +20,7 @@ IS_AMBIGUOUS = "identity_ambiguous"
 _MISSING = "the destination gave no id of its own for this id"
 _SHARED = (
     "the destination has the same id of its own for several of your ids, or several for this one; if you no "
-    "longer use the other id: importer forget ID"
+    "longer use the other id: importer erase ID"
 )
 
 ROUNDS = 2

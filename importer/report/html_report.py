@@ -51,7 +51,7 @@ def _page(summary: Mapping[str, Any], rejects: Path) -> Iterator[str]:
             ("code", "column", "count"), ((w["code"], w["column"], w["count"]) for w in summary["warnings"])
         )
     if summary["rejects"]:
-        yield "<h2>not written as it stood</h2>\n"
+        yield "<h2>changed or rejected</h2>\n"
         names = ("stage", "reason", "attribute", "count")
         yield from _table(names, ([r[n] for n in names] for r in summary["rejects"]))
         yield from _lines(rejects)

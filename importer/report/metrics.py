@@ -26,7 +26,7 @@ _HELP = {
     "last_run_source_rows": "Rows of the last run by source and state; read is their sum.",
     "last_run_source_values": "Values of the last run by source and state; read is their sum.",
     "last_run_calls": "Requests of the last run.",
-    "last_run_peak_rss_bytes": "Most memory that the last run held.",
+    "last_run_peak_rss_bytes": "Most memory that the last run used.",
 }
 
 

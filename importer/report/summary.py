@@ -152,7 +152,7 @@ def has_rejects(reading: ReadResult, tally: Tally) -> bool:
 
 
 def peak_rss_bytes() -> int:
-    """The most memory this process held at once (Linux counts it in KiB)."""
+    """The most memory this process used at one time (Linux counts it in KiB)."""
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 

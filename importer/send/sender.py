@@ -1,6 +1,6 @@
 """Sends calls: in flight, paced, retried.
 
-The calm path is one request and one judgement. The retry machinery (tenacity) is entered only when an answer
+The calm path is one request and one classification. Calls are repeated (by tenacity) only where an answer
 asks for it, with exponential waits and full jitter, bounded in attempts and in total time. Waits that concern
 everybody (a ceiling, `Retry-After`, a destination that is down) are the pacer's and count towards neither.
 """
@@ -113,7 +113,7 @@ _LONGEST_WAIT = 30.0
 
 @dataclass(frozen=True, slots=True)
 class _Try:
-    """One request: its judgement, its status (0 = no answer), how many seconds it took.
+    """One request: its classification, its status (0 = no answer), how many seconds it took.
 
     `acted_on` is false where the destination certainly did nothing with it: there was no connection, or it
     said that there were too many. `counts` is false for a failure that only shows that the destination is

@@ -27,5 +27,5 @@ def version_of(path: str) -> SourceVersion | None:
             version = f"{state.st_dev}:{state.st_ino}:{state.st_mtime_ns}"
             return SourceVersion(state.st_size, version, state.st_mtime_ns / 1e9)
         return SourceVersion(*object_version(path))
-    except Exception:  # noqa: BLE001 - a store's own errors; without a version, guards say that they cannot judge
+    except Exception:  # noqa: BLE001 - a store's own errors; without a version, guards say that they cannot tell
         return None

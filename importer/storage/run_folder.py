@@ -57,7 +57,7 @@ class RunFolder:
 
     @property
     def previous_values(self) -> Path:
-        """What the snapshot held of the values that the run sent, for `undo`."""
+        """What the snapshot had of the values that the run sent, for `undo`."""
         return self.path / "snapshot-before"
 
     @property

@@ -119,8 +119,8 @@ class ChangeFilter:
         self.people += known.height
         gone = known.select("hash").join(keys, on="hash", how="anti")
         if gone.height:
-            held = self.snapshot.read(first, end).join(gone, on="hash", how="semi")
+            found = self.snapshot.read(first, end).join(gone, on="hash", how="semi")
             stored = [
                 pl.col(column(k)).is_not_null() & (pl.col(column(k)) != CLEARED) for k in self.snapshot.keys
             ]
-            self.gone.append(held.filter(pl.any_horizontal(pl.lit(value=False), *stored)))
+            self.gone.append(found.filter(pl.any_horizontal(pl.lit(value=False), *stored)))

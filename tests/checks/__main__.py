@@ -19,6 +19,7 @@ CHECKS: Mapping[str, str] = {
     "format": "ruff format --check",
     "types": "mypy",
     "imports": "lint-imports --no-logo --no-cache",
+    "words": "python -m tests.checks.words",
     "docs": "sphinx-build -q -E -W --keep-going -n docs docs/_build/html",
     "workflow": "check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/checks.yml",
     "compose": "check-jsonschema --builtin-schema vendor.compose-spec compose.yaml",

@@ -170,7 +170,9 @@ class Stage:
         """Stored or expected values in one form: destinations differ in how they write a type."""
         attributes = self.example.attributes
         return {
-            p: {k: plain(attributes[k], v) for k, v in held.items()} for p, held in stored.items() if held
+            p: {k: plain(attributes[k], v) for k, v in current.items()}
+            for p, current in stored.items()
+            if current
         }
 
     def assert_stored(self, expected: Expected) -> None:

@@ -1,4 +1,4 @@
-"""Bodies as the vendors document them, held against both sides: what we send, and what the sandbox answers.
+"""Bodies as the vendors document them, compared with both sides: what we send, and what the sandbox answers.
 
 One file a vendor in `tests/golden/`, with the page each case was taken from and the day it was read. `*` in
 an answer stands for any value.
@@ -91,8 +91,8 @@ def test_what_is_sent_what_is_answered_and_how_it_is_judged(case: Case) -> None:
         assert fits(said, golden["answer"]), said
         documented = Answer(golden["status"], {}, json.dumps(golden["answer"]).encode())
         for one in (answer, documented):
-            judged = destination.classify(call, one)
-            assert judged.verdict == golden["verdict"]
-            assert {r.key: r.reason for r in judged.refused} == golden.get("refused", {})
-            assert [r.key for r in judged.normalized] == golden.get("normalized", [])
-            assert judged.resolved_ids == golden.get("resolved_ids", {})
+            classified = destination.classify(call, one)
+            assert classified.verdict == golden["verdict"]
+            assert {r.key: r.reason for r in classified.refused} == golden.get("refused", {})
+            assert [r.key for r in classified.normalized] == golden.get("normalized", [])
+            assert classified.resolved_ids == golden.get("resolved_ids", {})

@@ -122,22 +122,22 @@ def world(folder: Path) -> Iterator[World]:
 
 
 def fold(rows: List, into: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    """What a destination holds after the list, by the contract: last value wins, before it is judged."""
-    found = {id_: dict(held) for id_, held in into.items()}
+    """What a destination holds after the list, by the contract: last value wins, before it is checked."""
+    found = {id_: dict(current) for id_, current in into.items()}
     winners: dict[str, dict[str, str]] = {}
     for id_, plan, age, note in rows:
-        held = winners.setdefault(id_, {})
-        held |= {k: v for k, v in (("plan", plan), ("age", age)) if v} | {"note": note}
-    for id_, held in winners.items():
+        current = winners.setdefault(id_, {})
+        current |= {k: v for k, v in (("plan", plan), ("age", age)) if v} | {"note": note}
+    for id_, current in winners.items():
         stored = found.setdefault(id_, {})
-        if "plan" in held:
-            stored["plan"] = held["plan"]
-        if held.get("age", "bad") != "bad":
-            stored["age"] = int(held["age"])
+        if "plan" in current:
+            stored["plan"] = current["plan"]
+        if current.get("age", "bad") != "bad":
+            stored["age"] = int(current["age"])
         stored.pop("note", None)
-        if held["note"]:
-            stored["note"] = held["note"]
-    return {id_: held for id_, held in found.items() if held}
+        if current["note"]:
+            stored["note"] = current["note"]
+    return {id_: current for id_, current in found.items() if current}
 
 
 row = st.tuples(
@@ -201,10 +201,10 @@ def assert_settles(world: World, rows: List) -> None:
     world.faults()
     world.night(rows)
     stored = fold(rows, {})
-    for id_, held in stored.items():
+    for id_, current in stored.items():
         found = dict(world.server.stored.get(id_, {}))
-        for key, value in held.items():
-            assert found.get(key) == value, (id_, key, found, held)
+        for key, value in current.items():
+            assert found.get(key) == value, (id_, key, found, current)
     for id_ in {r[0] for r in rows}:
         assert ("note" in world.server.stored.get(id_, {})) == ("note" in stored.get(id_, {}))
     before = world.calls()
@@ -406,4 +406,6 @@ def test_the_base_is_made_of_many_files_and_read_back(
                 rows[n] = (f"p{n}", "abc"[(n + night_ + 1) % 3], str(n), "x")
             assert here.night(rows).people["called"] == (3 if night_ < 3 else 150)
             assert here.night().calls["sent"] == 0
-        assert {id_: held["plan"] for id_, held in here.server.stored.items()} == {r[0]: r[1] for r in rows}
+        assert {id_: current["plan"] for id_, current in here.server.stored.items()} == {
+            r[0]: r[1] for r in rows
+        }

@@ -123,8 +123,8 @@ def resized(folder: Path, size: str) -> None:
 
 def filled(folder: Path) -> None:
     """Leaves no room for another page."""
-    held = os.statvfs(folder)
-    resized(folder, str((held.f_blocks - held.f_bfree) * held.f_frsize))
+    space = os.statvfs(folder)
+    resized(folder, str((space.f_blocks - space.f_bfree) * space.f_frsize))
 
 
 def test_a_full_disk_while_sending_and_room_again(tmp_path: Path) -> None:

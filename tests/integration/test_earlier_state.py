@@ -292,7 +292,7 @@ def test_an_unfinished_run_that_increases_is_never_counted_twice(tmp_path: Path)
             assert_refused(resumed, "night")
             assert sandbox.requests == 1
             return
-        after = {id_: held.get("lifetime_value", 0) for id_, held in sandbox.stored.items()}
+        after = {id_: current.get("lifetime_value", 0) for id_, current in sandbox.stored.items()}
     counted = {id_: before.get(id_, 0) + after.get(id_, 0) for id_ in wanted}
     assert all(counted[id_] in (0, float(value)) for id_, value in wanted.items())
     assert list(counted.values()).count(0) <= IN_FLIGHT

@@ -792,7 +792,7 @@ def test_max_rejects_while_sending(tmp_path: Path) -> None:
         server.erase()
         config = tmp_path / "import.toml"
         share = importer("run", config, "--run-id", "s", "--max-rejects", "10%", cwd=tmp_path)
-        assert 25 <= len(server.calls) <= 25 + 8, "judged from the 100th value on"
+        assert 25 <= len(server.calls) <= 25 + 8, "counted from the 100th value on"
         assert share.code == 6, share.err
         server.erase()
         within = importer("run", config, "--run-id", "t", "--max-rejects", "30%", cwd=tmp_path)
@@ -1004,7 +1004,9 @@ def test_the_retry_of_the_whole_list_brings_everyone_home(whole: Whole, tmp_path
         due = {(r.distinct_id, r.attribute) for r in whole.expected.rejects if r.stage == "send"}
         sent = {(c.distinct_id, key) for c in server.calls for key in c.attributes or {}}
         assert sent == due
-        values = {p: {k: whole.expected.sent[p][k] for k in held} for p, held in arrived(server).items()}
+        values = {
+            p: {k: whole.expected.sent[p][k] for k in current} for p, current in arrived(server).items()
+        }
         assert comparable(arrived(server)) == comparable(values)
         assert set(Counter(c.distinct_id for c in server.calls).values()) == {1}
     assert len(rows) == len(whole.expected.rejected_rows)

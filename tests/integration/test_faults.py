@@ -117,7 +117,7 @@ def faults(*texts: str) -> dict[str, Any]:
 
 
 def assert_whole(result: Result, setting: Setting, server: SandboxServer) -> dict[str, Any]:
-    """Everybody is stored, the books balance, and every request is counted."""
+    """Everybody is stored, the counts balance, and every request is counted."""
     assert result.code == 0, result.err
     assert server.stored == setting.expected
     summary = result.summary("r")
@@ -166,19 +166,19 @@ def test_all_of_them_at_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("lie", "people"), [("applied_too_high", 4), ("foreign_key", 4), ("wrong_shape", 1), ("truncate", 1)]
+    ("fault", "people"), [("applied_too_high", 4), ("foreign_key", 4), ("wrong_shape", 1), ("truncate", 1)]
 )
-def test_what_contradicts_to_the_end_is_unconfirmed(lie: str, people: int, tmp_path: Path) -> None:
+def test_what_contradicts_to_the_end_is_unconfirmed(fault: str, people: int, tmp_path: Path) -> None:
     """Of what makes no sense at all, one person's: several people's would be a destination that is down."""
-    lies = faults(f"{lie}@2-:times=0")
-    with playing(tmp_path, 1 + people, lies, retry_attempts=3) as (setting, server):
+    wrong_answers = faults(f"{fault}@2-:times=0")
+    with playing(tmp_path, 1 + people, wrong_answers, retry_attempts=3) as (setting, server):
         result = setting.run()
         requests = server.stats.requests
     assert result.code == 1, result.err
     summary = result.summary("r")
     assert summary["values"]["unconfirmed"] == 4 * people
     assert summary["calls"] == {"sent": requests, "retried": requests - 1 - people, "throttled": 0}
-    assert requests == 1 + people * 3 or lie == "truncate"
+    assert requests == 1 + people * 3 or fault == "truncate"
     assert {(line["reason"], line["stage"]) for line in result.reject_lines("r")} == {("unconfirmed", "send")}
 
 
@@ -246,7 +246,7 @@ def test_a_destination_that_stays_down_stops_the_run(fault: str, tmp_path: Path)
 
 @contextmanager
 def own_process(setting: Setting, *flags: str) -> Iterator[str]:
-    """A sandbox that outlives whoever is killed; yields its URL."""
+    """A sandbox that outlives the processes that are killed; yields its URL."""
     command = [sys.executable, "-m", "importer", "sandbox", str(setting.config), "--port", "0", *flags]
     with subprocess.Popen(command, env=environment(), cwd=ROOT, stderr=subprocess.PIPE, text=True) as process:
         try:
@@ -277,21 +277,23 @@ def more_than(url: str, people: float) -> bool:
 
 
 @dataclass
-class Life:
-    """One life of a run, ended by a signal or by itself."""
+class Attempt:
+    """One attempt of a run, ended by a signal or by itself."""
 
     code: int
     err: str
 
 
-def live(setting: Setting, *command: object, end: Callable[[], bool], number: int = signal.SIGKILL) -> Life:
+def run_until(
+    setting: Setting, *command: object, end: Callable[[], bool], number: int = signal.SIGKILL
+) -> Attempt:
     """Runs a command until `end`, then sends it the signal."""
     with started(*command, cwd=setting.folder) as process:
         until(lambda: end() or process.poll() is not None)
         if process.poll() is None:
             os.kill(process.pid, number)
         _, err = process.communicate(timeout=60)
-    return Life(process.returncode, err.decode())
+    return Attempt(process.returncode, err.decode())
 
 
 def nothing_pending(pid: int) -> bool:
@@ -308,12 +310,12 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(tmp_path: Pat
     setting = prepared(tmp_path, "http://127.0.0.1:1", 1500)
     with own_process(setting, "--latency", "5ms") as url:
         setting = prepared(tmp_path, url, 1500, requests_per_second=400)
-        lives = 0
+        attempts = 0
         for share in (0.0, 0.2, 0.5, 0.8):
-            command = ("resume", "r") if lives else ("run", setting.config, "--run-id", "r")
-            context = live(setting, *command, end=partial(more_than, url, share * 1500))
+            command = ("resume", "r") if attempts else ("run", setting.config, "--run-id", "r")
+            context = run_until(setting, *command, end=partial(more_than, url, share * 1500))
             assert context.code == -signal.SIGKILL, context.err
-            lives += 1
+            attempts += 1
         (tmp_path / "list.csv").unlink()
         setting.config.unlink()
         result = setting.resume()
@@ -322,14 +324,14 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(tmp_path: Pat
         summary = result.summary("r")
         assert summary["values"]["applied"] == summary["values"]["read"] == 6000
         repeated = control(url, "stats")["requests"] - 1500
-        assert repeated <= lives * (16 + 400 * GROUP), "in flight, and one group commit"
+        assert repeated <= attempts * (16 + 400 * GROUP), "in flight, and one group commit"
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_and_nobody_is_called_twice(number: int, tmp_path: Path) -> None:
     with playing(tmp_path, 600, {"latency": 0.01}) as (setting, server):
         command = ("run", setting.config, "--run-id", "r")
-        context = live(setting, *command, end=lambda: server.stats.people > 100, number=number)
+        context = run_until(setting, *command, end=lambda: server.stats.people > 100, number=number)
         assert context.code == 128 + number, context.err
         assert "importer resume r" in context.err
         assert 100 < server.stats.people < 600
@@ -342,7 +344,7 @@ def test_a_signal_does_not_wait_for_ever(tmp_path: Path) -> None:
     with playing(tmp_path, 100, faults("hang@20-:times=0"), read_timeout=300.0) as (setting, server):
         command = ("run", setting.config, "--run-id", "r")
         began = time.monotonic()
-        context = live(setting, *command, end=lambda: server.stats.requests >= 21, number=signal.SIGTERM)
+        context = run_until(setting, *command, end=lambda: server.stats.requests >= 21, number=signal.SIGTERM)
         assert context.code == 143, context.err
         assert time.monotonic() - began < 40
         server.change(SandboxOptions())
@@ -370,7 +372,7 @@ def test_killed_while_reading(number: int, tmp_path: Path) -> None:
     with playing(tmp_path, 30_000, {}) as (setting, server):
         spool = tmp_path / ".importer/runs/r/spool"
         command = ("run", setting.config, "--run-id", "r")
-        context = live(setting, *command, end=spool.exists, number=number)
+        context = run_until(setting, *command, end=spool.exists, number=number)
         assert context.code in (-signal.SIGKILL, 143), context.err
         assert server.stats.requests == 0
         (tmp_path / "list.csv").write_text("id,plan,tags,age,name\np0,pro,a|b,0,Name 0\n")
@@ -384,7 +386,7 @@ def test_killed_while_reporting(tmp_path: Path) -> None:
         command = ("run", setting.config, "--run-id", "r")
         report = tmp_path / ".importer/runs/r/rejects.part"
         done = tmp_path / ".importer/runs/r/rejects.csv"
-        context = live(setting, *command, end=lambda: report.exists() or done.exists())
+        context = run_until(setting, *command, end=lambda: report.exists() or done.exists())
         over = (tmp_path / ".importer/runs/r/summary.json").exists()
         result = Result(0, "", context.err, tmp_path / ".importer") if over else setting.resume()
         assert_whole(result, setting, server)

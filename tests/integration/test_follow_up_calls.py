@@ -136,7 +136,7 @@ def test_a_poll_that_is_not_waited_for_says_nothing_of_its_job() -> None:
 
     with ReplyServer(script=script) as server:
         asyncio.run(play(server))
-    assert settled == [], "else resume would hand the values in anew while the job is open"
+    assert settled == [], "else resume would submit the values again while the job is open"
 
 
 def test_a_call_refused_and_sent_in_parts_is_no_doubt_where_a_stop_comes_between() -> None:

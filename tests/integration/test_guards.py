@@ -194,7 +194,7 @@ def test_part_of_a_list_is_no_measure(night: Night) -> None:
     assert night.run().exit_code == 0
 
 
-def test_check_judges_too_and_remembers_nothing(night: Night) -> None:
+def test_check_applies_them_too_and_remembers_nothing(night: Night) -> None:
     night.guard(min_rows=100)
     checked = importer.check(night.mapping, (), night.options())
     assert (checked.exit_code, tuple(checked.guards)) == (6, ("min_rows",))

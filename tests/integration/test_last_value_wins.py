@@ -1,4 +1,4 @@
-"""For any list, what the server holds is a plain dictionary fold, and the books are the oracle's.
+"""For any list, what the server holds is a plain dictionary fold, and the counts are the oracle's.
 
 A run costs a process, so each one imports some dozens of small lists at once: their people are told apart by
 a prefix, their rows are shuffled into one file (or three) without changing the order within a list.
@@ -127,6 +127,6 @@ def test_the_oracle_itself_is_one(cells: list[dict[str, str]]) -> None:
         folded[line["who"]] = folded.get(line["who"], {}) | filled
     rows = [Row("f", n + 1, n + 2, line, b"") for n, line in enumerate(cells)]
     found = expect(rows, PLAIN)
-    assert found.stored == {who: held for who, held in folded.items() if held}
+    assert found.stored == {who: current for who, current in folded.items() if current}
     assert found.people["read"] == len(folded)
     assert found.rows["read"] == sum(found.rows.values()) - found.rows["read"] == len(cells)

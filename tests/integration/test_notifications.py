@@ -1,4 +1,4 @@
-"""A word in the morning: who is told, when, and that it never changes how a run ends."""
+"""Notifications: to whom, when, and that they never change how a run ends."""
 
 import json
 import re
@@ -23,7 +23,7 @@ from importer.sandbox import faults
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
 
-KEY = "sk_test_morning"
+KEY = "sk_test_notify"
 MARK = "Beeblebrox"
 
 
@@ -66,7 +66,7 @@ def hook() -> Iterator[Hook]:
 
 @pytest.fixture
 def mapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: Hook) -> dict[str, Any]:
-    monkeypatch.setenv("MORNING_KEY", KEY)
+    monkeypatch.setenv("NOTIFY_TEST_KEY", KEY)
     monkeypatch.setenv("HOOK_URL", hook.url)
     (tmp_path / "token").write_text("Bearer hidden\n")
     (tmp_path / "token").chmod(0o600)
@@ -76,7 +76,7 @@ def mapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, hook: Hook) -> dict
         "name": "customers",
         "source": {"path": str(tmp_path / "list.csv")},
         "identity": {"column": "id"},
-        "destination": {"type": "vevee", "api_key": "env:MORNING_KEY", "requests_per_second": 5000},
+        "destination": {"type": "vevee", "api_key": "env:NOTIFY_TEST_KEY", "requests_per_second": 5000},
         "attributes": {"name": {"type": "free_text"}},
         "notify": {
             "webhook": "env:HOOK_URL",
@@ -154,7 +154,7 @@ def test_a_night_that_never_began_is_told_too(
     (tmp_path / "list.csv").unlink()
     with pytest.raises(SourceError):
         importer.run(mapping, (), importer.Options(state_dir=state_dir))
-    monkeypatch.delenv("MORNING_KEY")
+    monkeypatch.delenv("NOTIFY_TEST_KEY")
     with pytest.raises(ConfigError):
         importer.run(mapping, (), importer.Options(state_dir=state_dir))
     assert [t["exit_code"] for t in told(tmp_path)] == [3, 2]
@@ -237,7 +237,7 @@ def test_a_failing_word_changes_nothing(
     assert "hush" not in "".join(heard)
 
 
-def test_the_metrics_of_a_morning(
+def test_the_metrics_of_a_run(
     mapping: dict[str, Any], server: sandbox.SandboxServer, state_dir: Path, tmp_path: Path
 ) -> None:
     mapping["destination"]["account"] = 'pro"d'
@@ -289,7 +289,7 @@ def test_a_log_for_programs(
     config = tmp_path / "c.toml"
     config.write_text(
         f'name = "customers"\n[source]\npath = "{tmp_path}/list.csv"\n[identity]\ncolumn = "id"\n'
-        f'[destination]\ntype = "vevee"\napi_key = "env:MORNING_KEY"\nbase_url = "{server.url}"\n'
+        f'[destination]\ntype = "vevee"\napi_key = "env:NOTIFY_TEST_KEY"\nbase_url = "{server.url}"\n'
         '[attributes.name]\ntype = "free_text"\n'
     )
     broken(server)

@@ -1,4 +1,4 @@
-"""One of many in trouble: a person, a call, a life. Everybody else ends as if nothing had happened.
+"""One of many in trouble: a person, a call, an attempt. Everybody else ends as if nothing had happened.
 
 At each destination and mode of `config/`, some calls of the run; every one of them in
 `tests/long/test_trouble.py`.
@@ -17,26 +17,36 @@ from importer.destinations.attentive import endpoints
 from importer.destinations.engagelab import destination as engagelab
 from importer.destinations.responses import json_answer
 from importer.destinations.simulator import Request
-from tests.support.trouble import ATTEMPTS, BEFORE, CASES, PEOPLE, Ending, Trouble, World, assert_same, world
+from tests.support.trouble import (
+    ATTEMPTS,
+    BEFORE,
+    CASES,
+    PEOPLE,
+    RunResult,
+    Trouble,
+    World,
+    assert_same,
+    world,
+)
 
 FLIGHT = 4
 """Calls in flight, where it is not one after another."""
 
 
 @cache
-def undisturbed(name: str, folder: Path) -> tuple[Ending, int]:
+def undisturbed(name: str, folder: Path) -> tuple[RunResult, int]:
     """The run that nothing happens to, and how many requests it takes."""
     with world(folder, CASES[name], max_in_flight=1) as here:
         code, err = here.run()
         assert code == 1, err
-        ending = here.ending()
-        assert ending.values["rejected"] == len(ending.lines) == 1
-        assert ending.people["called"] == PEOPLE
-        assert ending.calls["sent"] == here.server.stats.requests
-        return ending, here.server.stats.requests
+        result = here.result()
+        assert result.values["rejected"] == len(result.lines) == 1
+        assert result.people["called"] == PEOPLE
+        assert result.calls["sent"] == here.server.stats.requests
+        return result, here.server.stats.requests
 
 
-Base = Callable[[str], tuple[Ending, int]]
+Base = Callable[[str], tuple[RunResult, int]]
 
 
 @pytest.fixture(scope="session")
@@ -49,17 +59,17 @@ def base(tmp_path_factory: pytest.TempPathFactory) -> Base:
 # --- one call is never answered
 
 
-def cut_once(here: World, base: tuple[Ending, int], what: str, number: int) -> None:
+def cut_once(here: World, base: tuple[RunResult, int], what: str, number: int) -> None:
     """It is sent again, once, and nothing differs; what must not be sent twice stays in doubt."""
-    ending, requests = base
+    result, requests = base
     trouble = Trouble(what, number)
     code, err = here.run(trouble=trouble)
-    found = here.ending()
+    found = here.result()
     assert code == 1, err
     if doubtful(here, trouble):
-        assert_in_doubt(here, found, ending, trouble)
+        assert_in_doubt(here, found, result, trouble)
     else:
-        assert_same(found, ending)
+        assert_same(found, result)
         assert here.server.stats.requests <= requests + 1
     assert found.calls["sent"] == here.server.stats.requests
 
@@ -69,7 +79,7 @@ def doubtful(here: World, trouble: Trouble) -> bool:
     return trouble.met is not None and b'"type":"increase"' in trouble.met.body
 
 
-def assert_in_doubt(here: World, found: Ending, ending: Ending, trouble: Trouble) -> None:
+def assert_in_doubt(here: World, found: RunResult, result: RunResult, trouble: Trouble) -> None:
     """Some people's increases are unconfirmed, counted once at most, and nothing else differs.
 
     One person's, where a call is cut off. A kill also loses the answers since the last commit.
@@ -80,54 +90,54 @@ def assert_in_doubt(here: World, found: Ending, ending: Ending, trouble: Trouble
     met = set(here.people_of(trouble.met))
     assert met <= people or not doubtful(here, trouble)
     assert killed or people == met
-    assert_same(found, ending, [*people, "nobody"])
+    assert_same(found, result, [*people, "nobody"])
     assert {(line[2], line[5]) for line in lines} <= {(key, "unconfirmed") for key in summed}
     for person in people:
-        meant = ending.stored[person]
-        held = [meant, {k: v for k, v in meant.items() if k not in summed}]
+        meant = result.stored[person]
+        current = [meant, {k: v for k, v in meant.items() if k not in summed}]
         if person in met and not killed:
-            held = held[:1] if trouble.what.endswith("after") else held[1:]
-        assert found.stored.get(person) in held
+            current = current[:1] if trouble.what.endswith("after") else current[1:]
+        assert found.stored.get(person) in current
     moved = len(lines)
     assert found.values == {
-        **ending.values,
+        **result.values,
         "unconfirmed": moved,
-        "applied": ending.values["applied"] - moved,
+        "applied": result.values["applied"] - moved,
     }
-    assert found.people == ending.people
+    assert found.people == result.people
 
 
 def sums(here: World) -> set[str]:
     return {key for key, a in here.case.declared.items() if a.get("operation") == "increase"}
 
 
-def lost(here: World, base: tuple[Ending, int], what: str, number: int) -> None:
+def lost(here: World, base: tuple[RunResult, int], what: str, number: int) -> None:
     """However often it is sent: whom it was for is named, everybody else is done; a retry brings the rest."""
-    ending, requests = base
+    result, requests = base
     trouble = Trouble(what, number)
     code, err = here.run(trouble=trouble)
-    found, people = here.ending(), here.people_of(trouble.met)
+    found, people = here.result(), here.people_of(trouble.met)
     if found.state != "finished":  # the key's check, or a destination that never answered anything
         assert code == 5, err
         assert found.values["applied"] == 0
         code, err = here.resume()
-        assert_same(here.ending(), ending)
+        assert_same(here.result(), result)
         return
     assert found.calls["sent"] == here.server.stats.requests <= requests + ATTEMPTS
     if doubtful(here, trouble):
-        assert_in_doubt(here, found, ending, trouble)
+        assert_in_doubt(here, found, result, trouble)
     else:
-        assert_same(found, ending, people or ["nobody"])
+        assert_same(found, result, people or ["nobody"])
     reasons = {line[5] for line in found.lines if line[1] in people and line[4] == "send"}
     assert reasons <= {"unconfirmed", "no_answer"}, reasons
     before = here.server.stats.requests
-    here.live("retry", "r", "--run-id", "again")
-    again = here.ending("again")
+    here.attempt("retry", "r", "--run-id", "again")
+    again = here.result("again")
     if doubtful(here, trouble):
         assert here.server.stats.requests == before, "an increase without an answer is never sent again"
         assert again.values["unconfirmed"] == found.values["unconfirmed"]
     else:
-        assert again.stored == ending.stored
+        assert again.stored == result.stored
         assert again.values["unconfirmed"] == 0
         assert {line[4] for line in again.lines} <= {"check"}
 
@@ -165,7 +175,7 @@ def on_value(status: int, body: Any, key: str) -> Script:
 
 
 def registers(code: int) -> Script:
-    """Whoever is to be registered together with the person is not; with 0, the others are."""
+    """The people who are registered together with the person are refused too; with 0, they are not."""
 
     def script(here: World, person: str, request: Request) -> Answer | None:
         values = _body(request).get("identity_values", ())
@@ -245,45 +255,45 @@ REFUSALS: Mapping[str, tuple[str, Script, str, str, int]] = {
 """Case, what is answered, the reason in the report, what its lines name, how many more requests it takes."""
 
 
-def refused(here: World, base: tuple[Ending, int], what: str, number: int) -> None:
+def refused(here: World, base: tuple[RunResult, int], what: str, number: int) -> None:
     """One person's rows are named with the reason; everybody else is written, with few calls more."""
-    (ending, requests), person = base, f"p{number}"
+    (result, requests), person = base, f"p{number}"
     _, script, _, _, more = REFUSALS[what]
     vendor: Any = here.server._vendor
     answer = vendor.answer
     vendor.answer = lambda request: script(here, person, request) or answer(request)
     code, err = here.run()
     assert code == 1, err
-    assert_refused(here, here.ending(), ending, person, what)
+    assert_refused(here, here.result(), result, person, what)
     assert here.server.stats.requests <= requests + more, (here.server.stats.requests, requests)
-    assert here.ending().calls["sent"] == here.server.stats.requests
+    assert here.result().calls["sent"] == here.server.stats.requests
 
 
-def stopped_by_limit(here: World, base: tuple[Ending, int], what: str, number: int) -> None:
+def stopped_by_limit(here: World, base: tuple[RunResult, int], what: str, number: int) -> None:
     """The refusal passes `--max-rejects`; resumed with a higher limit, it ends as without one."""
-    (ending, requests), person = base, f"p{number}"
+    (result, requests), person = base, f"p{number}"
     script, more = REFUSALS[what][1], REFUSALS[what][4]
     vendor: Any = here.server._vendor
     answer = vendor.answer
     vendor.answer = lambda request: script(here, person, request) or answer(request)
     code, err = here.run("--max-rejects", 1)
     assert code == 6, (code, err)
-    here.ending()
+    here.result()
     code, err = here.resume("--max-rejects", 1000)
     assert code == 0, err
-    assert_refused(here, here.ending(), ending, person, what)
+    assert_refused(here, here.result(), result, person, what)
     polls = 2 * requests if here.case.destination.get("mode") == "bulk" else 0
     assert here.server.stats.requests <= requests + 2 * more + 2 + polls
 
 
-def assert_refused(here: World, found: Ending, ending: Ending, person: str, what: str) -> None:
+def assert_refused(here: World, found: RunResult, result: RunResult, person: str, what: str) -> None:
     _, _, reason, named, _ = REFUSALS[what]
-    assert_same(found, ending, [person])
+    assert_same(found, result, [person])
     lines = [line for line in found.of(person) if line[4] == "send"]
     assert {line[5] for line in lines} == {reason}
     keys = {line[2] for line in lines}
-    lost = found.values["rejected"] - ending.values["rejected"]
-    meant = ending.stored[person]
+    lost = found.values["rejected"] - result.values["rejected"]
+    meant = result.stored[person]
     if named == WHOLE:
         assert (keys, len(lines)) == ({""}, 1)
     else:
@@ -294,18 +304,18 @@ def assert_refused(here: World, found: Ending, ending: Ending, person: str, what
     assert found.stored.get(person, {}) == {**kept, **before}
     assert lost > 0
     assert found.values == {
-        **ending.values,
-        "rejected": ending.values["rejected"] + lost,
-        "applied": ending.values["applied"] - lost,
+        **result.values,
+        "rejected": result.values["rejected"] + lost,
+        "applied": result.values["applied"] - lost,
     }
 
 
-# --- a life is ended
+# --- an attempt is killed
 
 
-def ended(here: World, base: tuple[Ending, int], what: str, number: int) -> None:
+def ended(here: World, base: tuple[RunResult, int], what: str, number: int) -> None:
     """Killed, told to end or refused at one request, then resumed: as in a run that nothing happened to."""
-    ending, requests = base
+    result, requests = base
     trouble = Trouble(what, number)
     code, err = here.run(trouble=trouble)
     how = what.partition("_")[0]
@@ -314,30 +324,30 @@ def ended(here: World, base: tuple[Ending, int], what: str, number: int) -> None
         assert number >= requests - FLIGHT, (code, err)
         assert code == 1, err
     if how != "kill":
-        here.ending()  # balanced
+        here.result()  # balanced
         assert "importer resume r" in err or code == 1, err
     if code != 1:
         code, err = here.resume()
     assert code == 1, err
-    found = here.ending()
+    found = here.result()
     assert found.state == "finished"
     if sums(here) and (how == "kill" or (doubtful(here, trouble) and "_" in what)):
-        assert_in_doubt(here, found, ending, trouble)
+        assert_in_doubt(here, found, result, trouble)
     else:
-        assert_same(found, ending)
+        assert_same(found, result)
     again = {"kill": number + requests // 3, "term": 0, "stop": 0}[how]
     polls = 2 * requests if here.case.destination.get("mode") == "bulk" else 0
     bound = requests + again + FLIGHT + 2 + polls
     assert here.server.stats.requests <= bound, (here.server.stats.requests, bound)
     if how != "kill":
-        assert found.calls["sent"] == here.server.stats.requests, "each request is counted, in whichever life"
+        assert found.calls["sent"] == here.server.stats.requests, "each request is counted, in every attempt"
 
 
 def refused_and_ended(
-    here: World, base: tuple[Ending, int], what: str, number: int, way: str, at: int
+    here: World, base: tuple[RunResult, int], what: str, number: int, way: str, at: int
 ) -> None:
-    """Both: one person is refused, and the life ends at some request; then a resumed one goes on."""
-    (ending, requests), person = base, f"p{number}"
+    """Both: one person is refused, and the attempt is killed at some request; then a resumed one goes on."""
+    (result, requests), person = base, f"p{number}"
     script, more = REFUSALS[what][1], REFUSALS[what][4]
     vendor: Any = here.server._vendor
     answer = vendor.answer
@@ -347,20 +357,20 @@ def refused_and_ended(
     if code != 1:
         code, err = here.resume()
         assert code == 1, err
-    found = here.ending()
+    found = here.result()
     assert found.state == "finished"
     if found.values["unconfirmed"]:  # of increases, where answers were lost
         assert sums(here)
         assert way != "term"
         assert {line[2] for line in found.lines if line[5] == "unconfirmed"} <= sums(here)
         return
-    assert_refused(here, found, ending, person, what)
+    assert_refused(here, found, result, person, what)
     again = at + requests // 3 if way.startswith("kill") else 0
     polls = 2 * requests if here.case.destination.get("mode") == "bulk" else 0
     assert here.server.stats.requests <= requests + 2 * more + FLIGHT + 2 + polls + again
 
 
-WAYS: Mapping[str, Callable[[World, tuple[Ending, int], str, int], None]] = {
+WAYS: Mapping[str, Callable[[World, tuple[RunResult, int], str, int], None]] = {
     "cut_before": cut_once,
     "cut_after": cut_once,
     "lost_before": lost,

@@ -62,8 +62,8 @@ def assert_nowhere(result: Result, *secrets: str, except_in: str | None = None) 
         inside = str(path.relative_to(result.state))
         if except_in and re.search(except_in, inside):
             continue
-        held = (inside.encode() + (path.read_bytes() if path.is_file() else b"")).lower()
-        found = [secret for secret in secrets if secret.lower().encode() in held]
+        current = (inside.encode() + (path.read_bytes() if path.is_file() else b"")).lower()
+        found = [secret for secret in secrets if secret.lower().encode() in current]
         assert not found, (inside, found)
 
 

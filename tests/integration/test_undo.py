@@ -30,7 +30,7 @@ def test_a_run_is_undone_value_by_value(tmp_path: Path, changed_only: bool) -> N
     with world(tmp_path) as here:
         here.changes = {"source": {"clear_values": [r"\N"]}, "run": {"changed_only": changed_only}}
         here.night([("p1", "a", "1", 'say "x", y'), ("p2", "b", "2", "")])
-        before = {id_: dict(held) for id_, held in here.server.stored.items()}
+        before = {id_: dict(current) for id_, current in here.server.stored.items()}
         here.night([("p1", "b", "7", "z"), ("p2", "b", "2", "new"), ("p3", "c", "3", "")], run_id="second")
         summary = undone(here, "second")
         assert summary is not None

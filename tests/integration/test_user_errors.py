@@ -177,9 +177,9 @@ def retry_of(file: str | None) -> Prepare:
         s.command = ["check"]
         assert s.run().code in (0, 1)
         if file is not None:
-            s.write("mended.csv", file)
+            s.write("corrected.csv", file)
         s.flags.clear()
-        command("retry", "first", s.folder / "mended.csv")(s)
+        command("retry", "first", s.folder / "corrected.csv")(s)
 
     return prepare
 
@@ -229,7 +229,7 @@ CASES = (
     Case("report of a path", 2, "run", command("report", "../../etc")),
     Case("report without any run", 2, "run", command("report")),
     Case("retry of an unknown run", 2, "nope", command("retry", "nope")),
-    Case("retry from a missing file", 3, r"mended\.csv", retry_of(None)),
+    Case("retry from a missing file", 3, r"corrected\.csv", retry_of(None)),
     Case("retry from another list", 3, "plan", retry_of("id,age\n1,2\n")),
     Case("base-url without tls", 2, "https", flags("--base-url", "http://example.com")),
     Case("base-url is a word", 2, "http", flags("--base-url", "vevee")),

@@ -1,4 +1,4 @@
-"""A week of nights: growth, a bad file, a quota, a crash, a recovery; what each morning says.
+"""A week of nights: growth, a bad file, a quota, a crash, a recovery; what each notification says.
 
 The nights run as a scheduler runs them, `importer run` with a guarded configuration that tells; the one
 of Tuesday dies by kill -9 in the middle.

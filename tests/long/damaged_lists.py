@@ -10,7 +10,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parents[2]))
 
-from tests.support.oracle.damaging import Damaged, classify, damage_one
+from tests.support.oracle.damaging import Damaged, compare, damage_one
 from tests.unit.source.test_damaged_rows import PIECES, decidable, read
 
 GROUPS = {
@@ -33,7 +33,7 @@ def main(lists: int, seed: str) -> int:
         case = damage_one(f"{seed} {i}")
         if case is None:
             continue
-        found, kind = classify(case, read(case, PIECES[i % 8 == 0])[0]), group(case)
+        found, kind = compare(case, read(case, PIECES[i % 8 == 0])[0]), group(case)
         files[kind] += 1
         rows[kind] += len(case.rows) - 1
         wrong[kind] += found.wrong

@@ -2,8 +2,8 @@
 
 `importer run`, then `importer resume` again and again, each ended by `kill -9` at a random moment: while it
 starts, reads, sends or reports. The sandbox is a process of its own, so what it has stored outlives them all.
-After the last life every person must be stored exactly as the list says, and the books must balance. What a
-kill may have sent again: the calls in flight, and what was answered since the last commit (a tenth of a
+After the last attempt every person must be stored exactly as the list says, and the counts must balance. A
+kill may repeat the calls in flight, and what was answered since the last commit (a tenth of a
 second's work, GROUP). IMPORTER_KILLS is the number of kills (200).
 """
 
@@ -62,7 +62,7 @@ def test_every_person_ends_up_as_in_a_run_never_killed(seed: int, tmp_path: Path
             after = control(url, "stats")
             again = (after["requests"] - before["requests"]) - (after["people"] - before["people"])
             worst = max(worst, again)
-            assert again <= FLIGHT + RATE * GROUP, "sent again in this life: what the one before had lost"
+            assert again <= FLIGHT + RATE * GROUP, "sent again in this attempt: what the one before had lost"
         command = (
             ("resume", "r") if (folder / "run.json").exists() else ("run", setting.config, "--run-id", "r")
         )

@@ -70,13 +70,13 @@ def here(tmp_path: Path) -> Path:
 
 
 def test_the_wheel_holds_the_examples_of_the_checkout(wheel: Path) -> None:
-    held = contents(wheel)
+    current = contents(wheel)
     examples = [*(ROOT / "config").glob("*.toml"), *(ROOT / "samples").glob("customers.*")]
     assert examples
     for path in examples:
-        assert held[f"importer/data/{path.relative_to(ROOT).as_posix()}"] == path.read_bytes()
-    assert "importer/py.typed" in held
-    assert not [name for name in held if name.startswith("tests/") or "recipes" in name]
+        assert current[f"importer/data/{path.relative_to(ROOT).as_posix()}"] == path.read_bytes()
+    assert "importer/py.typed" in current
+    assert not [name for name in current if name.startswith("tests/") or "recipes" in name]
 
 
 def test_the_source_distribution_builds_the_same_wheel(wheel: Path, tmp_path: Path) -> None:

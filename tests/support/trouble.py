@@ -1,6 +1,6 @@
 """One person of many in trouble: a run that is disturbed at one place, beside one that is left alone.
 
-Each life of a run is a process of its own, forked from one that has loaded the program, so that it can be
+Each attempt of a run is a process of its own, forked from one that has loaded the program, so that it can be
 ended for real and still costs a few hundredths of a second. Chunks and calls are made small, so that thirty
 people take several of each.
 """
@@ -136,8 +136,8 @@ def rows(case: Case) -> list[dict[str, str]]:
 
 
 @dataclass(frozen=True)
-class Ending:
-    """How a run ended, for whoever looks from outside: the store, the books, the reports."""
+class RunResult:
+    """How a run ended, as seen from outside: the store, the counts, the reports."""
 
     stored: Mapping[str, Mapping[str, Any]]
     rows: Mapping[str, int]
@@ -153,11 +153,11 @@ class Ending:
         """The lines of rejects.csv of these people."""
         return [line for line in self.lines if line[1] in people]
 
-    def without(self, people: Sequence[str]) -> "Ending":
-        """The same as far as it is about everybody else; the books, which are about all, are left out."""
+    def without(self, people: Sequence[str]) -> "RunResult":
+        """The same as far as it is about everybody else; the counts, which are about all, are left out."""
         return replace(
             self,
-            stored={id_: held for id_, held in self.stored.items() if id_ not in people},
+            stored={id_: current for id_, current in self.stored.items() if id_ not in people},
             rows={},
             values={},
             people={},
@@ -169,8 +169,8 @@ class Ending:
         )
 
 
-def assert_same(found: Ending, base: Ending, but: Sequence[str] = ()) -> None:
-    """The same ending for all people but these; with nobody to leave out, the same books too."""
+def assert_same(found: RunResult, base: RunResult, but: Sequence[str] = ()) -> None:
+    """The same result for all people but these; with nobody to leave out, the same counts too."""
     if but:
         found, base = found.without(but), base.without(but)
     for name in ("stored", "lines", "kept", "values", "rows", "people"):
@@ -186,12 +186,12 @@ def _apart(mine: Any, theirs: Any) -> Any:
 
 @dataclass
 class Trouble:
-    """What happens at request `number` of a life, the first being 1; stands in for the sandbox's dice.
+    """What happens at request `number` of an attempt, the first being 1; stands in for the sandbox's dice.
 
     `cut_before` and `cut_after`: it is cut off once, before or after it is stored. `lost_before` and
-    `lost_after`: it and all its repetitions are. `kill_before` and `kill_after`: the life is killed. `term`:
-    it gets SIGTERM; `term_before`, `term_after`: and that call is cut off too. `stop`: this and each further
-    one is answered 401.
+    `lost_after`: it and all its repetitions are. `kill_before` and `kill_after`: the attempt is killed.
+    `term`: it gets SIGTERM; `term_before`, `term_after`: and that call is cut off too. `stop`: this and
+    each further one is answered 401.
     """
 
     what: str = ""
@@ -238,14 +238,14 @@ class World:
     def state(self) -> Path:
         return self.folder / ".importer"
 
-    def live(self, *words: object, trouble: Trouble | None = None) -> tuple[int, str]:
-        """One life of a run: its exit code and what it said on stderr."""
+    def attempt(self, *words: object, trouble: Trouble | None = None) -> tuple[int, str]:
+        """One attempt of a run: its exit code and what it said on stderr."""
         trouble = trouble or Trouble()
         self.server._rules.picker = trouble  # type: ignore[assignment]
         err = self.folder / "err.txt"
         arguments = ([*map(str, words), "--quiet"], str(self.folder), str(err))
         process = _SERVER.Process(target=_run, args=arguments)
-        ready = self.server._lock  # no request is judged before the process is known
+        ready = self.server._lock  # no request is answered before the process is known
         with ready:
             process.start()
             trouble.pid = process.pid or 0
@@ -253,17 +253,17 @@ class World:
         if process.is_alive():
             process.kill()
             process.join()
-            raise AssertionError(f"a life that does not end: {words}")
+            raise AssertionError(f"an attempt that does not end: {words}")
         return int(process.exitcode or 0), err.read_text("utf-8")
 
     def run(self, *words: object, trouble: Trouble | None = None) -> tuple[int, str]:
-        return self.live("run", "import.toml", "--run-id", "r", *words, trouble=trouble)
+        return self.attempt("run", "import.toml", "--run-id", "r", *words, trouble=trouble)
 
     def resume(self, *words: object, trouble: Trouble | None = None) -> tuple[int, str]:
-        return self.live("resume", "r", *words, trouble=trouble)
+        return self.attempt("resume", "r", *words, trouble=trouble)
 
-    def ending(self, run: str = "r") -> Ending:
-        """How the run ended, its books balanced."""
+    def result(self, run: str = "r") -> RunResult:
+        """How the run ended, its counts balanced."""
         folder = self.state / "runs" / run
         summary = json.loads((folder / "summary.json").read_text("utf-8"))
         assert_books(summary)
@@ -271,8 +271,8 @@ class World:
             names = ("row", "distinct_id", "attribute", "value", "stage", "reason", "message")
             lines = tuple(tuple(line[n] for n in names) for line in csv.DictReader(file))
         kept = [p.read_text("utf-8").splitlines()[1:] for p in sorted((folder / "rejected_rows").glob("*"))]
-        return Ending(
-            {self.distinct_id(id_): held for id_, held in self.server.stored.items()},
+        return RunResult(
+            {self.distinct_id(id_): current for id_, current in self.server.stored.items()},
             summary["rows"],
             summary["values"],
             summary["people"],

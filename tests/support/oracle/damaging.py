@@ -240,20 +240,20 @@ def strict(text: str, columns: int) -> Cells | None:
     return tuple(fields) if len(fields) == columns and not bad else None
 
 
-# ------------------------------------------------------------------------------------- judging a reading
+# ------------------------------------------------------------------------------------- comparing a reading
 
 
 @dataclass
-class Judged:
+class Comparison:
     """Rows delivered that are in no truth, and undamaged rows that were not delivered."""
 
     wrong: int
     lost: int
 
 
-def classify(case: Damaged, delivered: Sequence[Cells]) -> Judged:
+def compare(case: Damaged, delivered: Sequence[Cells]) -> Comparison:
     """Compares what was delivered with the list as it was."""
     found = Counter(delivered)
     wrong = (found - case.truth).total()
     right = Counter(row for i, row in enumerate(case.rows) if i != case.hurt)
-    return Judged(wrong, (right - found).total())
+    return Comparison(wrong, (right - found).total())

@@ -257,7 +257,7 @@ def assert_books(summary: Mapping[str, Any]) -> None:
 
 
 def assert_as_expected(result: Result, run_id: str, expected: Expected) -> dict[str, Any]:
-    """Books and rejects of a run are the oracle's; returns the summary."""
+    """Counts and rejects of a run are the oracle's; returns the summary."""
     summary = result.summary(run_id)
     assert summary["values"] == expected.values
     assert summary["rows"] == expected.rows

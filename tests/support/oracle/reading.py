@@ -1,4 +1,4 @@
-"""An independent reading of a list: stdlib `csv`, a dictionary, and the books that follow from the contract.
+"""An independent reading of a list: stdlib `csv`, a dictionary, and the counts that follow from the contract.
 
 Records are cut out of the text by one regular expression (a record that is not RFC 4180 ends with its line
 and is malformed), their cells are read by `csv`. Everything after that is a plain dictionary fold.
@@ -106,7 +106,7 @@ class Value:
 
 @dataclass
 class Expected:
-    """What must arrive, what must be stored, what must be rejected, and the books."""
+    """What must arrive, what must be stored, what must be rejected, and the counts."""
 
     sent: dict[str, dict[str, Any]] = field(default_factory=dict)
     cleared: dict[str, set[str]] = field(default_factory=dict)
@@ -259,8 +259,8 @@ def canonical(value: Any) -> Any:
 
 
 def comparable(people: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
-    """A store in canonical form, without people of whom nothing is held."""
-    return {p: {k: canonical(v) for k, v in held.items()} for p, held in people.items() if held}
+    """A store in canonical form, without people of whom nothing is stored."""
+    return {p: {k: canonical(v) for k, v in current.items()} for p, current in people.items() if current}
 
 
 def expect(
@@ -335,7 +335,7 @@ def _send(
     refuse: Callable[[str, str, Any], str | None] | None,
     sends: bool,
 ) -> tuple[int, int]:
-    """Chooses the winners, then judges them; returns how many people are called and how many are not."""
+    """Chooses the winners, then checks them; returns how many people are called and how many are not."""
     called = 0
     for person, by_key in people.items():
         winners = []
@@ -403,15 +403,15 @@ def _account(
 
 
 def _row_state(outcomes: Sequence[str]) -> str:
-    held = set(outcomes)
-    if not held:
+    found = set(outcomes)
+    if not found:
         return "empty"
     for state in ("unconfirmed", "not_attempted"):
-        if state in held:
+        if state in found:
             return state
-    if "rejected" in held:
-        return "partly_applied" if held & {"applied", "unchanged"} else "rejected"
+    if "rejected" in found:
+        return "partly_applied" if found & {"applied", "unchanged"} else "rejected"
     for state in ("applied", "unchanged"):
-        if state in held:
+        if state in found:
             return state
     return "merged"

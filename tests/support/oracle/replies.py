@@ -162,7 +162,7 @@ class ReplyServer:
     def receive(
         self, method: str, target: str, headers: dict[str, str], body: bytes
     ) -> tuple[Received, Reply]:
-        """One request, logged and judged."""
+        """One request, logged and answered."""
         self.count += 1
         path = urlsplit(target).path
         call = Received(self.count, method, path, headers, body, time.monotonic())
@@ -241,8 +241,8 @@ class ReplyServer:
         reason = self.refuse(call.distinct_id, call.cleared, None) if self.refuse else None
         if reason:
             return error(400, reason)
-        held = self.stored.get(call.distinct_id, {}).pop(call.cleared, None)
-        return self._ok({"personId": "person_1", "attribute": call.cleared, "cleared": held is not None})
+        current = self.stored.get(call.distinct_id, {}).pop(call.cleared, None)
+        return self._ok({"personId": "person_1", "attribute": call.cleared, "cleared": current is not None})
 
     def _ok(self, result: dict[str, Any]) -> Reply:
         return Reply(200, {"data": result} if self.wrap else result)

@@ -86,36 +86,36 @@ def sent(found: list[Chunk]) -> dict[str, dict[str, Any]]:
     for chunk in found:
         for update in chunk.updates():
             assert update.distinct_id not in people, "two updates of one person"
-            held = people[update.distinct_id] = {}
+            current = people[update.distinct_id] = {}
             for part in update.parts:
                 if part.operation == "clear":
-                    held |= dict.fromkeys(part.keys)
+                    current |= dict.fromkeys(part.keys)
                 else:
                     members = json.loads("{" + part.members.replace(SEPARATOR, ",") + "}")
                     assert tuple(members) == part.keys
-                    held |= members
+                    current |= members
     return people
 
 
 def fold(table: list[Row]) -> dict[str, dict[str, Any]]:
-    """The contract in plain Python: the last value that is not blank wins, before it is judged."""
+    """The contract in plain Python: the last value that is not blank wins, before it is checked."""
     winners: dict[str, dict[str, str]] = {}
     for id_, plan, age, note in table:
         if id_:
-            held = winners.setdefault(id_, {})
-            held |= {k: v for k, v in (("plan", plan), ("age", age)) if v} | {"note": note}
-    typed = {id_: _judged(held) for id_, held in winners.items()}
-    return {id_: held for id_, held in typed.items() if held}
+            current = winners.setdefault(id_, {})
+            current |= {k: v for k, v in (("plan", plan), ("age", age)) if v} | {"note": note}
+    typed = {id_: _checked(current) for id_, current in winners.items()}
+    return {id_: current for id_, current in typed.items() if current}
 
 
-def _judged(held: dict[str, str]) -> dict[str, Any]:
+def _checked(current: dict[str, str]) -> dict[str, Any]:
     """The good ones among one person's winners, typed; a blank note is a clear."""
     typed: dict[str, Any] = {}
-    if held.get("plan") in ("a", "b"):
-        typed["plan"] = held["plan"]
-    if held.get("age", "x").isdigit():
-        typed["age"] = int(held["age"])
-    return typed | {"note": held["note"] or None}
+    if current.get("plan") in ("a", "b"):
+        typed["plan"] = current["plan"]
+    if current.get("age", "x").isdigit():
+        typed["age"] = int(current["age"])
+    return typed | {"note": current["note"] or None}
 
 
 @pytest.fixture(params=[1, 700, 8 << 20])

@@ -122,8 +122,8 @@ def test_one_bad_value_among_ten_costs_at_most_8_calls_wherever_it_stands(tmp_pa
         assert [(r["distinct_id"], r["attribute"], r["reason"], r["status"]) for r in lines] == [
             (f"p{n + 1}", f"k{n}", "value_refused", "400") for n in range(10)
         ]
-        assert all("word" not in held.values() for held in here.server.stored.values())
-        assert [len(held) for held in here.server.stored.values()] == [9] * 10
+        assert all("word" not in current.values() for current in here.server.stored.values())
+        assert [len(current) for current in here.server.stored.values()] == [9] * 10
         costs = [here.posts[f"p{n + 1}"] for n in range(10)]
         assert max(costs) <= 8
         assert summary.exit_code == 1
@@ -318,7 +318,7 @@ def test_ten_thousand_people_in_forty_calls_killed_while_polling(tmp_path: Path)
         assert here.server.stored == {f"p{n}": {"k0": n, "k1": f"name {n}"} for n in range(10_000)}
         assert summary.values["applied"] == summary.values["read"] == 20_000
         assert summary.confirms == "job"
-        assert 40 + 1 + 80 <= summary.calls["sent"] < 1000, "each job is one call, whoever sent it"
+        assert 40 + 1 + 80 <= summary.calls["sent"] < 1000, "each job is one call, in whichever attempt"
         bodies = {r.path for r in here.server.log}
         assert endpoints.CUSTOM not in bodies
         assert here.run(limit=10).exit_code == 0, "no job is open any more"
@@ -397,7 +397,7 @@ RESULTS: Mapping[str, tuple[list[Any], str]] = {
 
 @pytest.mark.parametrize("case", RESULTS)
 def test_results_are_read_in_several_forms(case: str) -> None:
-    lines, ending = RESULTS[case]
+    lines, outcome = RESULTS[case]
     kind = here_destination(mode="bulk")
     [call] = kind.calls([update(1)])
     submitted = kind.classify(call, Answer(202, {}, b'{"batchJobId":"j1"}'))
@@ -407,10 +407,12 @@ def test_results_are_read_in_several_forms(case: str) -> None:
     ended = kind.classify(poll, Answer(200, {}, b'{"status":"COMPLETED","url":"https://r.test/1"}'))
     [got] = ended.follow_up
     body = "\n".join(json.dumps(line) for line in lines).encode() + b'\n{"half'
-    judged = kind.classify(got, Answer(200, {}, body if case != "no identifiers" else body.split(b"\n")[0]))
-    assert judged.verdict is Verdict.DONE
-    found = "unsaid" if judged.unreported else "refused" if judged.refused else "applied"
-    assert found == ending
+    classified = kind.classify(
+        got, Answer(200, {}, body if case != "no identifiers" else body.split(b"\n")[0])
+    )
+    assert classified.verdict is Verdict.DONE
+    found = "unsaid" if classified.unreported else "refused" if classified.refused else "applied"
+    assert found == outcome
 
 
 @pytest.mark.parametrize(
@@ -431,10 +433,10 @@ def test_what_is_not_said_to_be_done_is_not_done(status: int, body: Any, verdict
     kind = here_destination(mode="bulk")
     [call] = kind.calls([update(1)])
     [poll] = kind.classify(call, Answer(202, {}, b'{"batchJobId":"j1"}')).follow_up
-    judged = kind.classify(poll, Answer(status, {}, json.dumps(body).encode()))
-    assert judged.verdict is verdict
+    classified = kind.classify(poll, Answer(status, {}, json.dumps(body).encode()))
+    assert classified.verdict is verdict
     if verdict is Verdict.CONTINUE:
-        assert judged.follow_up == (poll,)
+        assert classified.follow_up == (poll,)
 
 
 def test_a_job_refused_before_it_was_one_is_handed_in_in_halves() -> None:

@@ -186,7 +186,9 @@ def test_an_euid_that_is_not_known_any_more_is_resolved_once_more(tmp_path: Path
         summary = here.run()
         assert (summary.exit_code, summary.values["applied"]) == (0, 300 + 150)  # a blank plan is cleared
         assert paths(server)[REGISTER] == 2 * 2
-        assert {id_: held["points"] for id_, held in server.stored.items()} == {r["id"]: 5 for r in rows}
+        assert {id_: current["points"] for id_, current in server.stored.items()} == {
+            r["id"]: 5 for r in rows
+        }
 
 
 def test_who_was_written_is_not_written_again_because_another_is_resolved_once_more(tmp_path: Path) -> None:
@@ -200,7 +202,9 @@ def test_who_was_written_is_not_written_again_because_another_is_resolved_once_m
         before = len(server.log)
         summary = here.run(allow_duplicates=True)
         assert (summary.exit_code, summary.calls["sent"]) == (0, len(server.log) - before)
-        assert {id_: held["points"] for id_, held in server.stored.items()} == {r["id"]: 4 for r in rows}
+        assert {id_: current["points"] for id_, current in server.stored.items()} == {
+            r["id"]: 4 for r in rows
+        }
 
 
 def euid(id_: str) -> int:
@@ -412,10 +416,10 @@ def test_an_empty_value_is_found_by_splitting(tmp_path: Path) -> None:
 def test_the_code_counts_whatever_the_status(status: int, body: Any, verdict: Verdict) -> None:
     call = Call("POST", PROPERTY, b"{}", (Target(0, "a", "set", ("k",)),))
     text = body.encode() if isinstance(body, str) else json.dumps(body).encode()
-    assert judged(call, Answer(status, {}, text)).verdict == verdict
+    assert classified(call, Answer(status, {}, text)).verdict == verdict
 
 
-def judged(call: Call, answer: Answer) -> Classification:
+def classified(call: Call, answer: Answer) -> Classification:
     return Destination(Settings(), ()).classify(call, answer)
 
 
@@ -433,7 +437,7 @@ def judged(call: Call, answer: Answer) -> Classification:
 def test_no_answer_makes_it_raise(body: bytes, status: int) -> None:
     for path, keys in ((REGISTER, ()), (PROPERTY, ("k",))):
         call = Call("POST", path, b'{"properties":{"k":1}}', (Target(0, "a", "set", keys),))
-        assert judged(call, Answer(status, {}, body)).verdict in Verdict
+        assert classified(call, Answer(status, {}, body)).verdict in Verdict
 
 
 # --- operations
@@ -477,10 +481,10 @@ def test_a_sum_is_exact(pairs: list[tuple[str, str]]) -> None:
 
 def plainly(rows: Sequence[Mapping[str, str]], before: Mapping[str, Mapping[str, Any]]) -> dict[str, Any]:
     """What the destination holds after a list, by a plain reading of it."""
-    held: dict[str, dict[str, Any]] = {id_: dict(values) for id_, values in before.items()}
+    current: dict[str, dict[str, Any]] = {id_: dict(values) for id_, values in before.items()}
     last: dict[tuple[str, str], str] = {}
     for row in rows:
-        mine = held.setdefault(row["id"], {})
+        mine = current.setdefault(row["id"], {})
         last |= {(row["id"], k): row[k] for k in ("age", "nickname") if row[k]}
         last[row["id"], "plan"] = row["plan"]
         if row["points"] not in ("", "x"):
@@ -490,12 +494,12 @@ def plainly(rows: Sequence[Mapping[str, str]], before: Mapping[str, Mapping[str,
         gone = [t for t in row["old_topics"].split("|") if t]
         mine["old_topics"] = [t for t in mine.get("old_topics", []) if t not in gone]
     for (id_, key), value in last.items():
-        mine = held[id_]
+        mine = current[id_]
         if (key == "plan" and not value) or key == "nickname":
             mine.pop(key, None)
         elif value != "old":
             mine[key] = Decimal(value) if key == "age" else value
-    return {i: kept for i, mine in held.items() if (kept := {k: v for k, v in mine.items() if v != []})}
+    return {i: kept for i, mine in current.items() if (kept := {k: v for k, v in mine.items() if v != []})}
 
 
 BEFORE: Mapping[str, Mapping[str, Any]] = {
@@ -563,7 +567,7 @@ def test_an_increase_without_an_answer_is_never_sent_again(tmp_path: Path) -> No
         again = here.retry("r")
         assert (again.values["unconfirmed"], again.calls["sent"]) == (1, 0)
         assert here.retry(again.run_id).calls["sent"] == 0
-        assert {id_: held["points"] for id_, held in server.stored.items()} == {"p0": 5, "p1": 5}
+        assert {id_: current["points"] for id_, current in server.stored.items()} == {"p0": 5, "p1": 5}
 
 
 def test_only_the_corrected_part_of_a_sum_is_sent(tmp_path: Path) -> None:
@@ -598,7 +602,7 @@ def test_the_same_content_is_refused_unless_it_is_meant(tmp_path: Path) -> None:
         assert server.stats.requests == requests
         here.run([str(shuffled)], allow_duplicates=True)
         here.run([str(here.write([*rows, {"id": "p10", "points": "1"}], "new.csv"))])
-        assert {held["points"] for id_, held in server.stored.items() if id_ != "p10"} == {3}
+        assert {current["points"] for id_, current in server.stored.items() if id_ != "p10"} == {3}
         with pytest.raises(ConfigError, match="--limit"):
             here.run(limit=1)
 
@@ -630,7 +634,7 @@ def killed(here: Stage, server: SandboxServer, requests: int, *words: object) ->
 
 
 def kill_again_and_again(here: Stage, server: SandboxServer, seed: int, kills: int, people: int) -> int:
-    """Ends lives of one run at random moments; nothing may ever be counted twice. How many kills hit."""
+    """Kills attempts of one run at random moments; nothing may ever be counted twice. How many kills hit."""
     dice, hits = random.Random(seed), 0
     rows = [{"id": f"p{n % people}", "points": str(1 + n), "plan": "x"} for n in range(3 * people)]
     dice.shuffle(rows)
@@ -644,7 +648,7 @@ def kill_again_and_again(here: Stage, server: SandboxServer, seed: int, kills: i
         result = killed(here, server, dice.randint(1, 3 * people // kills), *words)
         hits += result.code == -signal.SIGKILL
         assert result.code in (-signal.SIGKILL, 0, 1, 2), result.err
-        assert all(held.get("points", 0) in (0, sums[id_]) for id_, held in server.stored.items())
+        assert all(current.get("points", 0) in (0, sums[id_]) for id_, current in server.stored.items())
     begun = (here.state / "runs/r/run.json").exists()
     words = ("resume", "r") if begun else ("run", here.config, "--run-id", "r")
     result = importer(*words, cwd=here.folder, env={KEY_NAME: KEY})
@@ -653,8 +657,8 @@ def kill_again_and_again(here: Stage, server: SandboxServer, seed: int, kills: i
     doubtful = {line["distinct_id"] for line in result.reject_lines("r")}
     assert {line["reason"] for line in result.reject_lines("r")} <= {"unconfirmed"}
     for id_, total in sums.items():
-        held = server.stored.get(id_, {})
-        assert held.get("points", 0) in ((0, total) if id_ in doubtful else (total,))
+        current = server.stored.get(id_, {})
+        assert current.get("points", 0) in ((0, total) if id_ in doubtful else (total,))
     assert summary["values"]["unconfirmed"] == 3 * len(doubtful)
     assert summary["values"]["not_attempted"] == 0
     requests = server.stats.requests
@@ -729,12 +733,12 @@ def retried(folder: Path, rows: list[tuple[str, bool, bool]], faults: Sequence[s
             everything = Counter[str]()
             for n, (id_, _, _) in enumerate(rows):
                 everything[id_] += 4**n
-            assert {i: int(held["points"]) for i, held in server.stored.items()} == everything
+            assert {i: int(current["points"]) for i, current in server.stored.items()} == everything
 
 
 def _assert_counted_once(rows: Sequence[tuple[str, bool, bool]], server: SandboxServer) -> None:
-    for id_, held in server.stored.items():
-        total = int(held.get("points", 0))
+    for id_, current in server.stored.items():
+        total = int(current.get("points", 0))
         digits = [(n, total // 4**n % 4) for n in range(len(rows) + 1)]
         assert all(times == 0 or (times == 1 and rows[n][0] == id_) for n, times in digits)
 

@@ -36,7 +36,7 @@ PARTS: dict[str, Sequence[tuple[str, ...]]] = {
 KEYS = ("a", "b", "c")
 REJECTED = OutcomeDetail(Outcome.REJECTED, "bad", "is bad", 400, 2, 1.5)
 WITH_PERSON = OutcomeDetail(Outcome.REJECTED)
-ENDINGS = (
+DETAILS = (
     APPLIED,
     OutcomeDetail(Outcome.APPLIED, NORMALIZED, "stored otherwise", 200, 1, 2.5),
     REJECTED,
@@ -77,7 +77,7 @@ REASONS = st.sampled_from(("", NOT_REPEATABLE))
 ENTRIES = st.builds(entry, parts(), st.sampled_from(STATES), REASONS, st.sampled_from(REFUSALS))
 SAID = st.sampled_from(("applied", "taken", "refused", "ended", "called"))
 WORDS = st.lists(
-    st.tuples(SAID, parts(), st.sampled_from(ENDINGS)) | st.tuples(st.just("taken up"), ENTRIES, st.none()),
+    st.tuples(SAID, parts(), st.sampled_from(DETAILS)) | st.tuples(st.just("taken up"), ENTRIES, st.none()),
     max_size=8,
 )
 
@@ -90,10 +90,10 @@ class Model:
         self.people: dict[int, OutcomeDetail] = {}
         self.called: set[int] = set()
 
-    def say(self, person: int, keys: Sequence[str], ending: OutcomeDetail) -> None:
-        self.values |= {(person, key): ending for key in keys}
+    def say(self, person: int, keys: Sequence[str], detail: OutcomeDetail) -> None:
+        self.values |= {(person, key): detail for key in keys}
 
-    def hear(self, word: str, said: Part | Entry, ending: OutcomeDetail | None) -> None:
+    def hear(self, word: str, said: Part | Entry, detail: OutcomeDetail | None) -> None:
         if isinstance(said, Entry):
             self.restore(said)
             return
@@ -103,7 +103,7 @@ class Model:
             self.people[person] = REJECTED
         alike = {"applied": APPLIED, "taken": ACCEPTED, "refused": WITH_PERSON}
         if word != "called":
-            self.say(person, keys, alike.get(word, ending or APPLIED))
+            self.say(person, keys, alike.get(word, detail or APPLIED))
 
     def restore(self, said: Entry) -> None:
         person, keys, answered = int(said.person[1:]), said.attributes, (said.status, said.attempts, said.at)
@@ -124,7 +124,7 @@ class Model:
             self.say(person, (key,), OutcomeDetail(outcome, reason, message, *answered))
 
 
-def say(outcomes: Outcomes, word: str, said: Part | Entry, ending: OutcomeDetail | None) -> None:
+def say(outcomes: Outcomes, word: str, said: Part | Entry, detail: OutcomeDetail | None) -> None:
     if isinstance(said, Entry):
         outcomes.restore(int(said.person[1:]), said)
         return
@@ -134,7 +134,7 @@ def say(outcomes: Outcomes, word: str, said: Part | Entry, ending: OutcomeDetail
     elif word == "refused":
         outcomes.person_refused(person, operation, keys, REJECTED)
     elif word == "ended":
-        outcomes.record(person, keys, ending or APPLIED)
+        outcomes.record(person, keys, detail or APPLIED)
     else:
         (outcomes.applied if word == "applied" else outcomes.accepted)(person, operation, keys)
 
@@ -160,19 +160,19 @@ def details(frame: pl.DataFrame) -> dict[int, tuple[str, str, int, int]]:
 
 def assert_alike(outcomes: Outcomes, model: Model) -> None:
     for key in KEYS:
-        mine = {person: ending for (person, k), ending in model.values.items() if k == key}
+        mine = {person: detail for (person, k), detail in model.values.items() if k == key}
         found = codes(outcomes, key)
         assert found == {p: mine[p].outcome if p in mine else Outcome.NOT_ATTEMPTED for p in found}
         without = (Outcome.UNCHANGED, Outcome.SUPERSEDED)
         assert sorted(outcomes.without_call(key)) == [p for p in sorted(mine) if mine[p].outcome in without]
         lines = details(outcomes.details(key))
-        for person, ending in mine.items():
-            if ending in (APPLIED, WITH_PERSON):
+        for person, detail in mine.items():
+            if detail in (APPLIED, WITH_PERSON):
                 assert person not in lines
             elif (
-                ending != ACCEPTED or person in lines
+                detail != ACCEPTED or person in lines
             ):  # a part that is carried on as a whole has no line here
-                assert lines[person] == ending[1:5]
+                assert lines[person] == detail[1:5]
     for operation, people in PARTS.items():
         for person, keys in enumerate(people):
             left = [key for key in keys if (person, key) not in model.values]
@@ -225,8 +225,8 @@ def test_each_outcome_has_a_code() -> None:
 # ---------------------------------------------------------------- one attempt and the next
 
 
-def judged(call: Call, chance: random.Random) -> Classification:
-    """Some final judgement of a call of one person."""
+def classified(call: Call, chance: random.Random) -> Classification:
+    """Some final classification of a call of one person."""
     [target] = call.targets
     some = [key for key in target.keys if chance.random() < 0.4]
     refused = tuple(Refusal(0, key, "attribute_value_invalid", "no") for key in some)
@@ -258,7 +258,7 @@ def send(opened: OpenChunk, chance: random.Random) -> None:
         if chance.random() < 0.2:
             opened.keep(Settled(call, accepted, 202, 1, 5.0))
         else:
-            opened.settle(Settled(call, judged(call, chance), 200, 1, 5.0))
+            opened.settle(Settled(call, classified(call, chance), 200, 1, 5.0))
 
 
 def context(chunk: Chunk, journal: Journal, *, final: bool = False) -> OpenChunk:

@@ -135,7 +135,7 @@ INVALID = "attribute_value_invalid"
 
 
 @pytest.mark.parametrize(
-    ("attribute", "value", "reason", "held"),
+    ("attribute", "value", "reason", "stored"),
     [
         ("persona", "teacher", None, "teacher"),
         ("persona", "Teacher", INVALID, None),
@@ -163,16 +163,16 @@ INVALID = "attribute_value_invalid"
     ],
 )
 def test_each_value_is_judged_alone(
-    calm: SandboxServer, attribute: str, value: object, reason: str | None, held: object
+    calm: SandboxServer, attribute: str, value: object, reason: str | None, stored: object
 ) -> None:
-    person = f"judged {attribute} {value!r}"
+    person = f"checked {attribute} {value!r}"
     neighbour = "free_langs" if attribute != "free_langs" else "persona"
     good = ["fr"] if neighbour == "free_langs" else "student"
     reply = write(calm, person, **{attribute: value, neighbour: good})
     rejected = [{"key": attribute, "reason": reason}] if reason else []
     applied = 2 - len(rejected)
     assert reply.body == {"personId": f"person_{person}", "applied": applied, "rejected": rejected}
-    assert calm.stored[person] == {neighbour: good} | ({attribute: held} if not reason else {})
+    assert calm.stored[person] == {neighbour: good} | ({attribute: stored} if not reason else {})
 
 
 @pytest.mark.parametrize(("value", "status"), [("teacher", 200), ("nobody", 400)])
@@ -367,7 +367,7 @@ def test_counts_that_lie_are_not_believed(kind: str, answer: dict[str, object]) 
         reply = write(server, age=42, persona="nobody")
         assert reply.body == {"personId": "person_p1"} | answer
         assert server.stored == {"p1": {"age": 42}}
-        ask(server, "GET", f"{VALUES}?distinctId=p1")  # an answer that has no count to lie with
+        ask(server, "GET", f"{VALUES}?distinctId=p1")  # an answer without a count that could be wrong
         ask(server, body=b"{")
         assert server.stats.faults == {kind: 1}
 

@@ -7,7 +7,7 @@ import pytest
 
 from importer.source.csv_grammar import Dialect, Layout
 from importer.source.csv_splitter import Splitter
-from tests.support.oracle.damaging import Cells, Damaged, classify, damage_one
+from tests.support.oracle.damaging import Cells, Damaged, compare, damage_one
 
 SEEDS = range(800)
 PIECES = (1 << 30, 61)
@@ -43,7 +43,7 @@ def test_nothing_wrong_arrives(part: int) -> None:
         if case is None:
             continue
         pieces = PIECES[seed % 8 == 0]
-        found = classify(case, read(case, pieces)[0])
+        found = compare(case, read(case, pieces)[0])
         shown = case.line_breaks_elsewhere or not case.line_breaks
         assert not (shown and found.wrong), f"test {seed}"
         assert not (decidable(case) and case.kind != "cut" and found.lost), f"test {seed}"
@@ -52,6 +52,6 @@ def test_nothing_wrong_arrives(part: int) -> None:
 def test_the_judge_can_say_no() -> None:
     case = next(c for i in range(99) if (c := damage_one(f"{i}")) and c.shape.height > 3)
     others = [row for i, row in enumerate(case.rows) if i != case.hurt]
-    assert classify(case, others).wrong == classify(case, others).lost == 0
-    assert classify(case, [*others[1:], ("shifted",) * case.shape.columns]).wrong == 1
-    assert classify(case, others[1:]).lost == 1
+    assert compare(case, others).wrong == compare(case, others).lost == 0
+    assert compare(case, [*others[1:], ("shifted",) * case.shape.columns]).wrong == 1
+    assert compare(case, others[1:]).lost == 1

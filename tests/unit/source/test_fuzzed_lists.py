@@ -2,7 +2,7 @@
 
 `tests/long/fuzz_reader.py` searches for more. Whatever stands in a file, the reader ends with rows or with a
 sentence; rows are numbered without a gap, hold together every byte that is no line end, and the cells of each
-are what the letter of the grammar reads in it. `importer check` ends in the contract, and its books balance.
+are what the letter of the grammar reads in it. `importer check` ends in the contract, and its counts balance.
 """
 
 from pathlib import Path
@@ -72,7 +72,7 @@ def _content(data: bytes) -> bytes:
 
 
 def check(data: bytes, how: int, folder: Path) -> None:
-    """Through `importer check`: one of the contract's exits, and the books balance."""
+    """Through `importer check`: one of the contract's exits, and the counts balance."""
     path = folder / "list.csv"
     path.write_bytes(data)
     columns = DECLARED[how].get("columns", COLUMNS)
