@@ -15,9 +15,9 @@ class ReadCounts:
     `unchanged_rows` are those that the change filter left out, each of another person. `known` counts the
     people of the snapshot, `gone` those of them who are no longer in the list. By attribute: `blanks` counts
     the blank cells of well-formed rows with an id, `undeclared` the values of a choice that name an option
-    that is not declared, `gone_values` the values to clear of people who are gone; their rows, which are no
-    rows of the list, are `gone_rows`. `by_source` counts by (source, name) what never comes to a chunk: rows
-    `filtered` and `rejected`, `unchanged_rows` and `unchanged_values`.
+    that is not declared, `gone_values` the values to clear of people who have left the list; `gone_rows`
+    their rows, which are no rows of the list. `by_source` counts by (source, name) what never comes to a
+    chunk: rows `filtered` and `rejected`, `unchanged_rows` and `unchanged_values`.
     """
 
     rows_read: int = 0

@@ -8,7 +8,7 @@ from tests.checks import words
 
 LIST = """
 [[word]]
-find = '(?i)\\blife\\b'
+find = '(?i)\\bfoo\\b'
 instead = "attempt"
 
 [word.allowed]
@@ -17,15 +17,15 @@ instead = "attempt"
 
 
 def test_a_word_is_found_in_the_text_and_in_the_name_of_a_file() -> None:
-    found = list(words.search("importer/life.py", "x = 1\n# a Life\nlifetime = 2\n", words.load(LIST)))
+    found = list(words.search("importer/foo.py", "x = 1\n# a Foo\nfood = 2\n", words.load(LIST)))
     assert found == [
-        "importer/life.py:0: 'life'; say attempt",
-        "importer/life.py:2: 'Life'; say attempt",
+        "importer/foo.py:0: 'foo'; say attempt",
+        "importer/foo.py:2: 'Foo'; say attempt",
     ]
 
 
 def test_a_file_may_be_allowed_to_hold_a_word() -> None:
-    assert not list(words.search("old.py", "life", words.load(LIST)))
+    assert not list(words.search("old.py", "foo", words.load(LIST)))
 
 
 def test_code_pages_and_recipes_are_searched_and_built_pages_are_not() -> None:
