@@ -255,7 +255,7 @@ def _call_lines(history: _PersonHistory, call: Entry) -> Iterator[str]:
         answer += f", status {call.status or 'none'}, {call.attempts} attempt{'s' * (call.attempts != 1)}"
     what = f"{call.operation} {', '.join(call.attributes)}"
     yield f"    {at}  {what}: {answer}{f'; from {rows}' if rows else ''}"
-    for attribute, reason, message in call.refusals:
+    for attribute, reason, message, _ in call.refusals:
         what = attribute or "the person"  # refused as a whole
         yield f"      but {what}: {reason}{f', {_safe(message)}' if message else ''}"
 

@@ -142,9 +142,9 @@ class Outcomes:
         if entry.attempts:
             self._called[person] = 1
         keys, refusals, answered = entry.attributes, entry.refusals, (entry.status, entry.attempts, entry.at)
-        detail = OutcomeDetail(Outcome(entry.state), entry.reason, "", *answered)
-        if any(not key for key, _, _ in refusals):
-            detail = detail._replace(message=refusals[0][2])
+        detail = OutcomeDetail(Outcome(entry.state), entry.reason, entry.message, *answered)
+        if any(not refusal.attribute for refusal in refusals):
+            detail = detail._replace(message=refusals[0].message, status=refusals[0].status or entry.status)
             self.person_refused(person, entry.operation, keys, detail)
             return
         if detail.outcome is Outcome.APPLIED:
@@ -153,9 +153,10 @@ class Outcomes:
             self.record(
                 person, keys, _unconfirmed(detail) if detail.outcome is Outcome.UNCONFIRMED else detail
             )
-        for key, reason, message in refusals:
+        for key, reason, message, status in refusals:
             outcome = Outcome.APPLIED if reason == NORMALIZED else Outcome.REJECTED
-            self.record(person, (key,), OutcomeDetail(outcome, reason, message, *answered))
+            detail = OutcomeDetail(outcome, reason, message, *answered)
+            self.record(person, (key,), detail._replace(status=status or entry.status))
 
     # ------------------------------------------------------------ looking up
 
@@ -215,7 +216,7 @@ def accepted_details(rows: pl.DataFrame) -> pl.DataFrame:
 
 
 def _unconfirmed(detail: OutcomeDetail) -> OutcomeDetail:
-    message = MAY_BE_COUNTED if detail.reason == NOT_REPEATABLE else _NO_ANSWER
+    message = MAY_BE_COUNTED if detail.reason == NOT_REPEATABLE else detail.message or _NO_ANSWER
     return detail._replace(reason="unconfirmed", message=message)
 
 

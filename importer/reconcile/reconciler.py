@@ -19,7 +19,7 @@ from importer.reconcile import chunk_report
 from importer.reconcile.chunk_report import ChunkReport
 from importer.reconcile.outcomes import OutcomeDetail, Outcomes
 from importer.storage.journal import Journal
-from importer.storage.journal_records import NOT_REPEATABLE, Entry
+from importer.storage.journal_records import NOT_REPEATABLE, Entry, RefusedValue
 
 
 @dataclass(slots=True)
@@ -129,9 +129,10 @@ class OpenChunk:
         self.answers.rejected += 1
         self.answers.values += 1
         message = "not sent again: the destination refused this attribute before in this run"
-        self.outcomes.record(person, (key,), OutcomeDetail(Outcome.REJECTED, reason, message, at=time.time()))
-        target = Target(person, update.distinct_id, operation, (key,))
-        self.journal.append(self._entry(target, "rejected", reason))
+        at = time.time()
+        self.outcomes.record(person, (key,), OutcomeDetail(Outcome.REJECTED, reason, message, at=at))
+        entry = self._entry(Target(person, update.distinct_id, operation, (key,)), "rejected", reason)
+        self.journal.append(entry._replace(message=message, at=at))
 
     def origin(self, person: int, key: str) -> int:
         """The source order of the row from which a person's value of this attribute came."""
@@ -168,11 +169,11 @@ class OpenChunk:
         elif verdict is Verdict.STOP:
             self.journal.release(self._intent(target))
 
-    def _applied(self, settled: Settled, target: Target, lines: Sequence[tuple[str, str, str]] = ()) -> None:
+    def _applied(self, settled: Settled, target: Target, lines: Sequence[RefusedValue] = ()) -> None:
         """Every value of the target is applied, except those named in `lines`."""
         person, operation, keys = target.person, target.operation, target.keys
         if self.doubts:
-            self.doubts.note(keys, [key for key, reason, _ in lines if reason != NORMALIZED])
+            self.doubts.note(keys, [line.attribute for line in lines if line.reason != NORMALIZED])
         self.outcomes.applied(person, operation, keys)
         self.answers.values += len(keys)
         self.journal.append(self._entry(target, "applied", "", settled, lines))
@@ -183,7 +184,9 @@ class OpenChunk:
             self._refuse_person(settled, target, refused[0])
             return
         normalized = [r for r in settled.classification.normalized if r.target == index]
-        self._applied(settled, target, [(r.key, r.reason, r.message) for r in (*refused, *normalized)])
+        lines = [RefusedValue(r.key, r.reason, r.message or _REFUSED_VALUE, r.status) for r in refused]
+        lines += [RefusedValue(r.key, r.reason, r.message) for r in normalized]
+        self._applied(settled, target, lines)
         for refusal in refused:
             self._refuse(settled, target, refusal)
         for change in normalized:
@@ -192,7 +195,7 @@ class OpenChunk:
         self.answers.trimmed += len(normalized)
 
     def _refuse(self, settled: Settled, target: Target, refusal: Refusal) -> None:
-        message = refusal.message or "the destination refused this value"
+        message = refusal.message or _REFUSED_VALUE
         detail = _detail_of(settled, Outcome.REJECTED, refusal.reason, message, refusal.status)
         self.outcomes.record(target.person, (refusal.key,), detail)
         self.answers.rejected += 1
@@ -207,7 +210,7 @@ class OpenChunk:
         self.outcomes.person_refused(target.person, target.operation, target.keys, detail)
         self.answers.rejected += len(target.keys)
         self.answers.values += len(target.keys)
-        lines = [("", refusal.reason, message)]
+        lines = [RefusedValue("", refusal.reason, message, refusal.status)]
         self.journal.append(self._entry(target, "rejected", refusal.reason, settled, lines))
 
     def _settle_all(self, settled: Settled, target: Target, outcome: Outcome) -> None:
@@ -220,7 +223,7 @@ class OpenChunk:
         else:
             self.answers.rejected += len(target.keys)
         self.answers.values += len(target.keys)
-        self.journal.append(self._entry(target, outcome, reason, settled))
+        self.journal.append(self._entry(target, outcome, reason, settled)._replace(message=message))
 
     def _entry(
         self,
@@ -228,7 +231,7 @@ class OpenChunk:
         state: str,
         reason: str = "",
         settled: Settled | None = None,
-        refusals: Sequence[tuple[str, str, str]] = (),
+        refusals: Sequence[RefusedValue] = (),
     ) -> Entry:
         """The journal entry of a target's values; `settled` where a call decided them."""
         chunk, person = self.chunk.plan.number, target.distinct_id
@@ -286,6 +289,9 @@ class OpenChunk:
     def close(self, config: Config, parse: Parse, *, check: bool = False) -> ChunkReport:
         """How every row and value of the chunk ended. `check`: nothing was meant to be sent."""
         return chunk_report.report_chunk(self.chunk, self.outcomes, config, parse, check=check)
+
+
+_REFUSED_VALUE = "the destination refused this value"
 
 
 def _detail_of(

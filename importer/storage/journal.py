@@ -88,11 +88,14 @@ class Journal:
         self._failed = False  # a commit did not succeed: what waited with it is lost, so nothing may follow
 
     def _upgrade(self) -> None:
-        """Adds the column that version 0.1.0 did not have."""
-        for table in ("answers", "intents"):
+        """Adds the columns that version 0.1.0 did not have."""
+        new = {"answers": "message TEXT", "intents": "message TEXT", "refusals": "status INTEGER"}
+        for table, column in new.items():
+            name, kind = column.split()
             columns = [row[1] for row in self._db.execute(f"PRAGMA table_info({table})")]
-            if "message" not in columns:
-                self._db.execute(f"ALTER TABLE {table} ADD COLUMN message TEXT NOT NULL DEFAULT ''")
+            if name not in columns:
+                default = "''" if kind == "TEXT" else 0
+                self._db.execute(f"ALTER TABLE {table} ADD COLUMN {column} NOT NULL DEFAULT {default}")
 
     def _check(self) -> None:
         """Reads every page and counts the answers: one that is missing was written, and is lost."""
@@ -217,7 +220,7 @@ class Journal:
         first = self._scalar("SELECT coalesce(max(call), 0) + 1 FROM answers")
         self._insert("answers", enumerate(self._waiting, first))
         refused = [(call, *r) for call, entry in enumerate(self._waiting, first) for r in entry.refusals]
-        self._db.executemany("INSERT INTO refusals VALUES (?,?,?,?)", refused)
+        self._db.executemany("INSERT INTO refusals VALUES (?,?,?,?,?)", refused)
         self._db.executemany("DELETE FROM intents WHERE call = ?", self._fulfilled)
         self._waiting, self._fulfilled = [], []
 
@@ -328,7 +331,7 @@ class Journal:
         found: dict[str, dict[str, KnownValue]] = {}
         for entry in chain(self._entries(_WANTED), self._entries(_WANTED, "intents")):
             known = found.setdefault(entry.person, {})
-            refused = {attribute for attribute, reason, _ in entry.refusals if reason != NORMALIZED}
+            refused = {attribute for attribute, reason, *_ in entry.refusals if reason != NORMALIZED}
             origins = entry.origin if len(entry.origin) > 1 else entry.origin * len(entry.attributes)
             for attribute, origin in zip(entry.attributes, origins, strict=True):
                 known[attribute] = KnownValue(origin, "rejected" if attribute in refused else entry.state)
@@ -342,7 +345,7 @@ class Journal:
         """  # noqa: S608 - both are constants of this module
         with journal_errors(self._path):
             rows = self._db.execute(
-                "SELECT r.call, r.attribute, r.reason, r.message FROM answers a "  # noqa: S608
+                "SELECT r.call, r.attribute, r.reason, r.message, r.status FROM answers a "  # noqa: S608
                 f"JOIN refusals r ON r.call = a.call {where}, r.rowid"
             )
             refusals = Refusals(rows if table == "answers" else ())
@@ -379,7 +382,7 @@ class Journal:
         calls = [call for (call,) in self._db.execute(query)]
         changes = []
         for call, entry in zip(calls, list(self._entries(_WANTED, table)), strict=True):
-            refusals = [(attribute, reason, "") for attribute, reason, _ in entry.refusals]
+            refusals = [refusal._replace(message="") for refusal in entry.refusals]
             nobody = entry._replace(person="", message="", refusals=refusals)
             changes.append((checksum_of(call, nobody), call))
         with self._transaction():

@@ -37,7 +37,8 @@ CREATE TABLE IF NOT EXISTS attribute_sets (id INTEGER PRIMARY KEY, keys TEXT NOT
 CREATE TABLE IF NOT EXISTS answers {_RECORD};
 CREATE TABLE IF NOT EXISTS intents {_RECORD};
 CREATE TABLE IF NOT EXISTS refusals (
-    call INTEGER NOT NULL, attribute TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL
+    call INTEGER NOT NULL, attribute TEXT NOT NULL, reason TEXT NOT NULL, message TEXT NOT NULL,
+    status INTEGER NOT NULL DEFAULT 0
 );
 CREATE TABLE IF NOT EXISTS pending (
     id INTEGER PRIMARY KEY, chunk INTEGER NOT NULL, calls TEXT NOT NULL, seal INTEGER
@@ -47,13 +48,24 @@ CREATE TABLE IF NOT EXISTS begun (id INTEGER PRIMARY KEY CHECK (id = 1), intents
 """
 
 
+class RefusedValue(NamedTuple):
+    """What an answer says of one attribute; "" = of the person. `status` is 0 where it has none of its own.
+
+    With the reason NORMALIZED the value is stored all the same.
+    """
+
+    attribute: str
+    reason: str
+    message: str
+    status: int = 0
+
+
 class Entry(NamedTuple):
     """One answered call as it concerns one person.
 
     `state` is `applied` (but for its refusals), `rejected` or `unconfirmed`. `origin` is the source order of
     the row each value came from: one number where all came from one row, else one per attribute.
-    `refusals` are (attribute, reason, message); with the reason NORMALIZED the value is stored all the same.
-    `message` is the destination's own, where it is about all of these values.
+    `message` is what a report says of all of these values.
     """
 
     chunk: int
@@ -66,7 +78,7 @@ class Entry(NamedTuple):
     status: int
     attempts: int
     at: float
-    refusals: Sequence[tuple[str, str, str]] = ()
+    refusals: Sequence[RefusedValue] = ()
     message: str = ""
 
 
@@ -89,17 +101,17 @@ PLACES = ",".join("?" for _ in COLUMNS.split(","))
 class Refusals:
     """The refusals of one call after another: they were written in the order of the calls."""
 
-    def __init__(self, rows: Iterable[tuple[int, str, str, str]]) -> None:
+    def __init__(self, rows: Iterable[tuple[int, str, str, str, int]]) -> None:
         self._by_call = groupby(rows, itemgetter(0))
         self._next = next(self._by_call, None)
 
-    def of(self, call: int) -> Sequence[tuple[str, str, str]]:
+    def of(self, call: int) -> Sequence[RefusedValue]:
         """Those of this call; asked for in rising order."""
         while self._next and self._next[0] < call:
             self._next = next(self._by_call, None)
         if not self._next or self._next[0] != call:
             return ()
-        return [(attribute, reason, message) for _, attribute, reason, message in self._next[1]]
+        return [RefusedValue(*row[1:]) for row in self._next[1]]
 
 
 def row_of(call: int, attribute_set: int, entry: Entry) -> tuple[object, ...]:
@@ -113,7 +125,7 @@ def row_of(call: int, attribute_set: int, entry: Entry) -> tuple[object, ...]:
     )
 
 
-def entry_of(call: int, fields: Sequence[Any], refusals: Sequence[tuple[str, str, str]]) -> Entry:
+def entry_of(call: int, fields: Sequence[Any], refusals: Sequence[RefusedValue]) -> Entry:
     """An entry from the columns of its row, but for `call`, with the attributes as JSON text.
 
     DatabaseError where it is not what was written.
@@ -137,8 +149,8 @@ def checksum_of(call: int, entry: Entry) -> int:
     """A checksum of everything that an entry says."""
     chunk, person, operation, attributes, origin, state, reason, status, attempts, at, refusals, own = entry
     what = f"{call},{chunk},{operation},{_checksum_of_keys(attributes)},{origin},{state},{status},{attempts}"
-    details = [tuple(refusal) for refusal in refusals] if refusals else ""
-    message = f"\0{own}" if own else ""  # version 0.1.0 wrote none
+    details = [tuple(r) if r.status else tuple(r)[:3] for r in refusals] if refusals else ""
+    message = f"\0{own}" if own else ""  # version 0.1.0 wrote neither a status of its own nor a message
     return checksum(f"{what},{float(at)!r}\0{person}\0{reason}\0{details}{message}")
 
 

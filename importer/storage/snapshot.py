@@ -255,7 +255,7 @@ class Snapshot:
         applied: dict[tuple[str, str], bool] = {}
         for entry in self._answers(run_id) if run_id else ():
             if entry.chunk == delta.chunk:
-                refused = {key for key, reason, _ in entry.refusals if reason != NORMALIZED}
+                refused = {key for key, reason, *_ in entry.refusals if reason != NORMALIZED}
                 for key in entry.attributes:
                     applied[entry.person, key] = entry.state == "applied" and key not in refused
         good = [pair for pair, is_applied in applied.items() if is_applied]

@@ -24,7 +24,7 @@ from importer.reconcile.outcomes import (
 )
 from importer.reconcile.reconciler import Answers, OpenChunk
 from importer.storage.journal import Journal
-from importer.storage.journal_records import NOT_REPEATABLE, Entry
+from importer.storage.journal_records import NOT_REPEATABLE, Entry, RefusedValue
 from tests.unit.chunk.test_chunker import CONFIG, Row, chunks, parse, rows
 
 PARTS: dict[str, Sequence[tuple[str, ...]]] = {
@@ -44,8 +44,8 @@ DETAILS = (
     OutcomeDetail(Outcome.UNCHANGED),
     OutcomeDetail(Outcome.SUPERSEDED),
 )
-_A, _B = ("a", "bad", "is bad"), ("b", NORMALIZED, "stored otherwise")
-REFUSALS = ((), (_A,), (_A, _B), (("", "gone", "no such person"),))
+_A, _B = ("a", "bad", "is bad", 422), ("b", NORMALIZED, "stored otherwise", 0)
+REFUSALS = ((), (_A,), (_A, _B), (("", "gone", "no such person", 404),))
 STATES = ("applied", "applied", "rejected", "unconfirmed", "unchanged")
 
 Part = tuple[int, str, tuple[str, ...]]  # person, operation, some of the keys, or all
@@ -64,17 +64,24 @@ def parts() -> st.SearchStrategy[Part]:
     return st.sampled_from(every) | some
 
 
-def entry(part: Part, state: str, reason: str, refusals: Sequence[tuple[str, str, str]]) -> Entry:
+def entry(
+    part: Part, state: str, reason: str, refusals: Sequence[tuple[str, str, str, int]], message: str
+) -> Entry:
     """What a journal holds of a call; only of its own keys does it speak."""
     person, operation, keys = part
-    own = [refusal for refusal in refusals if refusal[0] in ("", *keys)] if state == "applied" else []
+    own = (
+        [RefusedValue(*refusal) for refusal in refusals if refusal[0] in ("", *keys)]
+        if state == "applied"
+        else []
+    )
     state = "rejected" if own and not own[0][0] else state
     attempts = int(state != "unchanged")
-    return Entry(0, f"p{person}", operation, keys, (0,), state, reason, 200, attempts, 4.5, own)
+    return Entry(0, f"p{person}", operation, keys, (0,), state, reason, 200, attempts, 4.5, own, message)
 
 
+MESSAGES = st.sampled_from(("", "no such plan"))
 REASONS = st.sampled_from(("", NOT_REPEATABLE))
-ENTRIES = st.builds(entry, parts(), st.sampled_from(STATES), REASONS, st.sampled_from(REFUSALS))
+ENTRIES = st.builds(entry, parts(), st.sampled_from(STATES), REASONS, st.sampled_from(REFUSALS), MESSAGES)
 SAID = st.sampled_from(("applied", "taken", "refused", "ended", "called"))
 WORDS = st.lists(
     st.tuples(SAID, parts(), st.sampled_from(DETAILS)) | st.tuples(st.just("taken up"), ENTRIES, st.none()),
@@ -109,19 +116,22 @@ class Model:
         person, keys, answered = int(said.person[1:]), said.attributes, (said.status, said.attempts, said.at)
         self.called |= {person} if said.attempts else set()
         if said.refusals and not said.refusals[0][0]:
-            self.people[person] = OutcomeDetail(Outcome.REJECTED, said.reason, said.refusals[0][2], *answered)
+            refused = said.refusals[0]
+            detail = OutcomeDetail(Outcome.REJECTED, said.reason, refused.message, *answered)
+            self.people[person] = detail._replace(status=refused.status or said.status)
             self.say(person, keys, WITH_PERSON)
             return
         if said.state == "applied":
             self.say(person, keys, APPLIED)
         elif said.state == "unconfirmed":
-            message = MAY_BE_COUNTED if said.reason else "sent, and no usable answer came"
+            message = MAY_BE_COUNTED if said.reason else said.message or "sent, and no usable answer came"
             self.say(person, keys, OutcomeDetail(Outcome.UNCONFIRMED, "unconfirmed", message, *answered))
         else:
-            self.say(person, keys, OutcomeDetail(Outcome(said.state), said.reason, "", *answered))
-        for key, reason, message in said.refusals:
+            self.say(person, keys, OutcomeDetail(Outcome(said.state), said.reason, said.message, *answered))
+        for key, reason, message, status in said.refusals:
             outcome = Outcome.APPLIED if reason == NORMALIZED else Outcome.REJECTED
-            self.say(person, (key,), OutcomeDetail(outcome, reason, message, *answered))
+            detail = OutcomeDetail(outcome, reason, message, *answered)
+            self.say(person, (key,), detail._replace(status=status or said.status))
 
 
 def say(outcomes: Outcomes, word: str, said: Part | Entry, detail: OutcomeDetail | None) -> None:

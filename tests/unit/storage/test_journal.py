@@ -9,13 +9,15 @@ import pytest
 
 from importer.core.errors import StateError
 from importer.storage.journal import Journal
-from importer.storage.journal_records import NOT_REPEATABLE, Entry
+from importer.storage.journal_records import NOT_REPEATABLE, Entry, RefusedValue
 from tests.integration.test_faults import people, playing
 from tests.support.oracle.program import importer
 
+TOO_OLD = RefusedValue("age", "attribute_value_invalid", "too old", 400)
+
 
 def entry(person: int, state: str = "applied", chunk: int = 0) -> Entry:
-    refusals = [("age", "attribute_value_invalid", "too old")] if person % 7 == 0 else ()
+    refusals = [TOO_OLD] if person % 7 == 0 else ()
     return Entry(chunk, f"p{person}", "set", ("age", "näme"), (person,), state, "", 200, 1, 17.25, refusals)
 
 
@@ -45,7 +47,7 @@ def test_a_journal_of_many_refusals_is_read_in_little_memory(tmp_path: Path) -> 
     """Every call has one: 10,000 of them took 5 MiB, and a run has millions."""
     journal = Journal(tmp_path / "journal.sqlite")
     for person in range(10_000):
-        journal.append(entry(person)._replace(refusals=[("age", "attribute_value_invalid", "too old")]))
+        journal.append(entry(person)._replace(refusals=[TOO_OLD]))
     journal.flush()
     tracemalloc.start()
     try:
