@@ -14,9 +14,11 @@ from importer.pipeline.ledger import Ledger
 from importer.pipeline.run_spec import RunSpec
 from importer.send import shutdown
 from importer.send.rate_limiter import RateLimiter
+from importer.send.refusals import RefusalRow
 from importer.send.sender import Limits, Sender
 from importer.storage import run_history
 from importer.storage.id_cache import IdCache
+from importer.storage.journal import Journal
 from importer.transport import event_loop
 from importer.transport.choice import advice
 
@@ -72,6 +74,7 @@ async def _send(
     limiter = RateLimiter(spec.config.destination.requests_per_second or 0, learned_rate=learned_rate)
     sender = Sender(limits, destination, limiter, stop, attempt.stats.counts)
     sender.key_check = destination.check_key()
+    sender.refusals = RefusalRow(_refused_before(ledger.journal))
     sender.first_calls = ledger.first_values(ledger.reading.mixed)
 
     def stream() -> ChunkStream:
@@ -80,8 +83,21 @@ async def _send(
     with attempt.request.heard_by(stop), shutdown.until(attempt.deadline, stop):
         await _send_canary(spec, attempt, ledger, sender, stream())
         await stream().send(sender)
+    _remember_refused(ledger.journal, sender)
     if limiter.learned_rate:
         run_history.keep_pace(spec.state_dir, spec.config, limiter.learned_rate)
+
+
+def _refused_before(journal: Journal) -> list[str]:
+    """The distinct ids that a row of refused calls left to be sent again in an earlier attempt."""
+    known = journal.fact("refused_in_a_row")
+    return [str(one) for one in known] if isinstance(known, list) else []
+
+
+def _remember_refused(journal: Journal, sender: Sender) -> None:
+    if sender.refused_in_a_row:
+        known = _refused_before(journal)
+        journal.remember("refused_in_a_row", list(dict.fromkeys([*known, *sender.refused_in_a_row])))
 
 
 async def _send_canary(

@@ -12,6 +12,7 @@ import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import tenacity
@@ -21,6 +22,7 @@ from importer.core.models import ALL_APPLIED, Answer, Call, Classification, Sett
 from importer.destinations.base import RateHint
 from importer.send.rate_limiter import NAP, RateLimiter
 from importer.send.rate_search import Slot
+from importer.send.refusals import HeldBack, RefusalRow
 from importer.send.shutdown import Stop
 from importer.transport.client import Client, Endpoint, connect
 from importer.transport.download import fetch
@@ -30,12 +32,6 @@ from importer.transport.retry_after import RETRY_AFTER_MAX, retry_after
 START_SECONDS = 10.0
 """How long a destination that has never answered is tried, in seconds (`retry_seconds`, where that is less):
 most likely its URL is wrong."""
-
-FIRST_REFUSALS = 20
-"""So many first answers, each refusing the request itself, mean that every one will."""
-
-PEOPLE_REFUSED = 10
-"""So many people in a row, each refused as a whole and for the same reason, mean that every one will be."""
 
 WAITING_MAX = 1024
 """So many jobs may wait for their next poll beside those under way; each holds its people in memory."""
@@ -82,6 +78,11 @@ def _nothing(_: Call | Settled) -> None:
     """The default of a hook."""
 
 
+def _no_job(call: Call) -> "Job":
+    """A job of which nobody is told how it ends."""
+    return Job([call], _nothing, lambda: None)
+
+
 class Job(NamedTuple):
     """Calls that go out one after another: all calls of a person are in one job.
 
@@ -109,6 +110,7 @@ _TOO_MANY = 429
 _UNAVAILABLE = 503
 _NOBODY_BEHIND = frozenset({502, 503, 504})  # what a gateway says while the destination is down
 _LONGEST_WAIT = 30.0
+_IDLE = 0.5  # s that the next job may take before it is taken to wait for what is held back
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +160,10 @@ class _StopWhen(tenacity.stop.stop_base):
 
 @dataclass
 class Sender:
-    """Sends jobs, several at a time, and hands each call's end back in the order of the answers."""
+    """Sends jobs, several at a time, and hands each call's end back in the order of the answers.
+
+    `refused_in_a_row` are, after a run that such a row stopped, the distinct ids that are to be sent again.
+    """
 
     limits: Limits
     classify: Classifier
@@ -169,9 +174,11 @@ class Sender:
     sleep: Callable[[float], Awaitable[None]] = asyncio.sleep
     key_check: Call | None = None
     first_calls: Sequence[Call] = ()
-    _refused_first: int = 0
-    _people_refused: int = 0
-    _refused_for: str = ""
+    refusals: RefusalRow = field(default_factory=RefusalRow)
+    refused_in_a_row: Sequence[str] = ()
+    _asking: int = 0
+    _poll_next: bool = False
+    _workers: int = 0
     _ever_answered: bool = False
     _client: Client = field(init=False)
     _polls: list["_Begun"] = field(default_factory=list)
@@ -192,11 +199,15 @@ class Sender:
                 await self._together([self._show(call)])
             await self._together([self._work(jobs, once=True)])
             await self._together([self._work(jobs) for _ in range(self.limits.max_in_flight)])
+        if self.refusals.stopped_at is None:
+            self.refusals.settle()
+        else:
+            self.refused_in_a_row = self.refusals.release()
         if self._overdue:
             self.stop.because(OutOfTimeError(_too_slow(self._overdue, self.limits.job_deadline)))
 
     async def _check_key(self, call: Call) -> None:
-        settled = await self._deliver(Job([call], _nothing, lambda: None), call)
+        settled = await self._deliver(_no_job(call), call)
         if settled is None or self.stop.is_set:
             return
         classification = settled.classification
@@ -207,13 +218,14 @@ class Sender:
 
     async def _show(self, call: Call) -> None:
         if not self.stop.is_set:
-            settled = await self._deliver(Job([call], _nothing, lambda: None), call)
+            settled = await self._deliver(_no_job(call), call)
             if settled and settled.classification.verdict is Verdict.STOP:
-                self._note(settled)
+                self._settle(_no_job(call), settled)
 
     async def _together(self, workers: Sequence[Coroutine[Any, Any, None]]) -> None:
         """Runs workers to their end; an error of one ends the others, and so does `stop.abandon`."""
         tasks = [asyncio.create_task(worker) for worker in workers]
+        self._workers = len(tasks)
 
         def cancel() -> None:
             for task in tasks:
@@ -240,21 +252,48 @@ class Sender:
                     return
         except ImporterError as error:  # the disk, say: what is in flight is still waited for
             self.stop.because(error)
+        finally:
+            self._workers -= 1
 
     async def _next(self, jobs: Jobs) -> "Job | _Begun | None":
-        """A job whose poll is due, else a new one, else the one that is due next; None = all are done."""
+        """A job whose poll is due and a new one in turns, else the one that is due next; None = all are done.
+
+        In turns, because polls that are due more often than the rate allows would keep every new job waiting.
+        """
         while not self.stop.is_set:
-            if self._polls and self._polls[0].due <= self.clock():
+            self._poll_next = not self._poll_next or len(self._polls) >= WAITING_MAX
+            if self._poll_next and self._polls and self._polls[0].due <= self.clock():
                 return heapq.heappop(self._polls)
             if len(self._polls) < WAITING_MAX:
                 try:
-                    return await jobs.__anext__()
+                    return await self._ask_for(jobs)
                 except StopAsyncIteration:
                     pass
             if not self._polls:
                 return None
+            self._poll_next = False
             await self._rest(self._polls[0].due - self.clock())
         return None
+
+    async def _ask_for(self, jobs: Jobs) -> Job:
+        """The next new job."""
+        self._asking += 1
+        try:
+            if self._asking == self._workers and self.refusals.holds_back:
+                return await self._ask_while_idle(jobs)
+            return await jobs.__anext__()
+        finally:
+            self._asking -= 1
+
+    async def _ask_while_idle(self, jobs: Jobs) -> Job:
+        """The next new job while nothing is in flight: it may wait until what is held back is settled."""
+        asking = asyncio.create_task(_next_of(jobs))
+        try:
+            if not (await asyncio.wait([asking], timeout=_IDLE))[0]:
+                self.refusals.settle()
+            return await asking
+        finally:
+            asking.cancel()
 
     async def _begin(self, job: Job) -> None:
         """A new job. Nearly all are one call that is applied at the first try, and cost no more than that."""
@@ -264,9 +303,7 @@ class Sender:
             if first is None:
                 return
             if first is _CALM:
-                settled = Settled(calls[0], ALL_APPLIED, first.status, 1, time.time())
-                self._note(settled)
-                job.settle(settled)
+                self._settle(job, Settled(calls[0], ALL_APPLIED, first.status, 1, time.time()))
                 job.finish()
                 return
         self._begun += 1
@@ -283,7 +320,7 @@ class Sender:
             if calls and calls[0].after:
                 self._put_off(begun, calls[0].after)
                 return
-        job.finish()
+        self.refusals.finish(job.finish)
 
     async def _step(self, job: Job, calls: deque[Call], first: "_Try | None" = None) -> bool:
         """Sends the first of the calls; False where a stop came first."""
@@ -299,8 +336,7 @@ class Sender:
             return True
         calls.extendleft(reversed(classification.follow_up))
         if classification.verdict is not Verdict.CONTINUE:
-            self._note(settled)
-            job.settle(settled)
+            self._settle(job, settled)
         elif classification.durable:
             job.keep(settled)
         else:
@@ -457,52 +493,23 @@ class Sender:
         while (left := until - self.clock()) > 0 and not self.stop.is_set:
             await self.sleep(min(left, NAP))
 
-    def _note(self, settled: Settled) -> None:
-        """Watches for what concerns the whole run: a refusal of it, or of each of the first calls."""
-        classification = settled.classification
+    def _settle(self, job: Job, settled: Settled) -> None:
+        """Hands in how a call ended; one that was refused as a whole waits until its row is over."""
+        row, classification = self.refusals, settled.classification
         if classification.verdict is Verdict.STOP:
             self.stop.because(RefusedError(f"{classification.reason}: {classification.message}."))
-        elif not settled.unconfirmed and _tells(settled):
-            if self._refused_first >= 0:
-                self._watch_first(classification)
-            self._watch_people(settled)
-
-    def _watch_first(self, classification: Classification) -> None:
-        if classification.verdict is not Verdict.REFUSED:
-            self._refused_first = -1
+        elif row.counts(settled):
+            settle, release = partial(job.settle, settled), partial(job.release, settled.call)
+            if error := row.hold_back(HeldBack(settled, settle, release)):
+                self.stop.because(error)
             return
-        self._refused_first += 1
-        if self._refused_first >= FIRST_REFUSALS:
-            self.stop.because(
-                RefusedError(
-                    f"{classification.reason}: the first {FIRST_REFUSALS} calls were all refused, so the "
-                    "rest would be too; check base_url and the destination's settings."
-                )
-            )
-
-    def _watch_people(self, settled: Settled) -> None:
-        """Whether one person after another is refused as a whole: then it is not the people."""
-        people = [refusal for refusal in settled.classification.refused if not refusal.key]
-        reasons = {refusal.reason for refusal in people}
-        if not people or len(people) < len(settled.call.targets) or len(reasons) > 1:
-            self._people_refused = 0
-            return
-        [reason] = reasons
-        self._people_refused = len(people) + (self._people_refused if reason == self._refused_for else 0)
-        self._refused_for = reason
-        if self._people_refused >= PEOPLE_REFUSED:
-            self.stop.because(
-                RefusedError(
-                    f"{reason}: {PEOPLE_REFUSED} people in a row were refused with all of their values, so "
-                    "it is not the values; check the key's rights and how the configuration names people."
-                )
-            )
+        elif row.accept(settled) and row.stopped_at is None:
+            row.settle()
+        job.settle(settled)
 
 
-def _tells(settled: Settled) -> bool:
-    """That ids were resolved, or have to be once more, says nothing of whether writes are taken."""
-    verdict = settled.classification.verdict
-    return verdict is Verdict.REFUSED or (settled.call.writes and verdict is not Verdict.UNKNOWN_ID)
+async def _next_of(jobs: Jobs) -> Job:
+    return await jobs.__anext__()
 
 
 def _too_slow(jobs: int, job_deadline: float) -> str:

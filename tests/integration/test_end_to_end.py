@@ -611,13 +611,14 @@ def test_a_refused_call_costs_only_its_person(tmp_path: Path) -> None:
     assert (summary["rows"]["applied"], summary["rows"]["rejected"]) == (15, 5)
 
 
-def test_twenty_first_refusals_stop_the_run(tmp_path: Path) -> None:
+def test_ten_refusals_at_the_start_stop_the_run(tmp_path: Path) -> None:
     with ReplyServer(script=lambda _: error(400, "invalid_request")) as server:
         result = run(tmp_path, server, healthy_list(tmp_path / "list.csv", 200))
-        assert 20 <= len(server.calls) <= 28
+        assert 10 <= len(server.calls) <= 18
     assert result.code == 4, result.err
     summary = result.summary("r")
     assert (summary["state"], summary["values"]["applied"]) == ("stopped", 0)
+    assert summary["values"]["rejected"] == 0
 
 
 @pytest.mark.parametrize("reason", ["attribute_not_defined", "attribute_archived"])

@@ -165,6 +165,19 @@ def test_all_of_them_at_once(tmp_path: Path) -> None:
         assert summary["calls"]["sent"] == server.stats.requests
 
 
+@pytest.mark.parametrize("status", [400, 404, 413, 301])
+def test_refusals_that_begin_in_mid_run_stop_it_and_cost_nobody(status: int, tmp_path: Path) -> None:
+    with playing(tmp_path, 200, faults(f"{status}@40-:times=0")) as (setting, server):
+        result = setting.run()
+        assert result.code == 4, result.err
+        assert "10 calls in a row" in result.err
+        values = result.summary("r")["values"]
+        assert (values["applied"], values["rejected"]) == (4 * 39, 0)
+        assert server.stats.requests <= 39 + 10 + QUICK["max_in_flight"]
+        server.change(SandboxOptions())
+        assert_whole(setting.resume(), setting, server)
+
+
 @pytest.mark.parametrize(
     ("fault", "people"), [("applied_too_high", 4), ("foreign_key", 4), ("wrong_shape", 1), ("truncate", 1)]
 )

@@ -169,16 +169,18 @@ def test_a_person_at_fault_is_one_line_and_ten_in_a_row_stop_the_run(tmp_path: P
     with stage(tmp_path, rows, attributes, theirs, max_in_flight=1) as here:
         summary = here.run()
         assert (summary.exit_code, summary.state) == (4, "stopped")
-        assert "10 people in a row" in summary.message
-        lines = here.lines(summary)
-        assert [(r["attribute"], r["value"], r["reason"]) for r in lines] == [("", "", "person_refused")] * 10
-        assert summary.values == {**summary.values, "rejected": 40, "not_attempted": 80}
+        assert "10 calls in a row" in summary.message
+        assert here.lines(summary) == [], "they are not rejected, they go out again"
+        assert summary.values == {**summary.values, "rejected": 0, "not_attempted": 120}
+        again = here.resume()
+        assert (again.exit_code, again.values["rejected"], again.values["not_attempted"]) == (4, 40, 80)
         here.server.change(LOGGED)
         resumed = here.resume()
         assert (resumed.exit_code, resumed.values["applied"], resumed.values["rejected"]) == (1, 80, 40)
-        assert len(here.lines(resumed)) == 10
-        again = importer.retry(here.state, resumed.run_id, None, Options(state_dir=here.state))
-        assert (again.exit_code, again.values["applied"], len(here.server.stored)) == (0, 40, 30)
+        lines = here.lines(resumed)
+        assert [(r["attribute"], r["value"], r["reason"]) for r in lines] == [("", "", "person_refused")] * 10
+        retried = importer.retry(here.state, resumed.run_id, None, Options(state_dir=here.state))
+        assert (retried.exit_code, retried.values["applied"], len(here.server.stored)) == (0, 40, 30)
 
 
 def test_a_person_nobody_knows_is_one_line(tmp_path: Path) -> None:

@@ -1,0 +1,131 @@
+"""Calls that are refused as a whole, one after another: then it is most likely not the people.
+
+What is refused in such a row is held back: it is not yet rejected. A call that is not refused ends the row,
+and what was held back is rejected. When the row is ROW calls long, the run stops. What was held back then
+goes out again after a resume; a person who is refused again is rejected, and does not count towards a new
+row.
+"""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+from importer.core.errors import RefusedError
+from importer.core.models import Settled, Verdict
+
+ROW = 10
+"""So many calls in a row, each refused as a whole, stop the run."""
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """One refused call: `settle` rejects what it carried, `release` leaves that to be sent again."""
+
+    settled: Settled
+    settle: Callable[[], None]
+    release: Callable[[], None]
+
+
+class RefusalRow:
+    """The calls refused in a row; `again` are the distinct ids of such a row in an earlier attempt."""
+
+    def __init__(self, again: Iterable[str] = ()) -> None:
+        self.again = frozenset(again)
+        self.stopped_at: RefusedError | None = None
+        self._held: list[HeldBack] = []
+        self._finishing: list[Callable[[], None]] = []
+        self._length = 0
+        self._unknown: set[str] = set()
+        self._any_accepted = False
+
+    def counts(self, settled: Settled) -> bool:
+        """Whether a call was refused as a whole, and is not one that was in a row before."""
+        if not settled.call.targets and self._any_accepted:
+            return False
+        return self._is_refused(settled) and not self._was_in_a_row(settled)
+
+    def _is_refused(self, settled: Settled) -> bool:
+        classification = settled.classification
+        if classification.verdict is Verdict.UNKNOWN_ID:
+            return self._is_unknown_again(settled)
+        if classification.verdict is Verdict.DONE:
+            return _refuses_all(settled)
+        return classification.verdict is Verdict.REFUSED
+
+    def _is_unknown_again(self, settled: Settled) -> bool:
+        """An id that is unknown for the first time is resolved once more; after that it is refused."""
+        ids = {target.distinct_id for target in settled.call.targets}
+        known, self._unknown = ids <= self._unknown, self._unknown | ids
+        return known
+
+    def _was_in_a_row(self, settled: Settled) -> bool:
+        targets = settled.call.targets
+        return bool(targets) and all(target.distinct_id in self.again for target in targets)
+
+    def hold_back(self, one: HeldBack) -> RefusedError | None:
+        """Adds a refused call; the error that stops the run where the row is long enough."""
+        self._held.append(one)
+        self._length += 1
+        if self._length >= ROW and self.stopped_at is None:
+            self.stopped_at = _error(one.settled)
+        return self.stopped_at
+
+    def accept(self, settled: Settled) -> bool:
+        """Whether a call that does not count ends the row: something that it writes is accepted."""
+        accepted = settled.classification.verdict is Verdict.DONE and not _refuses_all(settled)
+        if accepted and (settled.call.writes or not settled.call.targets):
+            self._any_accepted, self._length = True, 0
+            return True
+        return False
+
+    @property
+    def holds_back(self) -> bool:
+        """Whether something is held back that the next accepted call settles."""
+        return bool(self._held) and self.stopped_at is None
+
+    def finish(self, then: Callable[[], None]) -> None:
+        """Calls `then` when nothing is held back any more, at once where nothing is."""
+        if self._held:
+            self._finishing.append(then)
+        else:
+            then()
+
+    def settle(self) -> None:
+        """Rejects what is held back."""
+        held, self._held = self._held, []
+        finishing, self._finishing = self._finishing, []
+        for one in held:
+            one.settle()
+        for then in finishing:
+            then()
+
+    def release(self) -> list[str]:
+        """Leaves what is held back to be sent again; returns the distinct ids in their order."""
+        ids = (target.distinct_id for one in self._held for target in one.settled.call.targets)
+        people = list(dict.fromkeys(ids))
+        for one in self._held:
+            one.release()
+        self._held, self._finishing = [], []
+        return people
+
+
+def _refuses_all(settled: Settled) -> bool:
+    """Whether the answer refuses each person of the call, or by its status each value."""
+    targets, refused = settled.call.targets, settled.classification.refused
+    if not refused or settled.classification.unreported:
+        return False
+    people = {refusal.target for refusal in refused if not refusal.key}
+    if settled.status >= 300:
+        keys = {(refusal.target, refusal.key) for refusal in refused}
+        people |= {n for n, target in enumerate(targets) if all((n, key) in keys for key in target.keys)}
+    waiting = settled.classification.carried
+    return all(n in people or n in waiting for n in range(len(targets)))
+
+
+def _error(settled: Settled) -> RefusedError:
+    reasons = [refusal.reason for refusal in settled.classification.refused]
+    reason = settled.classification.reason or (reasons[0] if reasons else "refused")
+    return RefusedError(
+        f"{reason}: {ROW} calls in a row were refused with all that they carried, so it is most likely not "
+        "the people; check base_url, the key's rights and how the configuration names people. What these "
+        "calls carried does not count as rejected: a resume sends it again, and rejects what is refused then."
+    )
