@@ -74,6 +74,7 @@ async def _send(
     limiter = RateLimiter(spec.config.destination.requests_per_second or 0, learned_rate=learned_rate)
     sender = Sender(limits, destination, limiter, stop, attempt.stats.counts)
     sender.key_check = destination.check_key()
+    sender.tell = lambda code, text: attempt.observer.tell(Event(code, text, {}))
     sender.refusals = RefusalRow(_refused_before(ledger.journal))
     sender.first_calls = ledger.first_values(ledger.reading.mixed)
 

@@ -17,11 +17,13 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Any
+from urllib.parse import urlsplit
 
 from aiohttp import web
 
 from importer import destinations
 from importer.config.schema import Config
+from importer.config.urls import is_loopback
 from importer.core.errors import ConfigError
 from importer.core.models import Answer
 from importer.destinations.base import Definition
@@ -207,7 +209,7 @@ class SandboxServer:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         at = time.monotonic()
         if request.path.startswith(CONTROL):
-            return self._control(request.path)
+            return self._control(request)
         with self._lock:
             self._requests += 1
             number = self._requests
@@ -275,7 +277,14 @@ class SandboxServer:
             if self._log.maxlen:
                 self._log.append(exchange.logged(self._vendor, status))
 
-    def _control(self, path: str) -> web.StreamResponse:
+    def _control(self, request: web.BaseRequest) -> web.StreamResponse:
+        """What is stored or counted, for a request to a loopback host.
+
+        Under any other name a page of the web could read it: a name may be made to lead to 127.0.0.1.
+        """
+        if not _is_to_loopback(request.host):
+            return response(json_answer(403, {"error": {"code": "host_not_allowed"}}))
+        path: str = request.path
         body: Any = None
         if path == f"{CONTROL}stored":
             body = self.stored
@@ -321,6 +330,13 @@ def _definitions(declared: Sequence[Definition], options: SandboxOptions) -> dic
         for d in declared
         if d.key not in options.undefined
     }
+
+
+def _is_to_loopback(host: str) -> bool:
+    try:
+        return is_loopback(urlsplit(f"//{host}").hostname or "")
+    except ValueError:
+        return False
 
 
 def _missing_forms(vendor: Sandbox, options: SandboxOptions) -> Iterator[str]:

@@ -176,6 +176,8 @@ class Sender:
     first_calls: Sequence[Call] = ()
     refusals: RefusalRow = field(default_factory=RefusalRow)
     refused_in_a_row: Sequence[str] = ()
+    tell: Callable[[str, str], None] = lambda _code, _text: None
+    _reported: set[str] = field(default_factory=set)
     _asking: int = 0
     _poll_next: bool = False
     _workers: int = 0
@@ -335,6 +337,7 @@ class Sender:
             calls.appendleft(call)
             return True
         calls.extendleft(reversed(classification.follow_up))
+        self._report(classification)
         if classification.verdict is not Verdict.CONTINUE:
             self._settle(job, settled)
         elif classification.durable:
@@ -493,6 +496,13 @@ class Sender:
         while (left := until - self.clock()) > 0 and not self.stop.is_set:
             await self.sleep(min(left, NAP))
 
+    def _report(self, classification: Classification) -> None:
+        """Tells a person, once for each reason, what a call that goes on waits for."""
+        waits = classification.verdict is Verdict.CONTINUE and _waits_for_a_person(classification)
+        if waits and classification.reason not in self._reported:
+            self._reported.add(classification.reason)
+            self.tell(classification.reason, f"{classification.message}.")
+
     def _settle(self, job: Job, settled: Settled) -> None:
         """Hands in how a call ended; one that was refused as a whole waits until its row is over."""
         row, classification = self.refusals, settled.classification
@@ -510,6 +520,11 @@ class Sender:
 
 async def _next_of(jobs: Jobs) -> Job:
     return await jobs.__anext__()
+
+
+def _waits_for_a_person(classification: Classification) -> bool:
+    """Whether a CONTINUE polls on and gives a reason: it waits for somebody."""
+    return bool(classification.reason) and all(call.after for call in classification.follow_up)
 
 
 def _too_slow(jobs: int, job_deadline: float) -> str:

@@ -118,6 +118,26 @@ def test_a_job_that_takes_too_long_ends_the_run_resumable() -> None:
     assert play.sender.stop.error.exit_code == 8
 
 
+def test_what_a_job_waits_for_is_told_once() -> None:
+    told: list[tuple[str, str]] = []
+
+    class Reviews(Jobs):
+        def classify(self, call: Call, answer: Answer) -> Classification:
+            found = super().classify(call, answer)
+            if answer.status != 204:
+                return found
+            return replace(found, reason="job_needs_review", message="somebody has to look")
+
+    async def jobs() -> AsyncIterator[Job]:
+        yield Job([submit(0)], lambda _: None, lambda: None)
+
+    with ReplyServer(script=replies(202, 204, 204, 204, 200)) as server:
+        sender = Sender(Limits(server.url, {}), Reviews(), RateLimiter())
+        sender.tell = lambda code, text: told.append((code, text))
+        asyncio.run(sender.run(jobs()))
+    assert told == [("job_needs_review", "somebody has to look.")]
+
+
 def test_a_poll_that_is_not_waited_for_says_nothing_of_its_job() -> None:
     settled: list[Settled] = []
     asked = threading.Event()

@@ -32,8 +32,9 @@ from tests.support.oracle.program import assert_books, toml
 PEOPLE = 30
 SMALL = {
     "importer.storage.spool.CHUNK_BYTES": 2_500,
-    "importer.destinations.attentive.destination.destination.USERS_MAX": 5,
-    "importer.destinations.engagelab.destination.destination.IDS_PER_CALL": 4,
+    "importer.destinations.attentive.destination.USERS_MAX": 5,
+    "importer.destinations.attentive.bulk.USERS_MAX": 5,
+    "importer.destinations.engagelab.destination.IDS_PER_CALL": 4,
 }
 """What is made small in the program, never in the sandbox: about nine people a chunk, two or three calls."""
 

@@ -19,11 +19,11 @@ from importer.core.models import (
 from importer.destinations.attentive.endpoints import (
     BULK,
     BULK_ATTRIBUTES_MAX,
+    BULK_STOPS,
     JOB,
     MULTIPLE_CHOICES,
     NOT_FOUND,
     OK,
-    STOPS,
     USERS_MAX,
     classify_failure,
     stop,
@@ -35,6 +35,13 @@ from importer.destinations.responses import TRANSIENT_STATUS, contradiction, jso
 _ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 _FAILED = frozenset({"FAILED", "CANCELLED"})
 """Of two versions of the documentation. PENDING, IN_PROGRESS, NEEDS_REVIEW and any other: not done yet."""
+
+_REVIEW = "NEEDS_REVIEW"
+_NEEDS_REVIEW = (
+    "Attentive says that a job needs a review: most likely somebody has to release or cancel it in "
+    "Attentive, or its support has to; until then it is polled"
+)
+"""What the status asks for is not documented; its name says that a person must act."""
 
 _AT_ONCE = 0.01  # s; a fetch that waits at all is asked for again as a poll is, until the job's deadline
 _RECORD_REFUSED = "the job's results say that this person's record was refused; no value is named"
@@ -75,6 +82,8 @@ def classify_submit(call: Call, answer: Answer, poll_seconds: float) -> Classifi
     """A 202 names the job, which is written down before its first poll, `poll_seconds` later."""
     status, body = answer.status, json_of(answer.body)
     if not OK <= status < MULTIPLE_CHOICES:
+        if status in BULK_STOPS:
+            return stop(answer, BULK_STOPS)
         return classify_failure(answer) or _halve_job(call, status)
     job = body.get("batchJobId") if isinstance(body, dict) else None
     if not isinstance(job, str) or not re.fullmatch(r"[A-Za-z0-9_.:-]{1,200}", job):
@@ -108,20 +117,29 @@ def _halve_job(call: Call, status: int) -> Classification:
 
 def classify_poll(call: Call, answer: Answer) -> Classification:
     """The job is done only where the answer says so; an unknown status means that it is not done yet."""
-    if answer.status in STOPS:
-        return stop(answer)
+    if answer.status in BULK_STOPS:
+        return stop(answer, BULK_STOPS)
     if answer.status == NOT_FOUND:
         return contradiction("the destination does not know the job any more")
     body = json_of(answer.body)
     if answer.status != OK or not isinstance(body, dict):
         return transient(answer)
-    status, url = str(body.get("status", "")).upper(), body.get("url")
+    return _classify_job(call, str(body.get("status", "")).upper(), body.get("url"))
+
+
+def _classify_job(poll: Call, status: str, url: Any) -> Classification:
     if status in _ENDED and isinstance(url, str) and url:
-        return Classification(Verdict.CONTINUE, follow_up=(_fetch(call, url),))
+        return Classification(Verdict.CONTINUE, follow_up=(_fetch(poll, url),))
     if status in _FAILED:
-        message = f"the destination ended the job as {status} and left no results"
+        message = (
+            f"the destination ended the job as {status} and left no results; some of it may be written, and "
+            "importer retry sends all of it again"
+        )
         return Classification(Verdict.UNCONFIRMED, message=message)
-    return Classification(Verdict.CONTINUE, follow_up=(call,))
+    if status == _REVIEW:
+        reason = "job_needs_review"
+        return Classification(Verdict.CONTINUE, reason=reason, message=_NEEDS_REVIEW, follow_up=(poll,))
+    return Classification(Verdict.CONTINUE, follow_up=(poll,))
 
 
 def _fetch(poll: Call, url: str) -> Call:

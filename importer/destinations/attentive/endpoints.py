@@ -27,6 +27,13 @@ STOPS: Mapping[int, str] = {
     403: "this key is not allowed to write attributes; it needs the scope attributes:write",
 }
 
+BULK_STOPS: Mapping[int, str] = {
+    **STOPS,
+    403: "this key is not allowed to hand in bulk jobs; it needs the scopes attributes:write and "
+    "subscriptions:write, or attributes:all and subscriptions:all",
+}
+"""The vendor's pages disagree on the scopes of a bulk write: one names both, another the first alone."""
+
 OK = 200
 ACCEPTED = 202
 MULTIPLE_CHOICES = 300
@@ -34,9 +41,9 @@ BAD_REQUEST = 400
 NOT_FOUND = 404
 
 
-def stop(answer: Answer) -> Classification:
-    """An answer of one of the statuses in STOPS: the destination refuses the run."""
-    return Classification(Verdict.STOP, reason=f"http_{answer.status}", message=STOPS[answer.status])
+def stop(answer: Answer, stops: Mapping[int, str] = STOPS) -> Classification:
+    """An answer of one of the statuses in `stops`: the destination refuses the run."""
+    return Classification(Verdict.STOP, reason=f"http_{answer.status}", message=stops[answer.status])
 
 
 def transient(answer: Answer) -> Classification:

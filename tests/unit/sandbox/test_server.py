@@ -535,6 +535,17 @@ def test_stored_and_stats_over_http() -> None:
         assert ask(server, "GET", "/__sandbox__/nothing", headers={}).status == 404
 
 
+@pytest.mark.parametrize("host", ["evil.example", "evil.example:80", "10.0.0.1", "[", ""])
+def test_what_is_stored_is_shown_under_a_loopback_name_alone(host: str) -> None:
+    with running() as server:
+        write(server)
+        refused = ask(server, "GET", "/__sandbox__/stored", headers={"Host": host})
+        assert (refused.status, "p1" in str(refused.body)) == (403, False)
+        for good in ("localhost", "127.0.0.1:9", "[::1]:80"):
+            shown = ask(server, "GET", "/__sandbox__/stored", headers={"Host": good})
+            assert (shown.status, list(shown.body)) == (200, ["p1"])
+
+
 def test_the_log_is_bounded_and_says_who_when_and_what() -> None:
     with running(faults=(parse_fault("reset_after@2"),), log=3) as server:
         begun = time.monotonic()
