@@ -1,8 +1,8 @@
 """Calls that are refused as a whole, one after another: then it is most likely not the people.
 
-What is refused in such a row is held back: it is not yet rejected. A call that is not refused ends the row,
-and what was held back is rejected. When the row is ROW calls long, the run stops. What was held back then
-goes out again after a resume; a person who is refused again is rejected, and does not count towards a new
+Refusals in such a row are delayed: nothing is rejected yet. A call that is not refused ends the row,
+and what was delayed is rejected. When the row is ROW calls long, the run stops, and what was delayed
+goes out again after a resume. A person who is refused again is rejected, and does not count towards a new
 row.
 """
 
@@ -17,7 +17,7 @@ ROW = 10
 
 
 @dataclass(frozen=True, slots=True)
-class HeldBack:
+class DelayedRefusal:
     """One refused call: `settle` rejects what it carried, `release` leaves that to be sent again."""
 
     settled: Settled
@@ -31,7 +31,7 @@ class RefusalRow:
     def __init__(self, again: Iterable[str] = ()) -> None:
         self.again = frozenset(again)
         self.stopped_at: RefusedError | None = None
-        self._held: list[HeldBack] = []
+        self._delayed: list[DelayedRefusal] = []
         self._finishing: list[Callable[[], None]] = []
         self._length = 0
         self._unknown: set[str] = set()
@@ -61,9 +61,9 @@ class RefusalRow:
         targets = settled.call.targets
         return bool(targets) and all(target.distinct_id in self.again for target in targets)
 
-    def hold_back(self, one: HeldBack) -> RefusedError | None:
+    def delay(self, one: DelayedRefusal) -> RefusedError | None:
         """Adds a refused call; the error that stops the run where the row is long enough."""
-        self._held.append(one)
+        self._delayed.append(one)
         self._length += 1
         if self._length >= ROW and self.stopped_at is None:
             self.stopped_at = _error(one.settled)
@@ -78,33 +78,33 @@ class RefusalRow:
         return False
 
     @property
-    def holds_back(self) -> bool:
-        """Whether something is held back that the next accepted call settles."""
-        return bool(self._held) and self.stopped_at is None
+    def delays_some(self) -> bool:
+        """Whether something is delayed that the next accepted call settles."""
+        return bool(self._delayed) and self.stopped_at is None
 
     def finish(self, then: Callable[[], None]) -> None:
-        """Calls `then` when nothing is held back any more, at once where nothing is."""
-        if self._held:
+        """Calls `then` when nothing is delayed any more, at once where nothing is."""
+        if self._delayed:
             self._finishing.append(then)
         else:
             then()
 
     def settle(self) -> None:
-        """Rejects what is held back."""
-        held, self._held = self._held, []
+        """Rejects what is delayed."""
+        delayed, self._delayed = self._delayed, []
         finishing, self._finishing = self._finishing, []
-        for one in held:
+        for one in delayed:
             one.settle()
         for then in finishing:
             then()
 
     def release(self) -> list[str]:
-        """Leaves what is held back to be sent again; returns the distinct ids in their order."""
-        ids = (target.distinct_id for one in self._held for target in one.settled.call.targets)
+        """Leaves what is delayed to be sent again; returns the distinct ids in their order."""
+        ids = (target.distinct_id for one in self._delayed for target in one.settled.call.targets)
         people = list(dict.fromkeys(ids))
-        for one in self._held:
+        for one in self._delayed:
             one.release()
-        self._held, self._finishing = [], []
+        self._delayed, self._finishing = [], []
         return people
 
 

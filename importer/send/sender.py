@@ -22,7 +22,7 @@ from importer.core.models import ALL_APPLIED, Answer, Call, Classification, Sett
 from importer.destinations.base import RateHint
 from importer.send.rate_limiter import NAP, RateLimiter
 from importer.send.rate_search import Slot
-from importer.send.refusals import HeldBack, RefusalRow
+from importer.send.refusals import DelayedRefusal, RefusalRow
 from importer.send.shutdown import Stop
 from importer.transport.client import Client, Endpoint, connect
 from importer.transport.download import fetch
@@ -110,7 +110,7 @@ _TOO_MANY = 429
 _UNAVAILABLE = 503
 _NOBODY_BEHIND = frozenset({502, 503, 504})  # what a gateway says while the destination is down
 _LONGEST_WAIT = 30.0
-_IDLE = 0.5  # s that the next job may take before it is taken to wait for what is held back
+_IDLE = 0.5  # s that the next job may take before it is taken to wait for what is delayed
 
 
 @dataclass(frozen=True, slots=True)
@@ -281,14 +281,14 @@ class Sender:
         """The next new job."""
         self._asking += 1
         try:
-            if self._asking == self._workers and self.refusals.holds_back:
+            if self._asking == self._workers and self.refusals.delays_some:
                 return await self._ask_while_idle(jobs)
             return await jobs.__anext__()
         finally:
             self._asking -= 1
 
     async def _ask_while_idle(self, jobs: Jobs) -> Job:
-        """The next new job while nothing is in flight: it may wait until what is held back is settled."""
+        """The next new job while nothing is in flight: it may wait until what is delayed is settled."""
         asking = asyncio.create_task(_next_of(jobs))
         try:
             if not (await asyncio.wait([asking], timeout=_IDLE))[0]:
@@ -510,7 +510,7 @@ class Sender:
             self.stop.because(RefusedError(f"{classification.reason}: {classification.message}."))
         elif row.counts(settled):
             settle, release = partial(job.settle, settled), partial(job.release, settled.call)
-            if error := row.hold_back(HeldBack(settled, settle, release)):
+            if error := row.delay(DelayedRefusal(settled, settle, release)):
                 self.stop.because(error)
             return
         elif row.accept(settled) and row.stopped_at is None:

@@ -444,18 +444,18 @@ def test_what_is_not_said_to_be_done_is_not_done(status: int, body: Any, verdict
 @pytest.mark.parametrize("path", [endpoints.BULK, f"{endpoints.JOB}j1"])
 def test_a_key_without_the_bulk_scopes_is_told_which_it_needs(path: str) -> None:
     kind = here_destination(mode="bulk")
-    judged = kind.classify(Call("POST", path, b"", ()), Answer(403, {}, b""))
-    assert judged.verdict is Verdict.STOP
-    assert "attributes:write and subscriptions:write" in judged.message
+    classified = kind.classify(Call("POST", path, b"", ()), Answer(403, {}, b""))
+    assert classified.verdict is Verdict.STOP
+    assert "attributes:write and subscriptions:write" in classified.message
 
 
 def test_a_job_that_needs_a_review_says_what_to_do() -> None:
     kind = here_destination(mode="bulk")
     [call] = kind.calls([update(1)])
     [poll] = kind.classify(call, Answer(202, {}, b'{"batchJobId":"j1"}')).follow_up
-    judged = kind.classify(poll, Answer(200, {}, b'{"status":"NEEDS_REVIEW"}'))
-    assert (judged.reason, judged.follow_up) == ("job_needs_review", (poll,))
-    assert "release or cancel it" in judged.message
+    classified = kind.classify(poll, Answer(200, {}, b'{"status":"NEEDS_REVIEW"}'))
+    assert (classified.reason, classified.follow_up) == ("job_needs_review", (poll,))
+    assert "release or cancel it" in classified.message
     cancelled = kind.classify(poll, Answer(200, {}, b'{"status":"CANCELLED"}'))
     assert "importer retry sends all of it again" in cancelled.message
 

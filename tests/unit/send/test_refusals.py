@@ -1,9 +1,9 @@
-"""Calls refused as a whole in a row: held back, then rejected, or left to be sent again."""
+"""Calls refused as a whole in a row: delayed, then rejected, or left to be sent again."""
 
 import pytest
 
 from importer.core.models import ALL_APPLIED, Call, Classification, Refusal, Settled, Target, Verdict
-from importer.send.refusals import ROW, HeldBack, RefusalRow
+from importer.send.refusals import ROW, DelayedRefusal, RefusalRow
 
 REFUSED = Classification(Verdict.REFUSED, reason="http_400")
 PERSON = Classification(Verdict.DONE, (Refusal(0, "", "no_such_person"),))
@@ -28,7 +28,7 @@ class Play:
         one = answer(REFUSED, person)
         assert self.row.counts(one)
         settle, release = lambda: self.settled.append(person), lambda: self.released.append(person)
-        return self.row.hold_back(HeldBack(one, settle, release)) is not None
+        return self.row.delay(DelayedRefusal(one, settle, release)) is not None
 
 
 @pytest.mark.parametrize(
