@@ -244,6 +244,10 @@ def _add_looking(commands: Any) -> None:
     _add_state(runs)
     report = _command(commands, "report", "run_commands:report", "one run's summary")
     report.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
+    report.add_argument("--open", action="store_true", help="open report.html in the browser")
+    report.add_argument(
+        "--no-values", action="store_true", help="write a copy without values and ids of people, to pass on"
+    )
     _add_state(report)
     _add_output(report)
 

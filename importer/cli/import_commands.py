@@ -15,6 +15,7 @@ from importer.core.models import RunSummary
 from importer.core.text import json_text
 from importer.pipeline import runner
 from importer.report import text_report
+from importer.report.next_step import after_stop
 from importer.report.summary import as_json
 from importer.storage.run_folder import RunFolder
 
@@ -90,5 +91,5 @@ def show(summary: RunSummary, state_dir: Path, args: argparse.Namespace) -> int:
         print_lines(text_report.next_lines(data, folder, state_dir))
     if summary.message:
         say(summary.message)
-        say_more(f"  next: {text_report.resume_command(data, state_dir)}")
+        say_more(f"  next: {after_stop(data, state_dir)}")
     return summary.exit_code

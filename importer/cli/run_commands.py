@@ -2,7 +2,10 @@
 
 import argparse
 import sys
+import webbrowser
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from importer.cli.import_commands import state_dir_of
 from importer.cli.logs import say
@@ -47,6 +50,8 @@ def report(args: argparse.Namespace) -> int:
     summary = folder.read_summary()
     if summary is None:
         raise _no_summary(folder, state_dir)
+    if args.open or args.no_values:
+        return _html(folder, summary, args)
     if args.json:
         print(json_text(summary, indent=2))
     if args.json or args.quiet:
@@ -55,6 +60,18 @@ def report(args: argparse.Namespace) -> int:
     if summary["message"]:
         print_lines(["", f"  {summary['message']}"])
     print_lines(text_report.next_lines(summary, folder, state_dir))
+    return 0
+
+
+def _html(folder: RunFolder, summary: Mapping[str, Any], args: argparse.Namespace) -> int:
+    """Writes `report.html` again, so that one of an earlier version is new too, and opens it."""
+    from importer.report import html_report
+
+    path = html_report.write(folder, summary, values=not args.no_values).absolute()
+    if not args.quiet:
+        print_lines([str(path)])
+    if args.open and not webbrowser.open(path.as_uri()):
+        say("no browser could be opened; open the file above by hand.")
     return 0
 
 

@@ -36,7 +36,8 @@ def demo(args: argparse.Namespace) -> int:
         summary = _import_sample(config, server.url, state_dir)
     folder = RunFolder(state_dir / "runs" / summary.run_id)
     print_lines(text_report.summary_lines(as_json(summary), "run"))
-    print_lines(["", f"  report   {folder.rejects}", f"  rows     {folder.rejected_rows}"])
+    print_lines(["", f"  report   {folder.html_report}"])
+    print_lines([f"  rejects  {folder.rejects}", f"  rows     {folder.rejected_rows}"])
     print_lines(["  next     a configuration for a list of your own: importer init LIST > people.toml"])
     return 0 if summary.state == "finished" else summary.exit_code
 

@@ -1,82 +1,278 @@
-"""`report.html`: a run's report for people who would rather look. One file, no script, nothing fetched."""
+"""`report.html`: the report of a run as one file for a browser, without anything that is fetched.
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from html import escape
-from itertools import islice
+Everything from data is text: the template escapes it, and the page's policy runs the one script whose hash it
+names and nothing else.
+"""
+
+import base64
+import hashlib
+import json
+import platform
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from importlib import metadata
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
-from importer.report import reject_lines
+from importer.core.durations import spoken
+from importer.core.text import printable
+from importer.report import advice
+from importer.report.call_timeline import CallsPart, read_timeline
+from importer.report.next_step import next_step
+from importer.report.reject_groups import (
+    EXAMPLES,
+    LONGEST,
+    VALUES_SHOWN,
+    RejectGroup,
+    examples_of,
+    read_groups,
+)
+from importer.report.trends import previous_summary
 from importer.storage import atomic_files
 from importer.storage.run_folder import RunFolder
 
-LINES = 1_000
-"""So many lines of rejects.csv are shown at most."""
+VALUES_IN_ALL = 12_000
+"""So many frequent values are shown over all groups, so that the file stays under 5 MB."""
 
-LONGEST = 300
-"""So many characters of a cell are shown at most."""
+_TEMPLATES = Path(__file__).parent / "templates"
 
-_POLICY = "default-src 'none'; style-src 'unsafe-inline'"
-_STYLE = (
-    "body{font:15px/1.5 system-ui,sans-serif;max-width:76rem;margin:2rem auto;padding:0 1rem;color:#222}"
-    "table{border-collapse:collapse;margin:0 0 2rem;font-variant-numeric:tabular-nums}"
-    "th,td{text-align:left;padding:.2rem .8rem;border-bottom:1px solid #ddd;vertical-align:top;"
-    "overflow-wrap:anywhere}th{background:#f5f5f5}.n{text-align:right}.bad{color:#a00}"
-)
-
-
-def write(folder: RunFolder, summary: Mapping[str, Any]) -> None:
-    """Writes `report.html` from the summary and the first lines of `rejects.csv`."""
-    with atomic_files.replacing(folder.html_report) as file:
-        for text in _page(summary, folder.rejects):
-            file.write(text.encode("utf-8", "replace"))
-
-
-def _page(summary: Mapping[str, Any], rejects: Path) -> Iterator[str]:
-    title = f"{summary['name']} → {summary['destination']}: {summary['state']}, exit {summary['exit_code']}"
-    yield '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">\n'
-    yield f'<meta http-equiv="Content-Security-Policy" content="{_POLICY}">\n'
-    yield f"<title>{_cell(title)}</title><style>{_STYLE}</style></head><body>\n<h1>{_cell(title)}</h1>\n"
-    if summary["message"]:
-        yield f'<p class="bad">{_cell(summary["message"])}</p>\n'
-    began, ended = _cell(summary["started_at"]), _cell(summary["finished_at"])
-    yield f"<p>Run {_cell(summary['run_id'])}, {began} to {ended}</p>\n"
-    yield from _table(("source", "rows"), ((s["path"], s["rows"]) for s in summary["sources"]))
-    for name in ("rows", "values", "people", "calls"):
-        yield f"<h2>{name}</h2>\n"
-        yield from _table(("state", "count"), ((k, n) for k, n in summary[name].items() if n))
-    if summary["warnings"]:
-        yield "<h2>warnings</h2>\n"
-        yield from _table(
-            ("code", "column", "count"), ((w["code"], w["column"], w["count"]) for w in summary["warnings"])
-        )
-    if summary["rejects"]:
-        yield "<h2>changed or rejected</h2>\n"
-        names = ("stage", "reason", "attribute", "count")
-        yield from _table(names, ([r[n] for n in names] for r in summary["rejects"]))
-        yield from _lines(rejects)
-    yield "</body></html>\n"
+_BARS: Mapping[str, tuple[tuple[str, str], ...]] = {
+    "rows": (
+        ("applied", "good"),
+        ("unchanged", "same"),
+        ("merged", "same"),
+        ("empty", "idle"),
+        ("filtered", "idle"),
+        ("partly_applied", "part"),
+        ("rejected", "bad"),
+        ("unconfirmed", "open"),
+        ("not_attempted", "wait"),
+    ),
+    "values": (
+        ("applied", "good"),
+        ("unchanged", "same"),
+        ("superseded", "idle"),
+        ("rejected", "bad"),
+        ("unconfirmed", "open"),
+        ("not_attempted", "wait"),
+    ),
+    "people": (
+        ("called", "good"),
+        ("unchanged", "same"),
+        ("nothing_to_send", "idle"),
+        ("not_attempted", "wait"),
+    ),
+}
+"""The states of a bar from left to right, each with the class of its colour."""
 
 
-def _lines(rejects: Path) -> Iterator[str]:
-    with rejects.open("rb") as file:
-        lines = (record.cells for record in reject_lines.records(file))
-        head = next(lines, [])
-        yield f"<h2>the first lines, {LINES:,} at most; all of them are in rejects.csv</h2>\n"
-        yield from _table(head, islice(lines, LINES))
+def write(folder: RunFolder, summary: Mapping[str, Any], *, values: bool = True) -> Path:
+    """Writes `report.html`, or without values of people `report-no-values.html`; returns its path."""
+    path = folder.html_report if values else folder.html_report.with_name("report-no-values.html")
+    content = _page(folder, summary, values=values).encode("utf-8", "backslashreplace")
+    atomic_files.write_bytes(path, content)
+    return path
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[Any]]) -> Iterator[str]:
-    yield f"<table><tr>{''.join(f'<th>{_cell(name)}</th>' for name in head)}</tr>\n"
-    for row in rows:
-        yield f"<tr>{''.join(_td(cell) for cell in row)}</tr>\n"
-    yield "</table>\n"
+def _page(folder: RunFolder, summary: Mapping[str, Any], *, values: bool) -> str:
+    groups = read_groups(folder.rejects)
+    meta = folder.read_meta()
+    return render(
+        "report.html.j2",
+        run=summary,
+        mode=meta["mode"],
+        title=f"{summary['name']} → {summary['destination']}: {summary['state']}",
+        headline=headline(summary, meta["mode"]),
+        next=next_step(summary, folder, folder.path.parent.parent),
+        bars=[_bar(name, summary[name]) for name in _BARS],
+        steps=_steps(summary),
+        calls=_calls(read_timeline(folder.journal)),
+        attributes=_attributes(summary, previous_summary(folder, meta)),
+        groups=[_group(group, meta["config"], len(groups), values=values) for group in groups],
+        examples=[_example(row, values=values) for row in examples_of(groups)],
+        most_examples=EXAMPLES,
+        rejects_file=folder.rejects,
+        warnings=[{**w, "means": advice.warning(w["code"])} for w in summary["warnings"]],
+        config=json.dumps(meta["config"], indent=2, ensure_ascii=False),
+        config_path=meta["config_path"],
+        sources=[_source(source, summary) for source in summary["sources"]],
+        versions=_versions(),
+        values=values,
+    )
 
 
-def _td(cell: object) -> str:
-    return f'<td class="n">{cell:,}</td>' if isinstance(cell, int) else f"<td>{_cell(cell)}</td>"
+def render(template: str, **facts: Any) -> str:
+    """A page of a template, with the style and the script inside and a policy that allows only those."""
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # 50 ms that no other command pays
+
+    environment = Environment(
+        loader=FileSystemLoader(_TEMPLATES),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    style, script = (_TEMPLATES.joinpath(name).read_text("utf-8") for name in ("report.css", "report.js"))
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    environment.filters |= {"n": _number, "words": _words, "short": _short}
+    return environment.get_template(template).render(style=style, script=script, policy=policy, **facts)
 
 
-def _cell(value: object) -> str:
-    text = str(value)
-    return escape(text[:LONGEST] + "…" if len(text) > LONGEST else text)
+def _hash(text: str) -> str:
+    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
+
+
+def _number(count: float) -> str:
+    return f"{count:,}"
+
+
+def _words(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _short(text: object) -> str:
+    return printable(text, LONGEST)
+
+
+def headline(summary: Mapping[str, Any], mode: str) -> str:
+    """What happened, in one sentence."""
+    values, rows = summary["values"], summary["rows"]
+    if mode == "check":
+        what = f"Nothing was sent: this was a check. {values['not_attempted']:,} values would be sent"
+        return f"{what}, {values['rejected']:,} are rejected in {rows['read']:,} rows."
+    if summary["state"] != "finished":
+        what = {"stopped": "stopped", "interrupted": "interrupted"}.get(summary["state"], summary["state"])
+        left = f"{values['not_attempted']:,} are not sent"
+        return f"The run was {what}: {values['applied']:,} values are applied, {left}."
+    lost = [f"{values[name]:,} {name}" for name in ("rejected", "unconfirmed") if values[name]]
+    used = "was" if rows["rejected"] == 1 else "were"
+    bad_rows = f", {_counted(rows['rejected'], 'row')} {used} not used at all" if rows["rejected"] else ""
+    if not lost and not bad_rows:
+        what = f"{values['applied']:,} values of {_counted(rows['read'], 'row')} are applied"
+        return f"All is well: {what}, none was rejected."
+    return f"{values['applied']:,} values are applied, {' and '.join(lost) or 'none rejected'}{bad_rows}."
+
+
+def _counted(number: int, one: str) -> str:
+    return f"{number:,} {one if number == 1 else one + 's'}"
+
+
+def _bar(name: str, counts: Mapping[str, int]) -> dict[str, Any]:
+    total, at, parts = max(1, counts["read"]), 0.0, []
+    for state, colour in _BARS[name]:
+        if counts[state]:
+            width = counts[state] * 1000 / total
+            parts.append({"state": state, "count": counts[state], "x": at, "width": width, "colour": colour})
+            at += width
+    return {"name": name, "read": counts["read"], "parts": parts, "share": lambda n: f"{n / total:.1%}"}
+
+
+def _steps(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """The way of the rows: how many are left after each step."""
+    rows = summary["rows"]
+    chosen = rows["read"] - rows["filtered"]
+    used = chosen - rows["rejected"]
+    winning = used - rows["merged"] - rows["empty"]
+    due = winning - rows["unchanged"]
+    steps = (
+        ("read", rows["read"]),
+        ("chosen by where", chosen),
+        ("usable", used),
+        ("with a value that counts", winning),
+        ("with a value to send", due),
+        ("applied, whole or in part", rows["applied"] + rows["partly_applied"]),
+    )
+    most = max(1, rows["read"])
+    return [{"name": name, "count": count, "width": count * 1000 / most} for name, count in steps]
+
+
+def _calls(parts: list[CallsPart]) -> dict[str, Any]:
+    most = max((part.calls + part.repeated for part in parts), default=1)
+    width = 1000 / max(1, len(parts))
+    bars = [
+        {
+            "x": n * width,
+            "width": max(0.5, width - 1),
+            "calls": part.calls,
+            "repeated": part.repeated,
+            "height": part.calls * 100 / most,
+            "extra": part.repeated * 100 / most,
+            "at": _iso(part.at),
+        }
+        for n, part in enumerate(parts)
+    ]
+    seconds = parts[0].seconds if parts else 0
+    return {"parts": bars, "seconds": spoken(seconds) if parts else "", "most": most}
+
+
+def _iso(at: float) -> str:
+    return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
+
+
+def _attributes(summary: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+    known = {a["attribute"]: a for a in (before or {}).get("attributes", ())}
+    return [_attribute(one, known.get(one["attribute"])) for one in summary.get("attributes", ())]
+
+
+def _attribute(one: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
+    shares, arrows = _shares(one), {}
+    for name, share in _shares(before).items() if before else ():
+        change = shares[name] - share
+        arrows[name] = f"{'▲' if change > 0 else '▼'} {abs(change):.1%}" if abs(change) >= 0.0005 else ""
+    bar = _bar("values", one)
+    return {**one, "shares": shares, "arrows": arrows, "bar": bar}
+
+
+def _shares(one: Mapping[str, Any]) -> dict[str, float]:
+    """Applied and rejected as shares of the values, blank as a share of the cells."""
+    read, cells = max(1, one["read"]), max(1, one["read"] + one["blank"])
+    good = one["applied"] + one["unchanged"]
+    return {"applied": good / read, "rejected": one["rejected"] / read, "blank": one["blank"] / cells}
+
+
+def _group(group: RejectGroup, config: Mapping[str, Any], groups: int, *, values: bool) -> dict[str, Any]:
+    shown = max(1, min(VALUES_SHOWN, VALUES_IN_ALL // groups))
+    attribute = config["attributes"].get(group.attribute)
+    whole = "whole row" if group.stage == "read" else "whole person"
+    return {
+        "attribute": group.attribute or whole,
+        "stage": group.stage,
+        "reason": group.reason,
+        "count": group.count,
+        "message": group.message,
+        "accepted": advice.accepted(attribute),
+        "fix": advice.fix(group.stage, group.reason),
+        "values": group.top(shown) if values and group.attribute else [],
+        "distinct": len(group.values),
+        "approximate": group.approximate,
+    }
+
+
+def _example(row: Mapping[str, str], *, values: bool) -> dict[str, str]:
+    whole = "whole row" if row["stage"] == "read" else "whole person"
+    hidden = {} if values else {"distinct_id": "", "value": ""}
+    return {**row, "attribute": row["attribute"] or whole, "file": Path(row["file"]).name, **hidden}
+
+
+def _source(source: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, Any]:
+    modified, age = source.get("modified"), ""
+    if modified:
+        began = datetime.fromisoformat(summary["started_at"]) - datetime.fromisoformat(modified)
+        age = spoken(max(0.0, began.total_seconds()))
+    return {
+        "path": source["path"],
+        "rows": source["rows"],
+        "size": source.get("size"),
+        "modified": modified,
+        "age": age,
+    }
+
+
+def _versions() -> dict[str, str]:
+    names = ("customer-importer", "polars", "pydantic")
+    found = dict(zip_longest(names, (metadata.version(name) for name in names)))
+    return {**found, "Python": platform.python_version(), "system": platform.system()}

@@ -18,7 +18,7 @@ from importer.config.urls import url_problem
 from importer.core.errors import ConfigError
 from importer.core.models import Call
 from importer.core.text import json_text
-from importer.report import text_report
+from importer.report.next_step import after_stop
 from importer.storage.run_folder import RunFolder
 from importer.transport import client
 from importer.transport.errors import TransportError
@@ -86,7 +86,7 @@ def notification(ended: RunEnd, before: int | None) -> dict[str, Any]:
 def _next(ended: RunEnd) -> str:
     if ended.exit_code in (0, 1) or not ended.summary:
         return ""
-    return text_report.resume_command(ended.summary, ended.folder.path.parent.parent.resolve())
+    return str(after_stop(ended.summary, ended.folder.path.parent.parent.resolve()))
 
 
 def _text(ended: RunEnd, before: int | None, data: Mapping[str, Any]) -> str:

@@ -8,7 +8,8 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from importer.core.errors import GuardError, command
+from importer.core.errors import command
+from importer.report.next_step import next_step
 from importer.storage import run_folder
 from importer.storage.run_folder import RunFolder
 
@@ -104,20 +105,16 @@ def _warning_lines(warnings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
 
 def next_lines(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) -> Iterator[str]:
     """Where the reports are, and the next command to type."""
-    meta, files = folder.read_meta(), sorted(folder.rejected_rows.glob("*"))
+    files = sorted(folder.rejected_rows.glob("*"))
     yield ""
+    if folder.html_report.exists():
+        yield f"  report   {folder.html_report}"
     if summary["rejects"]:
-        yield f"  report   {folder.rejects}"
+        yield f"  rejects  {folder.rejects}"
     if files:
         yield f"  rows     {files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}"
-    if meta["mode"] == "check":
-        sources = [one for one in meta["arguments"] if one not in meta.get("tables", ())]
-        yield f"  next     {command('run', meta['config_path'] or 'CONFIG', *sources)}"
-    elif summary["state"] != "finished":
-        yield f"  next     {resume_command(summary, state_dir)}"
-    elif files:
-        retry = command("retry", folder.run_id, str(files[0]), state_dir=state_dir)
-        yield f"  next     correct the rows, then: {retry}"
+    if step := str(next_step(summary, folder, state_dir)):
+        yield f"  next     {step}"
 
 
 def verified_lines(found: Mapping[str, Any], report: Path) -> Iterator[str]:
@@ -135,17 +132,6 @@ def verified_lines(found: Mapping[str, Any], report: Path) -> Iterator[str]:
     if found["differences"]:
         yield ""
         yield f"  report   {report}"
-
-
-def resume_command(summary: Mapping[str, Any], state_dir: Path) -> str:
-    """The command that continues a stopped run; where a guard stopped it, with what lets it pass."""
-    resume = command("resume", summary["run_id"], state_dir=state_dir)
-    if summary["exit_code"] != GuardError.exit_code:
-        return resume
-    if allow := [word for name in summary["guards"] for word in ("--allow", name)]:
-        allowing = command("resume", summary["run_id"], *allow, state_dir=state_dir)
-        return f"correct the list and run it again, or continue as it is: {allowing}"
-    return f"correct the list and run it again, or continue as it is: {resume} --max-rejects N"
 
 
 _NUMBERS = ("rows", "called", "applied", "unchanged", "rejected", "unconfirmed")

@@ -4,7 +4,6 @@ import io
 import re
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +18,6 @@ from importer.config import loader as configuration
 from importer.config import schema
 from importer.config.options import RejectLimit
 from importer.core.errors import ConfigError, SourceError
-from importer.report import html_report
 from importer.sandbox import faults
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
@@ -259,48 +257,6 @@ def test_a_run_that_goes_on_is_kept(night: RunFolder, mapping: dict[str, Any], s
 
 
 # ------------------------------------------------------------------- report.html
-
-
-class _Tags(HTMLParser):
-    def __init__(self) -> None:
-        super().__init__()
-        self.tags: list[str] = []
-        self.attributes: list[tuple[str, str | None]] = []
-        self.open: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.tags.append(tag)
-        self.attributes += attrs
-        if tag not in ("meta", "link", "img"):
-            self.open.append(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        assert self.open.pop() == tag
-
-
-def test_a_report_to_look_at(night: RunFolder) -> None:
-    assert oct(night.html_report.stat().st_mode & 0o777) == "0o600"
-    text = night.html_report.read_text("utf-8")
-    assert "techno" in text
-    tags = _Tags()
-    tags.feed(text)
-    assert not tags.open
-    assert set(tags.tags) <= set("html head meta title style body h1 h2 p table tr th td".split())
-    assert not {name for name, _ in tags.attributes} & {"src", "href", "onclick", "onload", "style"}
-
-
-def test_whatever_a_cell_holds_is_text_and_the_page_stays_small(
-    mapping: dict[str, Any], state_dir: Path, tmp_path: Path
-) -> None:
-    evil = "<script>alert(1)</script>" + "x" * 5000
-    rows = "".join(f'{n},"{evil}",n,math\n' for n in range(html_report.LINES + 500))
-    (tmp_path / "list.csv").write_text("id,plan,name,topics\n" + rows)
-    summary = importer.check(mapping, (), importer.Options(state_dir=state_dir))
-    path = state_dir / "runs" / summary.run_id / "report.html"
-    text = path.read_text("utf-8")
-    assert "<script" not in text
-    assert "&lt;script&gt;" in text
-    assert path.stat().st_size < 1_500_000
 
 
 # ------------------------------------------------------------------- init

@@ -1,0 +1,135 @@
+"""What a reject or a warning means and what to do about it, in words for the person who owns the list."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from importer.core.rejects import BLANK, INVALID, NOT_DECLARED, TOO_LONG
+
+_FIXES: Mapping[str, str] = {
+    INVALID: "Correct the cells, or declare type, format, decimal or options as the list has them.",
+    NOT_DECLARED: "Correct the cells, or add the missing options under [attributes] and at the destination.",
+    TOO_LONG: "Shorten the texts, or raise max_length as far as the destination allows.",
+    BLANK: 'Fill the cells, or declare blank = "skip" if a blank cell may stay without effect.',
+    "distinct_id_missing": "Give each row an id in the column of [identity], or take the row out.",
+    "distinct_id_too_long": "Shorten the ids; check that the column of [identity] is the right one.",
+    "distinct_id_invalid": "Correct the ids; check that the column of [identity] is the right one.",
+    "header_repeated": "Nothing: a header in the middle is left out. Join files without their headers.",
+    "row_malformed": "Export again with quotes around every text; check [source] delimiter and quote.",
+    "row_time_invalid": "Correct the time, or declare latest_format as the list writes it.",
+    "unconfirmed": "It is not known whether the destination stored it. Send it again: importer retry.",
+    "normalized": "The destination stored another form of the value. Write that form in the list.",
+    "attribute_not_defined": "Create the attribute at the destination, or take it out of the configuration.",
+    "attribute_archived": "Restore the attribute at the destination, or take it out of the configuration.",
+    "person_not_found": "The destination knows nobody by this id. Create them there, or correct the ids.",
+}
+
+_STAGES: Mapping[str, str] = {
+    "read": "Correct the row in the list; rejected_rows/ holds it with its header.",
+    "check": "Correct the cells in rejected_rows/, then send them again: importer retry.",
+    "send": "The destination refused the value. Look the reason up there, correct it, then: importer retry.",
+    "trim": "Nothing has to be done; the value was sent in part or is stored in another form.",
+}
+
+_WARNINGS: Mapping[str, tuple[str, str]] = {
+    "distinct_id_scientific": (
+        "Ids like 1.2E+17: a spreadsheet has rounded them, the last digits are lost",
+        "Export again with the column formatted as text.",
+    ),
+    "distinct_id_lost_zeros": (
+        "Most ids have one length and some are shorter: a spreadsheet may have cut zeros in front",
+        "Export again with the column formatted as text.",
+    ),
+    "distinct_id_looks_like_email": ("Ids with an @", "Use an id that tells nothing about the person."),
+    "distinct_id_has_surrounding_blanks": (
+        "Ids with blanks around them",
+        "Declare trim = true under [identity], or correct the list.",
+    ),
+    "spreadsheet_error": ("Cells such as #N/A", "Correct the formulas in the sheet, then export again."),
+    "date_serial_number": (
+        "Numbers such as 45123 in a column of dates",
+        "Format the column as a date in the sheet, then export again.",
+    ),
+    "mojibake": (
+        "Letters such as Ã©: UTF-8 that another program has read in a wrong encoding",
+        "Export again as UTF-8, or declare [source] encoding.",
+    ),
+    "trailing_column_empty": (
+        "The last columns are blank in every row",
+        "Check that the export is complete.",
+    ),
+    "day_and_month_ambiguous": (
+        "Every date is also valid with day and month exchanged",
+        "Check the declared format against a date that you know.",
+    ),
+    "gone_not_known": (
+        "The whole configured source was not read, so nobody counts as having left the list",
+        "Run without other sources, and with a list without damaged rows.",
+    ),
+    "datetime_offset_dropped": ("Times with an offset are sent in UTC", "Nothing, if UTC is what you want."),
+    "dialect_differs": (
+        "The source reads better with another line under [source]",
+        "Put the line in and check again.",
+    ),
+    "blank_clears": (
+        "Blank cells remove stored values",
+        'Check that this is meant; else declare blank = "skip".',
+    ),
+    "kinds_mixed": (
+        "Some texts of the column look like numbers, dates or booleans",
+        "Declare send_as for the attribute.",
+    ),
+    "text_looks_like_number": (
+        "Every text of the column looks like a number, and zeros in front may be lost",
+        "Declare send_as for the attribute.",
+    ),
+    "text_looks_like_date": (
+        "Every text of the column looks like a date",
+        "Declare send_as for the attribute.",
+    ),
+    "text_looks_like_boolean": (
+        "Every text of the column looks like true or false",
+        "Declare send_as for the attribute.",
+    ),
+    "attribute_name_unusual": ("The destination may refuse this name", "Check the name at the destination."),
+}
+
+
+def fix(stage: str, reason: str) -> str:
+    """What to do about a reject."""
+    return _FIXES.get(reason) or _STAGES.get(stage, "")
+
+
+def warning(code: str) -> tuple[str, str]:
+    """What a warning has seen, and what to do."""
+    return _WARNINGS.get(code, (code.replace("_", " "), "Look at the column in the list."))
+
+
+def accepted(attribute: Mapping[str, Any] | None) -> str:
+    """What an attribute accepts; `attribute` is its table of the configuration, None for a whole row."""
+    if attribute is None:
+        return ""
+    kind = str(attribute["type"])
+    if options := attribute.get("options"):
+        shown = ", ".join(options[:12]) + (f" and {len(options) - 12} more" if len(options) > 12 else "")
+        return f"{'one' if kind == 'single_choice' else 'any'} of: {shown}"
+    if kind in ("date", "datetime"):
+        return f"a {kind} written as {attribute.get('format') or 'in ISO 8601, like 2026-03-31'}"
+    if kind == "boolean":
+        texts = (
+            *attribute.get("true_values", ("true", "1", "yes")),
+            *attribute.get("false_values", ("false", "0", "no")),
+        )
+        return f"one of: {', '.join(texts)}"
+    return _RANGES.get(kind, kind.replace("_", " ")) + _bounds(attribute)
+
+
+_RANGES: Mapping[str, str] = {"number": "a number", "free_text": "a text"}
+
+
+def _bounds(attribute: Mapping[str, Any]) -> str:
+    found = [
+        f"{name} {attribute[name]:,}"
+        for name in ("min", "max", "max_length")
+        if attribute.get(name) is not None
+    ]
+    return f" ({', '.join(found)})" if found else ""

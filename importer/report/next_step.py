@@ -1,0 +1,44 @@
+"""What to do after a run: one sentence and one command, the same in every report."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from importer.core.errors import GuardError, command
+from importer.storage.run_folder import RunFolder
+
+
+class NextStep(NamedTuple):
+    """`command` is ready to paste, "" where nothing is to be done."""
+
+    sentence: str
+    command: str
+
+    def __str__(self) -> str:
+        return f"{self.sentence}: {self.command}" if self.sentence and self.command else self.command
+
+
+def next_step(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) -> NextStep:
+    """What to do after a run that has a summary."""
+    meta, files = folder.read_meta(), sorted(folder.rejected_rows.glob("*"))
+    if meta["mode"] == "check":
+        return NextStep("", command("run", meta["config_path"] or "CONFIG", *meta["arguments"]))
+    if summary["state"] != "finished":
+        return after_stop(summary, state_dir)
+    if files:
+        retry = command("retry", folder.run_id, str(files[0]), state_dir=state_dir)
+        return NextStep("correct the rows, then", retry)
+    return NextStep("", "")
+
+
+def after_stop(summary: Mapping[str, Any], state_dir: Path) -> NextStep:
+    """The command that continues a stopped run; where a guard stopped it, with what lets it pass."""
+    resume = command("resume", summary["run_id"], state_dir=state_dir)
+    if summary["exit_code"] != GuardError.exit_code:
+        return NextStep("", resume)
+    allow = [word for name in summary["guards"] for word in ("--allow", name)]
+    if allow:
+        resume = command("resume", summary["run_id"], *allow, state_dir=state_dir)
+    else:
+        resume = f"{resume} --max-rejects N"
+    return NextStep("correct the list and run it again, or continue as it is", resume)
