@@ -15,7 +15,6 @@ import json
 import re
 import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import fields
 from functools import cache, partial
 from pathlib import Path
 from types import NoneType, UnionType
@@ -28,9 +27,9 @@ import importer
 from importer import destinations
 from importer.cli import arguments
 from importer.config import attribute, schema
-from importer.core import errors, models
+from importer.core import errors
 from importer.destinations.attentive.settings import User
-from importer.report import reject_files
+from importer.report import reject_files, summary
 from importer.sandbox import faults
 from importer.storage.run_folder import RunFolder
 from importer.validate import data_quality
@@ -262,7 +261,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "exit_codes": _exit_codes,
     "files": _files,
     "rejects": partial(_words, "rejects", "column", reject_files.COLUMNS),
-    "summary": partial(_words, "summary", "key", [field.name for field in fields(models.RunSummary)]),
+    "summary": partial(_words, "summary", "key", summary.SUMMARY_KEYS),
     "warnings": _warnings,
     "faults": partial(_words, "faults", "kind", ["429", *faults.kinds()]),
     "vendors": _vendors,

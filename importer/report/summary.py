@@ -3,7 +3,7 @@
 import resource
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from datetime import UTC, datetime
 from typing import Any
 
@@ -159,5 +159,11 @@ def peak_rss_bytes() -> int:
 def as_json(summary: RunSummary) -> dict[str, Any]:
     """The summary as `summary.json` holds it."""
     data = asdict(summary)
-    del data["folder"]  # where the file is itself
-    return {"rejects" if name == "reject_counts" else name: value for name, value in data.items()}
+    return {_FILE_NAMES.get(name, name): data[name] for name in data if name != "folder"}
+
+
+_FILE_NAMES = {"reject_counts": "rejects"}
+"""Fields of RunSummary that have another name in `summary.json`; `folder` is where the file itself is."""
+
+SUMMARY_KEYS = tuple(_FILE_NAMES.get(f.name, f.name) for f in fields(RunSummary) if f.name != "folder")
+"""The keys of `summary.json` in their order."""

@@ -1,0 +1,68 @@
+"""Groups of rejects: complete counts, frequent values, bounded memory."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from importer.report import reject_groups
+from importer.report.reject_files import COLUMNS
+from importer.report.reject_groups import LONGEST, read_groups
+
+
+def rejects(path: Path, values: "list[tuple[str, str, str]]") -> Path:
+    """(attribute, reason, value) as lines of a rejects.csv."""
+    frame = pl.DataFrame(values, schema=["attribute", "reason", "value"], orient="row")
+    others = {
+        "file": "list.csv",
+        "row": "1",
+        "line": "2",
+        "distinct_id": "u",
+        "stage": "check",
+        "message": "expected",
+        "status": "",
+        "attempts": "",
+        "at": "",
+    }
+    frame.with_columns(pl.lit(v).alias(k) for k, v in others.items()).select(COLUMNS).write_csv(path)
+    return path
+
+
+def test_groups_are_complete_and_the_largest_is_first(tmp_path: Path) -> None:
+    lines = (
+        [("plan", "invalid", "techno")] * 3 + [("plan", "invalid", "")] * 2 + [("age", "invalid", "x")] * 7
+    )
+    first, second = read_groups(rejects(tmp_path / "rejects.csv", lines))
+    assert (first.attribute, first.count, first.top()) == ("age", 7, [("x", 7)])
+    assert (second.attribute, second.count, second.top()) == ("plan", 5, [("techno", 3), ("", 2)])
+    assert (second.message, second.approximate, len(second.examples)) == ("expected", False, 5)
+
+
+def test_no_line_and_no_file_are_no_group(tmp_path: Path) -> None:
+    assert read_groups(tmp_path / "rejects.csv") == []
+    (tmp_path / "rejects.csv").write_text(",".join(COLUMNS) + "\n")
+    assert read_groups(tmp_path / "rejects.csv") == []
+
+
+def test_a_long_value_is_cut_and_line_breaks_and_quotes_stay(tmp_path: Path) -> None:
+    lines = [("name", "too_long", "x" * 300_000), ("name", "too_long", 'a\n"b",c')]
+    (group,) = read_groups(rejects(tmp_path / "rejects.csv", lines))
+    assert {len(value) for value in group.values} == {LONGEST + 1, len('a\n"b",c')}
+    assert 'a\n"b",c' in group.values
+
+
+def test_past_the_bound_values_are_approximate_and_the_count_stays_exact(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reject_groups, "DISTINCT_VALUES", 100)
+    lines = [("plan", "invalid", "often")] * 50 + [("plan", "invalid", f"v{n}") for n in range(500)]
+    (group,) = read_groups(rejects(tmp_path / "rejects.csv", lines))
+    assert (group.count, group.approximate, group.top(1)) == (550, True, [("often", 50)])
+    assert len(group.values) == 50
+
+
+def test_examples_are_bounded_over_all_groups(tmp_path: Path) -> None:
+    lines = [(f"a{n % 40}", "invalid", str(n)) for n in range(4_000)]
+    groups = read_groups(rejects(tmp_path / "rejects.csv", lines), examples=200)
+    assert len(groups) == 40
+    assert {len(group.examples) for group in groups} == {5}
