@@ -31,6 +31,7 @@ from importer.validate.read_result import ReadResult
 from importer.values import cell_texts, json_text
 from importer.values.cell_texts import all_texts
 from importer.values.column_types import typed_columns
+from importer.values.distinct_ids import IdReader
 from importer.values.expressions import compile_where
 
 
@@ -159,10 +160,10 @@ def _add_kept(history: _PersonHistory, reading: ReadResult, person: str) -> None
 
 
 def _add_from_source(history: _PersonHistory, index: int, path: str, count: int, person: str) -> None:
-    identity = history.config.identity
+    column = history.config.identity.column
+    ids = IdReader(history.config, history.config.build_destination().distinct_id_max)
     for batch in reader.open_source(path, source_options(history.config)).batches():
-        ids = cell_texts.as_text(batch.cells[identity.column])
-        mine = ((ids.str.strip_chars() if identity.trim else ids) == person) & (batch.row <= count)
+        mine = (ids.texts(batch.cells[column]) == person) & (batch.row <= count)
         rows = pl.DataFrame({"order": batch.row + (index << ORDER_SHIFT), "line": batch.line})
         mine = mine.fill_null(value=False)
         _add_rows(history, rows.filter(mine), batch.cells.filter(mine))

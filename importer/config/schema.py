@@ -61,6 +61,8 @@ class SourceConfig(_Section):
     columns: tuple[str, ...] | None = None
     null_values: tuple[str, ...] = ("",)
     clear_values: tuple[str, ...] = ()
+    trim: bool = True
+    spreadsheet_text: Literal["keep", "unwrap"] = "keep"
     ignore: tuple[str, ...] = ()
     where: str = ""
     latest_by: str | None = Field(default=None, min_length=1)
@@ -96,11 +98,21 @@ class SourceConfig(_Section):
         return self
 
 
+PLACEHOLDERS = (
+    *("null", "(null)", "<null>", "none", "nil", "undefined", "nan", "n/a", "na", "[object object]", r"\N"),
+    *("#n/a", "#ref!", "#name?", "#value!", "#div/0!", "#num!", "#null!", "-", "--", "?"),
+    *("anonymous", "guest", "unknown", "unidentified", "not_authenticated", "true", "false"),
+    "00000000-0000-0000-0000-000000000000",
+)
+"""Texts that stand for no person. They are compared without case and without the blanks around an id."""
+
+
 class IdentityConfig(_Section):
     """`[identity]`: the column that holds the distinct id."""
 
     column: str = Field(min_length=1)
     trim: bool = False
+    reject: tuple[str, ...] = PLACEHOLDERS
 
 
 class DestinationConfig(_Section):

@@ -52,7 +52,7 @@ class ChangeFiltering:
         counts.unchanged_rows, counts.unchanged_values = self.change_filter.rows, self.change_filter.values
         counts.values_read += counts.unchanged_values
         counts.by_source += self.change_filter.by_source
-        if counts.set_aside > counts.set_aside_free:
+        if counts.set_aside > counts.set_aside_free + counts.nobody:
             self.gone_unknown = self.gone_unknown or "rows were set aside"
 
     def gone(self) -> pl.DataFrame:

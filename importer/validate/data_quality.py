@@ -14,7 +14,7 @@ import polars as pl
 from importer.config.schema import Config
 from importer.core.models import RunWarning
 from importer.values import cell_texts
-from importer.values.numbers import are_positive
+from importer.values.distinct_ids import DistinctIds
 from importer.values.typed_column import TypedColumn
 
 DAMAGE = frozenset(
@@ -95,16 +95,21 @@ class DataQuality:
         self._zone_is_lost = encoding.datetime == encoding.datetime_utc
 
     def look(
-        self, cells: pl.DataFrame, numbers: pl.Series, ids: pl.Series, text: bytes | None = None
+        self,
+        cells: pl.DataFrame,
+        numbers: pl.Series,
+        ids: pl.Series,
+        text: bytes | None,
+        found: DistinctIds,
     ) -> None:
-        """One batch: its cells, its data row numbers, its distinct ids (null where there is none).
+        """The good rows of one batch: cells, data row numbers, distinct ids; `found` are the ids of all rows.
 
         `text` is what the cells were read from, where there is such a thing: a sign that is not in it is in
         none of them.
         """
         if not cells.height:
             return
-        self._look_at_ids(ids, numbers)
+        self._look_at_ids(ids.rename(self.config.identity.column), numbers, found)
         self._look_at_dates(cells, numbers)
         errors = text is None or b"#" in text
         foreign = () if text is not None and text.isascii() else _with_more_than_ascii(cells)
@@ -112,17 +117,17 @@ class DataQuality:
             self._look_at_fill(column)
             if column.dtype == pl.String:
                 if errors and ((column >= "#") & (column < "$")).any():
-                    self._mark("spreadsheet_error", column, column.is_in(_ERRORS), numbers)
+                    self._add("spreadsheet_error", column, column.is_in(_ERRORS), numbers)
                 if column.name in foreign and _may_be_mojibake(column):
-                    self._mark("mojibake", column, column.str.contains_any(list(_MOJIBAKE)), numbers)
+                    self._add("mojibake", column, column.str.contains_any(list(_MOJIBAKE)), numbers)
 
     def look_at_zones(self, columns: Iterable[tuple[pl.Series, TypedColumn]], numbers: pl.Series) -> None:
         """The same rows typed: whether a moment's zone is lost on the way, because texts sent have none."""
         for column, typed in columns if self._zone_is_lost else ():
             if typed.utc is not None:
-                self._mark("datetime_offset_dropped", column, typed.utc, numbers)
+                self._add("datetime_offset_dropped", column, typed.utc, numbers)
 
-    def _mark(self, code: str, column: pl.Series, mask: pl.Series, numbers: pl.Series) -> None:
+    def _add(self, code: str, column: pl.Series, mask: pl.Series, numbers: pl.Series) -> None:
         count = int(mask.sum() or 0)
         if not count:
             return
@@ -131,15 +136,15 @@ class DataQuality:
         if len(sign.rows) < SHOWN:
             sign.rows += numbers.filter(mask.fill_null(value=False)).head(SHOWN - len(sign.rows)).to_list()
 
-    def _look_at_ids(self, ids: pl.Series, numbers: pl.Series) -> None:
-        ids = ids.rename(self.config.identity.column)
-        digits = are_positive(ids) or bool(ids.str.contains("^[1-9][0-9]*$").all())
-        if not digits and not ids.str.contains(_CLEAN_ID).all():
-            self._mark("distinct_id_scientific", ids, ids.str.contains(_SCIENTIFIC), numbers)
-            self._mark("distinct_id_looks_like_email", ids, ids.str.contains("@", literal=True), numbers)
-            self._mark("distinct_id_has_surrounding_blanks", ids, ids != ids.str.strip_chars(), numbers)
+    def _look_at_ids(self, ids: pl.Series, numbers: pl.Series, found: DistinctIds) -> None:
+        if found.floats:
+            self._add("distinct_id_from_float", ids, ids.is_not_null(), numbers)
+        if not found.digits and not ids.str.contains(_CLEAN_ID).all():
+            self._add("distinct_id_scientific", ids, ids.str.contains(_SCIENTIFIC), numbers)
+            self._add("distinct_id_looks_like_email", ids, ids.str.contains("@", literal=True), numbers)
+            self._add("distinct_id_has_surrounding_blanks", ids, ids != ids.str.strip_chars(), numbers)
         if self._ids_are_digits:
-            self._ids_are_digits = digits
+            self._ids_are_digits = found.digits
             lengths = ids.drop_nulls().str.len_bytes().value_counts(name="n")
             self._lengths.update({int(length): int(n) for length, n in lengths.iter_rows()})
 
@@ -152,7 +157,7 @@ class DataQuality:
         for key, a in self.config.attributes.items():
             column = cells[self.config.columns[key]]
             if a.type in ("date", "datetime") and column.dtype == pl.String and _may_be_serial(column):
-                self._mark("date_serial_number", column, column.str.contains(_SERIAL), numbers)
+                self._add("date_serial_number", column, column.str.contains(_SERIAL), numbers)
         for column_name, declared, swapped in self._dates.values():
             self._compare_formats(cell_texts.as_text(cells[column_name]), declared, swapped)
 

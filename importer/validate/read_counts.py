@@ -12,7 +12,8 @@ from importer.values.typed_column import TypedColumn
 class ReadCounts:
     """Counts of everything read so far; the counts of the chunks must add up to them.
 
-    `unchanged_rows` are those that the change filter left out, each of another person. `known` counts the
+    `unchanged_rows` are those that the change filter left out, each of another person. `nobody` counts
+    the rows set aside whose id is blank or a placeholder: they hide no person of the list. `known` counts the
     people of the snapshot, `gone` those of them who are no longer in the list. By attribute: `blanks` counts
     the blank cells of well-formed rows with an id, `undeclared` the values of a choice that name an option
     that is not declared, `gone_values` the values to clear of people who have left the list; `gone_rows`
@@ -24,6 +25,7 @@ class ReadCounts:
     filtered: int = 0
     set_aside: int = 0
     set_aside_free: int = 0
+    nobody: int = 0
     values_read: int = 0
     values_rejected: int = 0
     people_rejected: int = 0

@@ -30,6 +30,7 @@ from importer.validate.refused_rows import (
 from importer.values import cell_texts, column_types, messages
 from importer.values.cell_texts import all_texts
 from importer.values.column_types import typed_columns
+from importer.values.distinct_ids import NAMES_NOBODY, DistinctIds, IdReader
 from importer.values.expressions import compile_where
 from importer.values.inference import TypeInference
 from importer.values.typed_column import TypedColumn
@@ -58,7 +59,7 @@ class Validator:
     def __init__(self, config: Config, distinct_id_max: int, *, keeps_rows: bool = True) -> None:
         self.config = config
         self._keeps_rows = keeps_rows
-        self._id_max = distinct_id_max
+        self._ids = IdReader(config, distinct_id_max)
         self._identity_fields = config.identity_fields
         self.inference = TypeInference(config) if config.build_destination().fixes_types else None
         self._where = compile_where(config.source.where)
@@ -80,14 +81,15 @@ class Validator:
         self.counts.rows_read += rows.height + batch.set_aside.height
         rows, cells = self._filtered(rows, batch.cells, source)
         malformed = damaged_rows(batch, source)
-        rows, cells, without_id = self._with_id(rows, cells)
+        ids = self._ids.read(cells[self.config.identity.column])
+        rows, cells, without_id = self._with_id(rows, cells, ids)
         untimed = nothing_refused(rows)
         if self.config.source.latest_by:
             rows, cells, untimed = self._timed(rows, cells, self.config.source.latest_by)
         if self._identity_fields:
             rows = rows.with_columns(identities.read(self.config, self._identity_fields, cells))
         numbers = rows.select(ROW_OF).to_series()
-        self.data_quality.look(cells, numbers, rows["id"], batch.text)
+        self.data_quality.look(cells, numbers, rows["id"], batch.text, ids)
         self._count_rows(malformed.rejects, without_id.rejects, untimed.rejects)
         return IdentifiedBatch(rows, cells, (without_id, untimed, malformed))
 
@@ -111,7 +113,7 @@ class Validator:
 
     def _type_and_check(
         self, rows: pl.DataFrame, cells: pl.DataFrame
-    ) -> tuple[list[tuple[str, pl.Series, TypedColumn]], "RefusedRows"]:
+    ) -> tuple[list[tuple[str, pl.Series, TypedColumn]], RefusedRows]:
         numbers = rows.select(ROW_OF).to_series()
         typed = list(typed_columns(self.config, cells))
         self.data_quality.look_at_zones(((column, t) for _, column, t in typed), numbers)
@@ -132,23 +134,21 @@ class Validator:
         return rows.filter(chosen), cells.filter(chosen)
 
     def _with_id(
-        self, rows: pl.DataFrame, cells: pl.DataFrame
-    ) -> tuple[pl.DataFrame, pl.DataFrame, "RefusedRows"]:
-        """The rows that have an id, with it, and those that have none."""
-        ids = self._identify(cells)
-        problem = self._problem(ids)
-        if problem is None:
-            rows = rows.with_columns(id=ids)
+        self, rows: pl.DataFrame, cells: pl.DataFrame, ids: DistinctIds
+    ) -> tuple[pl.DataFrame, pl.DataFrame, RefusedRows]:
+        """The rows that have a usable id, with it, and the others."""
+        if ids.reason is None:
+            rows = rows.with_columns(id=ids.text)
             return rows, cells, nothing_refused(rows)
-        refused = self._refused_rows(rows, ids, problem)
-        good = problem.is_null()
+        refused = self._refused_ids(rows, ids.text, ids.reason)
+        good = ids.reason.is_null()
         without = rows.filter(~good).with_columns(id=pl.lit(None, pl.String))
-        rows = rows.filter(good).with_columns(id=ids.filter(good))
+        rows = rows.filter(good).with_columns(id=ids.text.filter(good))
         return rows, cells.filter(good), RefusedRows(refused, without)
 
     def _timed(
         self, rows: pl.DataFrame, cells: pl.DataFrame, column: str
-    ) -> tuple[pl.DataFrame, pl.DataFrame, "RefusedRows"]:
+    ) -> tuple[pl.DataFrame, pl.DataFrame, RefusedRows]:
         """The rows with their time, null where it is blank; a row whose time cannot be read is set aside."""
         source, text = self.config.source, cells[column]
         pattern = {"format": source.latest_format} if source.latest_format else {}
@@ -183,42 +183,17 @@ class Validator:
             ) from None
         return chosen.fill_null(value=False)
 
-    def _identify(self, cells: pl.DataFrame) -> pl.Series:
-        """The distinct ids as text, null where there is none."""
-        identity = self.config.identity
-        ids = cell_texts.as_text(cells[identity.column])
-        if identity.trim:
-            ids = ids.str.strip_chars()
-        return cell_texts.blank_to_null(ids, tuple({"", *self.config.source.null_values})).rename("id")
-
-    def _problem(self, ids: pl.Series) -> pl.Series | None:
-        """Per row why it has no id that can be used (null = it has); None = all have."""
-        if not ids.null_count() and not (ids.str.len_bytes() > self._id_max).any():
-            return None
-        reason = (
-            pl.when(pl.col("id").is_null())
-            .then(pl.lit("distinct_id_missing"))
-            .when(pl.col("id").str.len_chars() > self._id_max)
-            .then(pl.lit("distinct_id_too_long"))
-        )
-        return ids.to_frame().select(reason.alias("reason")).to_series()
-
-    def _refused_rows(self, rows: pl.DataFrame, ids: pl.Series, problem: pl.Series) -> pl.DataFrame:
-        column = self.config.identity.column
+    def _refused_ids(self, rows: pl.DataFrame, ids: pl.Series, reasons: pl.Series) -> pl.DataFrame:
         frame = rows.select("order", "line").with_columns(
-            distinct_id=ids, value=ids, reason=problem, stage=pl.lit("read")
+            distinct_id=ids, value=ids, reason=reasons, stage=pl.lit("read")
         )
-        message = (
-            pl.when(pl.col("reason") == "distinct_id_missing")
-            .then(pl.lit(f'expected an id in column "{column}", found it blank'))
-            .otherwise(pl.lit(f'expected at most {self._id_max} characters in column "{column}"'))
-        )
-        bad = frame.filter(pl.col("reason").is_not_null()).with_columns(message=message)
-        return rejects_frame(bad)
+        bad = frame.filter(pl.col("reason").is_not_null())
+        words = {reason: self._ids.message(reason) for reason in bad["reason"].unique()}
+        return rejects_frame(bad.with_columns(message=pl.col("reason").replace_strict(words)))
 
     def _check(
         self, rows: pl.DataFrame, columns: Sequence[tuple[str, pl.Series, TypedColumn]]
-    ) -> "RefusedRows":
+    ) -> RefusedRows:
         found = []
         for position, (key, column, typed) in enumerate(columns):
             self.counts.values_read += int(typed.present.sum())
@@ -261,6 +236,7 @@ class Validator:
             for reason, count in frame.group_by("reason").len().iter_rows():
                 self.counts.reasons["read", reason, ""] += count
                 self.counts.set_aside_free += count if reason == SET_ASIDE_FREE else 0
+                self.counts.nobody += count if reason in NAMES_NOBODY else 0
 
 
 def _messages(attribute: Attribute, reasons: pl.Series) -> pl.Series:

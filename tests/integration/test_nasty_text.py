@@ -96,6 +96,15 @@ NASTY = [
 ]
 
 
+BLANK = ("\n", "  ", "\u00a0", "\x0b\x0c\x1c\x1d\x1e\x1f", "\u200b\u200c\u200d\ufeff")
+ROUNDED = "1.2E+17"
+
+
+def is_id(text: str) -> bool:
+    """Whether a text names a person, where no word is refused."""
+    return len(text) <= 200 and text not in (*BLANK, ROUNDED)
+
+
 def write_csv(path: Path, line_end: str) -> None:
     with path.open("w", newline="", encoding="utf-8") as file:
         writer = csv.writer(file, lineterminator=line_end, quoting=csv.QUOTE_ALL)
@@ -112,7 +121,7 @@ def write_parquet(path: Path) -> None:
 
 def expected() -> dict[str, dict[str, Any]]:
     people: dict[str, dict[str, Any]] = {f"id-{n}": {"value": t, "number": n} for n, t in enumerate(NASTY)}
-    people |= {t: {"value": f"of {n}", "number": n} for n, t in enumerate(NASTY) if len(t) <= 200}
+    people |= {t: {"value": f"of {n}", "number": n} for n, t in enumerate(NASTY) if is_id(t)}
     return people
 
 
@@ -130,7 +139,7 @@ def test_nasty_text_arrives_as_it_stands(
         {
             "name": "nasty",
             "source": {"path": str(source)},
-            "identity": {"column": "id"},
+            "identity": {"column": "id", "reject": []},
             "destination": {"type": "vevee", "api_key": "env:NASTY_KEY", "requests_per_second": 0},
             "attributes": {"value": {"type": "free_text"}, "number": {"type": "number"}},
         }
@@ -138,7 +147,11 @@ def test_nasty_text_arrives_as_it_stands(
     with sandbox.running(config, SandboxOptions(), KEY) as server:
         summary = importer.run(config, (), importer.Options(state_dir=state_dir, base_url=server.url))
         assert server.stored == expected()
-    assert (summary.exit_code, summary.values["rejected"]) == (0, 0)
+    assert (summary.exit_code, summary.values["rejected"]) == (1, 0)
+    assert {(r.reason, r.count) for r in summary.rejects} == {
+        ("distinct_id_missing", len(BLANK)),
+        ("distinct_id_inexact", 1),
+    }
 
 
 def test_a_field_of_a_megabyte_arrives(

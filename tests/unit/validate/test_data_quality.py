@@ -8,6 +8,7 @@ import pytest
 from importer.config import loader as configuration
 from importer.core.models import RunWarning
 from importer.validate.data_quality import DataQuality, swap_day_and_month
+from importer.values.distinct_ids import IdReader
 
 
 def watch(columns: dict[str, list[Any]], **attributes: dict[str, Any]) -> dict[tuple[str, str], RunWarning]:
@@ -26,13 +27,14 @@ def watch(columns: dict[str, list[Any]], **attributes: dict[str, Any]) -> dict[t
     seen, half = DataQuality(config), cells.height // 2
     for start, part in ((0, cells[:half]), (half, cells[half:])):
         numbers = pl.Series(range(start + 1, start + part.height + 1), dtype=pl.Int64)
-        seen.look(part, numbers, part["id"])
+        ids = IdReader(config, 100).read(part["id"])
+        seen.look(part, numbers, ids.text, None, ids)
     return {(w.code, w.column): w for w in seen.warnings(cells.columns)}
 
 
 @pytest.mark.parametrize(
     ("bad", "code"),
-    [("1.2E+17", "distinct_id_scientific"), ("a@example.com", "distinct_id_looks_like_email")],
+    [("7E10", "distinct_id_scientific"), ("a@example.com", "distinct_id_looks_like_email")],
 )
 def test_ids_that_cannot_be_meant(bad: str, code: str) -> None:
     found = watch({"id": ["a1", "a2", bad, "a4"], "name": ["x"] * 4})
