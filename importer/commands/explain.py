@@ -235,7 +235,7 @@ def _is_chosen(config: Config, cells: pl.DataFrame) -> bool:
     condition = compile_where(config.source.where)
     if condition is None:
         return True
-    text = all_texts(cells, config.source.null_values)
+    text = all_texts(cells, config.source)
     return bool(text.with_columns(_chosen=condition)["_chosen"].fill_null(value=False)[0])
 
 

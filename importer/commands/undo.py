@@ -206,6 +206,14 @@ def _read(path: Path) -> pl.DataFrame:
 
 def decode(attribute: Attribute, value: pl.Series, encoding: Encoding) -> pl.Series:
     """JSON text as it was sent → the text of a cell, as far as that is possible."""
+    text = _decoded(attribute, value, encoding)
+    if not attribute.map:
+        return text
+    words = {meaning: word for word, meaning in reversed(attribute.map.items())}
+    return text.replace(list(words), list(words.values()))
+
+
+def _decoded(attribute: Attribute, value: pl.Series, encoding: Encoding) -> pl.Series:
     json = value.rename("j").to_frame()
     string = pl.when(pl.col("j").str.starts_with('"')).then(pl.col("j"))
     text = json.select(string.str.json_decode(pl.String)).to_series()
@@ -219,7 +227,11 @@ def decode(attribute: Attribute, value: pl.Series, encoding: Encoding) -> pl.Ser
         lists = json.select(
             pl.when(pl.col("j").str.starts_with("[")).then("j").str.json_decode(pl.List(pl.String))
         ).to_series()
-        return lists.list.join(attribute.separator).zip_with(lists.is_not_null(), text)
+        return (
+            value
+            if attribute.format == "json"
+            else lists.list.join(attribute.separator).zip_with(lists.is_not_null(), text)
+        )
     if attribute.type == "date":
         return text.str.to_date(encoding.date, strict=False).dt.strftime(attribute.format or "%Y-%m-%d")
     if attribute.type == "datetime" and attribute.format:

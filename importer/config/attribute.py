@@ -20,15 +20,18 @@ class Attribute(BaseModel):
     max_length: int | None = Field(default=None, ge=1)
     min: float | None = None
     max: float | None = None
+    trim: bool | None = None
     separator: str = Field(default="|", min_length=1)
     format: str | None = None
     decimal: str = Field(default=".", min_length=1, max_length=1)
     thousands: str = Field(default="", max_length=1)
     true_values: tuple[str, ...] = ("true", "1", "yes")
     false_values: tuple[str, ...] = ("false", "0", "no")
+    map: dict[str, str] = Field(default_factory=dict)
     join: str | None = Field(default=None, min_length=1)
     send_as: Literal["text", "number"] | None = None
     blank: Literal["skip", "clear", "reject"] = "skip"
+    default: str | None = None
     operation: Literal["set", "increase", "add", "remove", "delete"] = "set"
 
     @model_validator(mode="after")
@@ -36,6 +39,14 @@ class Attribute(BaseModel):
         for key, types in _BELONGS_TO.items():
             if key in self.model_fields_set and self.type not in types:
                 raise ValueError(f"{key}: only for type = {' or '.join(types)}, not {self.type}")
+        if self.type == "multi_choice" and self.format not in (None, "json"):
+            raise ValueError('format: "json" is the only format of a multi_choice')
+        if self.format == "json" and self.type != "multi_choice":
+            raise ValueError(
+                'format: "json" is only for type = multi_choice; a date has a pattern such as %Y-%m-%d'
+            )
+        if self.type == "boolean" and (unknown := self._map_meanings_unknown()):
+            raise ValueError(f"map: {unknown} is none of true_values and false_values")
         if self.type in _CHOICES and not self.options and not self.allow_custom:
             raise ValueError("options: missing; a choice needs options = [...] or allow_custom = true")
         if self.min is not None and self.max is not None and self.min > self.max:
@@ -44,11 +55,17 @@ class Attribute(BaseModel):
             raise ValueError("thousands: the same mark as decimal, so 1.234 could be two numbers")
         return self
 
+    def _map_meanings_unknown(self) -> str | None:
+        words = {word.lower() for word in (*self.true_values, *self.false_values)}
+        return next((repr(m) for m in self.map.values() if m.lower() not in words), None)
+
     @model_validator(mode="after")
     def _operation_fits_the_type(self) -> Self:
         types = _OPERATES_ON.get(self.operation)
         if types and self.type not in types:
             raise ValueError(f'operation: "{self.operation}" is only for type = {" or ".join(types)}')
+        if self.default is not None and self.blank != "skip":
+            raise ValueError(f'default: not with blank = "{self.blank}"; a cell with a default is not blank')
         if self.operation != "set" and self.blank == "clear":
             raise ValueError('blank: "clear" is only for operation = "set"')
         return self
@@ -65,7 +82,7 @@ _BELONGS_TO: Mapping[str, tuple[str, ...]] = {
     "separator": ("multi_choice",),
     "join": ("multi_choice",),
     "send_as": ("free_text", "number"),
-    "format": ("date", "datetime"),
+    "format": ("date", "datetime", "multi_choice"),
     "true_values": ("boolean",),
     "false_values": ("boolean",),
 }

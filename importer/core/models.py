@@ -200,6 +200,7 @@ class Encoding:
 
     `true` and `false` are JSON texts. `date` and `datetime` are strftime patterns for the text sent;
     `datetime_utc` is the pattern for a moment whose zone the source gave (it is converted to UTC).
+    `empty_list`: a list without members can be sent.
     """
 
     true: str = "true"
@@ -207,6 +208,7 @@ class Encoding:
     date: str = "%Y-%m-%d"
     datetime: str = "%Y-%m-%dT%H:%M:%S%.f"
     datetime_utc: str = "%Y-%m-%dT%H:%M:%S%.fZ"
+    empty_list: bool = True
 
 
 @dataclass(frozen=True, slots=True)

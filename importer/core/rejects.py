@@ -9,6 +9,9 @@ INVALID = "attribute_value_invalid"
 TOO_LONG = "attribute_value_too_long"
 NOT_DECLARED = "option_not_declared"
 BLANK = "attribute_value_blank"
+NULL_MEMBER = "list_member_null"
+EMPTY_LIST = "list_empty"
+SEVERAL = "several_values"
 
 REJECTS: Mapping[str, pl.DataType] = {
     "order": pl.Int64(),

@@ -121,10 +121,12 @@ class DataQuality:
                 if column.name in foreign and _may_be_mojibake(column):
                     self._add("mojibake", column, column.str.contains_any(list(_MOJIBAKE)), numbers)
 
-    def look_at_zones(self, columns: Iterable[tuple[pl.Series, TypedColumn]], numbers: pl.Series) -> None:
-        """The same rows typed: whether a moment's zone is lost on the way, because texts sent have none."""
-        for column, typed in columns if self._zone_is_lost else ():
-            if typed.utc is not None:
+    def look_at_typed(self, columns: Iterable[tuple[pl.Series, TypedColumn]], numbers: pl.Series) -> None:
+        """The same rows typed: a zone that is lost because the destination's texts have none; blanks kept."""
+        for column, typed in columns:
+            if typed.padded is not None:
+                self._add("surrounding_blanks", column, typed.padded, numbers)
+            if typed.utc is not None and self._zone_is_lost:
                 self._add("datetime_offset_dropped", column, typed.utc, numbers)
 
     def _add(self, code: str, column: pl.Series, mask: pl.Series, numbers: pl.Series) -> None:

@@ -29,7 +29,7 @@ from importer.validate.refused_rows import (
 )
 from importer.values import cell_texts, column_types, messages
 from importer.values.cell_texts import all_texts
-from importer.values.column_types import typed_columns
+from importer.values.column_types import cell_rules, count_blanks, typed_columns
 from importer.values.distinct_ids import NAMES_NOBODY, DistinctIds, IdReader
 from importer.values.expressions import compile_where
 from importer.values.inference import TypeInference
@@ -106,9 +106,12 @@ class Validator:
 
     def blanks(self, cells: pl.DataFrame) -> Counter[str]:
         """Blank cells by attribute."""
-        nulls, columns = self.config.source.null_values, self.config.columns
+        columns = self.config.columns
         return Counter(
-            {k: cell_texts.blank_to_null(cells[c], nulls).null_count() for k, c in columns.items()}
+            {
+                key: count_blanks(attribute, cell_rules(self.config, attribute), cells[columns[key]])
+                for key, attribute in self.config.attributes.items()
+            }
         )
 
     def _type_and_check(
@@ -116,7 +119,7 @@ class Validator:
     ) -> tuple[list[tuple[str, pl.Series, TypedColumn]], RefusedRows]:
         numbers = rows.select(ROW_OF).to_series()
         typed = list(typed_columns(self.config, cells))
-        self.data_quality.look_at_zones(((column, t) for _, column, t in typed), numbers)
+        self.data_quality.look_at_typed(((column, t) for _, column, t in typed), numbers)
         if self.inference:
             self.inference.look(typed, numbers)
         return typed, self._check(rows, typed)
@@ -171,7 +174,9 @@ class Validator:
         return rows.filter(~bad), cells.filter(~bad), RefusedRows(rejects_frame(refused), rows.filter(bad))
 
     def _chosen(self, cells: pl.DataFrame, source: int) -> pl.Series:
-        text = all_texts(cells, self.config.source.null_values)
+        assert self._where is not None
+        wanted = set(self._where.meta.root_names())
+        text = all_texts(cells.select(c for c in cells.columns if c in wanted), self.config.source)
         try:
             chosen = text.with_columns(_chosen=self._where)["_chosen"]
         except pl.exceptions.ColumnNotFoundError:
@@ -223,8 +228,8 @@ class Validator:
         if attribute.blank == "skip":
             self.counts.blanks[key] += int((~typed.present).sum())
         else:
-            text = cell_texts.blank_to_null(column, self.config.source.null_values)
-            self.counts.blanks[key] += text.null_count()
+            rules = cell_rules(self.config, attribute)
+            self.counts.blanks[key] += count_blanks(attribute, rules, column)
         if attribute.options:
             self.counts.undeclared[key] += count_undeclared(attribute, typed)
 

@@ -2,21 +2,29 @@
 
 import polars as pl
 
+from importer.config.schema import SourceConfig
 from importer.core.errors import SourceError
 from importer.core.models import Encoding
+from importer.values.blanks import any_at_edges, strip
+from importer.values.spreadsheet_text import unwrap
 from importer.values.typed_column import choose
 
 
-def all_texts(cells: pl.DataFrame, null_values: tuple[str, ...]) -> pl.DataFrame:
-    """Every column that can be as text, blanks as null: what `where` sees."""
-    columns = (blank_to_null(c, null_values) for c in cells.get_columns())
-    return pl.DataFrame([display(c) for c in columns])
+def all_texts(cells: pl.DataFrame, source: SourceConfig) -> pl.DataFrame:
+    """Every column that can be as text, trimmed, blanks as null: what `where` sees."""
+    return pl.DataFrame([_plain(display(column), source) for column in cells.get_columns()])
+
+
+def _plain(text: pl.Series, source: SourceConfig) -> pl.Series:
+    known = blank_to_null(unwrap(text) if source.spreadsheet_text == "unwrap" else text, source.null_values)
+    if not any_at_edges(known):
+        return known
+    stripped = blank_to_null(strip(known), source.null_values)
+    return stripped if source.trim else known.set(stripped.is_null(), None)
 
 
 def blank_to_null(column: pl.Series, null_values: tuple[str, ...]) -> pl.Series:
-    """The column with each text of `null_values`, or each empty list, as null; other types stay."""
-    if isinstance(column.dtype, pl.List):
-        return column.set(column.list.len() == 0, None)
+    """The column with each text of `null_values` as null; other types stay."""
     if column.dtype != pl.String or not null_values:
         return column
     blank = column == null_values[0] if len(null_values) == 1 else column.is_in(null_values)

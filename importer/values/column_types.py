@@ -7,60 +7,174 @@ integer?) is asked of the whole column, so that the common case costs one pass.
 """
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from importer.config.attribute import Attribute
 from importer.config.schema import Config
 from importer.core.rejects import BLANK
-from importer.values import cell_texts
+from importer.values.blanks import any_at_edges, strip
+from importer.values.cell_texts import as_text, blank_to_null
 from importer.values.choices import type_boolean, type_multi_choice, type_single_choice
 from importer.values.moments import type_date, type_datetime
 from importer.values.numbers import type_number
+from importer.values.spreadsheet_text import unwrap
 from importer.values.text import type_text
-from importer.values.typed_column import TypedColumn, sent_type
+from importer.values.typed_column import TypedColumn, replace_where, sent_type
+
+
+@dataclass(frozen=True, slots=True)
+class CellRules:
+    """What the source says of the cells of one attribute.
+
+    `nulls` are texts that mean blank, `clears` those that ask for the stored value to be removed; both are
+    compared with the text without blanks around it. `trims`: the value is the text without them.
+    """
+
+    nulls: tuple[str, ...]
+    clears: tuple[str, ...]
+    trims: bool
+    unwraps: bool
+    takes_empty_list: bool = True
+
+
+def cell_rules(config: Config, attribute: Attribute) -> CellRules:
+    """The rules of one attribute: by default every text is trimmed but a free_text."""
+    source = config.source
+    trims = attribute.trim if attribute.trim is not None else source.trim and attribute.type != "free_text"
+    clears = config.clearing_cells if attribute.operation == "set" else ()
+    takes_empty = attribute.type != "multi_choice" or config.build_destination().encoding.empty_list
+    return CellRules(source.null_values, clears, trims, source.spreadsheet_text == "unwrap", takes_empty)
 
 
 def typed_columns(config: Config, cells: pl.DataFrame) -> Iterable[tuple[str, pl.Series, TypedColumn]]:
     """Each attribute's key, its column as it stands, and the column typed, in declared order."""
-    nulls = config.source.null_values
     for key, attribute in config.attributes.items():
         column = cells[config.columns[key]]
-        cleared = _cleared(attribute, column, config.clearing_cells)
-        text = column if cleared is None else column.set(cleared, None)
-        typed = type_column(attribute, cell_texts.blank_to_null(text, nulls))
-        yield key, column, typed if cleared is None else typed.clearing(cleared)
+        yield key, column, type_cells(attribute, cell_rules(config, attribute), column)
 
 
-def _cleared(attribute: Attribute, column: pl.Series, marks: tuple[str, ...]) -> pl.Series | None:
-    """Where a cell says that the stored value is to be removed; None = nowhere."""
-    if not marks or column.dtype != pl.String or attribute.operation != "set":
-        return None
-    cleared = column.is_in(marks).fill_null(value=False)
-    return cleared if cleared.any() else None
+def type_cells(attribute: Attribute, rules: CellRules, column: pl.Series) -> TypedColumn:
+    """A column as it stands in the source, typed: marks of blank cells first, then the declared type.
+
+    A text with blanks around it is never a value of most types. So these are typed as they stand, and only
+    what is bad then is trimmed and typed again: a clean column costs nothing more.
+    """
+    text = column.cast(pl.String) if isinstance(column.dtype, (pl.Categorical, pl.Enum)) else column
+    if (
+        text.dtype != pl.String
+        and not text.dtype.is_nested()
+        and (attribute.map or attribute.default is not None)
+    ):
+        text = as_text(text)
+    if text.dtype != pl.String:
+        return type_column(
+            attribute, blank_to_null(text, rules.nulls), takes_empty_list=rules.takes_empty_list
+        )
+    if rules.unwraps:
+        text = unwrap(text)
+    if _takes_any_text(attribute):
+        return _type_any_text(attribute, rules, text)
+    typed = _type_marked(attribute, rules, text, text)
+    if typed.reason is None:
+        return typed
+    trimmed = _trim_where(text, typed.reason.is_not_null(), rules)
+    return typed if trimmed is None else _type_marked(attribute, rules, trimmed, trimmed)
 
 
-def type_column(attribute: Attribute, column: pl.Series) -> TypedColumn:
+def count_blanks(attribute: Attribute, rules: CellRules, column: pl.Series) -> int:
+    """How many cells of a column as it stands are blank."""
+    if attribute.default is not None:
+        return 0
+    blank = blank_to_null(column, rules.nulls)
+    if blank.dtype == pl.String and any_at_edges(blank):
+        blank = blank_to_null(strip(blank), rules.nulls)
+    return blank.null_count()
+
+
+def _takes_any_text(attribute: Attribute) -> bool:
+    """Whether a text with blanks around it may be a value."""
+    return attribute.send_as != "number" and (attribute.type == "free_text" or attribute.allow_custom)
+
+
+def _type_any_text(attribute: Attribute, rules: CellRules, text: pl.Series) -> TypedColumn:
+    marked = blank_to_null(text, rules.nulls)
+    if not any_at_edges(marked):
+        return _type_marked(attribute, rules, text, text)
+    stripped = strip(text)
+    if rules.trims:
+        return _type_marked(attribute, rules, stripped, stripped)
+    typed = _type_marked(attribute, rules, text, stripped)
+    padded = typed.present & (text != stripped)
+    return replace(typed, padded=padded) if padded.any() else typed
+
+
+def _trim_where(text: pl.Series, bad: pl.Series, rules: CellRules) -> pl.Series | None:
+    """The column with its bad cells trimmed; None where that changes nothing.
+
+    Without `trims` only a text of nothing but blanks is trimmed.
+    """
+    before = text.filter(bad)
+    after = strip(before)
+    if not rules.trims:
+        after = after.zip_with((after == "").fill_null(value=False), before)
+    return None if before.equals(after) else replace_where(text, bad, after)
+
+
+def _type_marked(attribute: Attribute, rules: CellRules, text: pl.Series, stripped: pl.Series) -> TypedColumn:
+    """Types `text`; `stripped` is the same text by which marks are recognised."""
+    cleared = stripped.is_in(rules.clears).fill_null(value=False) if rules.clears else None
+    if cleared is not None and not cleared.any():
+        cleared = None
+    blank = stripped if cleared is None else stripped.set(cleared, None)
+    blank = blank_to_null(blank, rules.nulls)
+    known = blank if text is stripped else text.set(blank.is_null(), None)
+    known = _mapped(attribute, known, blank)
+    if attribute.default is not None:
+        missing = known.is_null() if cleared is None else known.is_null() & ~cleared
+        known = known.set(missing, attribute.default)
+    typed = type_column(attribute, known, takes_empty_list=rules.takes_empty_list)
+    return typed if cleared is None else typed.clearing(cleared)
+
+
+def _mapped(attribute: Attribute, text: pl.Series, stripped: pl.Series) -> pl.Series:
+    """The text with each word of the map replaced; a boolean has no words but those of its map."""
+    if not attribute.map or attribute.type == "multi_choice":
+        return text
+    words, meanings = list(attribute.map), list(attribute.map.values())
+    known = stripped.is_in(words)
+    other = text.set(text.is_not_null(), _NO_WORD) if attribute.type == "boolean" else text
+    return stripped.replace(words, meanings).zip_with(known.fill_null(value=False), other)
+
+
+_NO_WORD = "\0"
+"""No boolean: no cell of a source holds a NUL."""
+
+
+def type_column(attribute: Attribute, column: pl.Series, *, takes_empty_list: bool = True) -> TypedColumn:
     """Types and checks one column whose blank cells are null.
 
     SourceError where a Parquet column has a type that cannot become the declared one.
     """
-    typed = _TYPES[sent_type(attribute)](attribute, column)
+    if attribute.type == "multi_choice":
+        typed = type_multi_choice(attribute, column, takes_empty=takes_empty_list)
+    else:
+        typed = _TYPES[sent_type(attribute)](attribute, column)
     if attribute.blank == "skip":
         return typed
     present = pl.repeat(True, len(column), eager=True)
     if attribute.blank == "clear":
-        return TypedColumn(typed.values, present, typed.reason, typed.dropped, typed.utc)
+        return replace(typed, present=present)
     reasons = (
         pl.repeat(None, len(column), dtype=pl.String, eager=True) if typed.reason is None else typed.reason
     )
-    return TypedColumn(typed.values, present, reasons.set(column.is_null(), BLANK), typed.dropped, typed.utc)
+    return replace(typed, present=present, reason=reasons.set(column.is_null(), BLANK))
 
 
 _TYPES: Mapping[str, Callable[[Attribute, pl.Series], TypedColumn]] = {
     "free_text": type_text,
     "single_choice": type_single_choice,
-    "multi_choice": type_multi_choice,
     "number": type_number,
     "boolean": type_boolean,
     "date": type_date,

@@ -17,7 +17,7 @@ from importer.core.models import Encoding
 from importer.source.csv_grammar import Layout
 from importer.values import cell_texts
 
-_DERIVATION = 1
+_DERIVATION = 2
 """Raised whenever the same text, under the same declaration, comes to another value than before."""
 
 _BETWEEN = "\x1f"
@@ -41,7 +41,7 @@ class RowHasher:
                 {key: a.model_dump(mode="json") for key, a in config.attributes.items()},
                 config.identity.model_dump(mode="json"),
                 [config.destination.type, config.vendor, repr(encoding)],
-                [source.null_values, source.clear_values],
+                [source.null_values, source.clear_values, source.trim, source.spreadsheet_text],
             ]
         )
 

@@ -18,6 +18,8 @@ class TypedColumn:
     `present` is true where the cell counts as a value (a blank one too where `blank` is `clear` or `reject`).
     `reason` is null where the value is good. `dropped` holds the options nobody declared, joined by ", ", and
     `utc` is true where a datetime's zone was given and it was converted to UTC; None = nowhere in the column.
+    `cleared` is true where a cell asks for the stored value to be removed, `padded` where a value keeps the
+    blanks around it; None = nowhere.
     `values` may be what makes the values: a check does not need those of a multi_choice.
     """
 
@@ -27,6 +29,7 @@ class TypedColumn:
     dropped: pl.Series | None = None
     utc: pl.Series | None = None
     cleared: pl.Series | None = None
+    padded: pl.Series | None = None
 
     @property
     def value(self) -> pl.Series:

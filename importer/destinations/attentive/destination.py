@@ -54,7 +54,7 @@ class Destination(base.Destination):
     fixes_types = True
     splits = True
     reads_back = True
-    encoding = Encoding(datetime="%Y-%m-%dT%H:%M:%S", datetime_utc="%Y-%m-%dT%H:%M:%SZ")
+    encoding = Encoding(datetime="%Y-%m-%dT%H:%M:%S", datetime_utc="%Y-%m-%dT%H:%M:%SZ", empty_list=False)
     settings_type: ClassVar[type[base.Settings]] = Settings
 
     def __init__(self, settings: base.Settings, definitions: Sequence[base.Definition]) -> None:

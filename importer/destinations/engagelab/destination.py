@@ -121,7 +121,7 @@ class Destination(base.Destination):
         self.resolves = not settings.euid
         true, false = ("true", "false") if settings.booleans == "true_false" else ("1", "0")
         moment = settings.datetime_format
-        self.encoding = Encoding(true, false, settings.date_format, moment, moment)
+        self.encoding = Encoding(true, false, settings.date_format, moment, moment, empty_list=False)
         self._delete_value = json.dumps(settings.delete_value, ensure_ascii=False)
 
     def problems(self) -> Iterable[str]:

@@ -214,11 +214,14 @@ def _check_single(definition: Definition, value: Any) -> str | tuple[Any]:
 
 
 def _check_multi(definition: Definition, value: Any) -> str | tuple[Any]:
-    """Off-list options are dropped without a word; with none left the value is invalid."""
+    """Off-list options are dropped without a word; with none left the value is invalid.
+
+    Vevee does not document an empty list: here it is stored.
+    """
     if not isinstance(value, list) or not all(isinstance(v, str) for v in value):
         return _INVALID
     kept = [v for v in value if definition.allow_custom or v in definition.options]
-    return (kept,) if kept else _INVALID
+    return (kept,) if kept or not value else _INVALID
 
 
 def _check_number(definition: Definition, value: Any) -> str | tuple[Any]:

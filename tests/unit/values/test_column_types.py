@@ -231,7 +231,7 @@ def test_blank_cells_follow_their_policy(policy: str) -> None:
         (
             pl.Series([["a", "x"], None, []]),
             {"type": "multi_choice", "options": ("a",)},
-            ['["a"]', None, None],
+            ['["a"]', None, "[]"],
         ),
         (pl.Series(["a"], dtype=pl.Categorical), {"type": "free_text"}, ['"a"']),
         (pl.Series([7], dtype=pl.Int8), {"type": "free_text"}, ['"7"']),
