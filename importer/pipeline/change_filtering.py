@@ -101,6 +101,7 @@ def _gone_cells(config: Config, gone: pl.DataFrame) -> pl.DataFrame:
     cells = {config.identity.column: pl.col("id")}
     for key, attribute in config.attributes.items():
         known = pl.col(f"v:{key}") if f"v:{key}" in gone.columns else pl.lit(None, pl.String)
-        asks = pl.lit(value=True) if attribute.blank == "reject" else known.is_not_null() & (known != "")
+        always = attribute.blank == "reject" or attribute.default is not None
+        asks = pl.lit(value=True) if always else known.is_not_null() & (known != "")
         cells[config.columns[key]] = pl.when(asks).then(pl.lit(GONE)).otherwise(pl.lit(""))
     return gone.select(**cells)

@@ -150,7 +150,7 @@ def test_nasty_text_arrives_as_it_stands(
         summary = importer.run(config, (), importer.Options(state_dir=state_dir, base_url=server.url))
         assert server.stored == expected()
     assert (summary.exit_code, summary.values["rejected"]) == (1, 0)
-    assert {(r.reason, r.count) for r in summary.rejects} == {
+    assert {(r.reason, r.count) for r in summary.reject_counts} == {
         ("distinct_id_missing", len(BLANK)),
         ("distinct_id_inexact", 1),
     }
