@@ -28,8 +28,9 @@ from importer import destinations
 from importer.cli import arguments
 from importer.config import attribute, schema
 from importer.core import errors
+from importer.core.rejects import REPORT_COLUMNS
 from importer.destinations.attentive.settings import User
-from importer.report import reject_files, summary
+from importer.report import summary
 from importer.sandbox import faults
 from importer.storage.run_folder import RunFolder
 from importer.validate import data_quality
@@ -260,7 +261,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "flags": _flags_table,
     "exit_codes": _exit_codes,
     "files": _files,
-    "rejects": partial(_words, "rejects", "column", reject_files.COLUMNS),
+    "rejects": partial(_words, "rejects", "column", REPORT_COLUMNS),
     "summary": partial(_words, "summary", "key", summary.SUMMARY_KEYS),
     "warnings": _warnings,
     "faults": partial(_words, "faults", "kind", ["429", *faults.kinds()]),

@@ -1,44 +1,75 @@
-"""Dagster: the nightly list as an asset that calls the library and maps its exit codes."""
+"""Dagster 1.9 and later: the nightly list as an asset, in two forms. Take one of them.
+
+`customers` calls the library in the worker. `customers_by_command` runs the command in an environment of its
+own: for a code location that pins other versions of our dependencies.
+"""
 
 import os
-from contextlib import suppress
+import subprocess
+from datetime import datetime, time
 from pathlib import Path
+from zoneinfo import ZoneInfo
 
 from dagster import AssetExecutionContext, Failure, MaterializeResult, RetryRequested, asset
 
-import importer
-from importer.core.errors import ConfigError, ImporterError
-
 CONFIG = os.environ.get("IMPORTER_CONFIG", "/srv/importer/nightly.toml")
 STATE = Path(os.environ.get("IMPORTER_STATE_DIR", "/srv/importer/.importer"))
+PROGRAM = os.environ.get("IMPORTER_PROGRAM", "/srv/importer/.venv/bin/importer")
+NIGHT_ENDS = time.fromisoformat(os.environ.get("IMPORTER_NIGHT_ENDS", "06:00"))
+ZONE = ZoneInfo("Europe/Berlin")
+MAX_REJECTS = "1%"
 
-WRITTEN = (0, 1)
-"""Finished; with 1 some values were rejected, and the report says which."""
-TRY_AGAIN = (5, 7, 8)
-"""Destination down, import locked, time up: the next try goes on where this one stopped."""
+TRY_AGAIN = (5, 7, 8, 130, 143)
+"""Destination down, import locked, time up, worker stopped: the next try goes on where this one stopped."""
 
 
-@asset
-def customers(context: AssetExecutionContext) -> MaterializeResult:
-    """The list of customers, as the destination holds it after this night."""
-    options = importer.Options(state_dir=STATE, lock_timeout=3600, stop_by="06:00")
-    try:
-        summary = _go_on_or_begin(context.retry_number, options)
-    except ImporterError as error:
-        code, message = error.exit_code, str(error)
-    else:
-        code, message = summary.exit_code, summary.message
-    if code in WRITTEN:
-        counts = {f"values_{name}": count for name, count in summary.values.items()}
-        return MaterializeResult(metadata={"run_id": summary.run_id, "exit_code": code, **counts})
+def stop_by() -> str:
+    """The end of this night as a moment: a try after it sends nothing and ends with 8 at once."""
+    return datetime.combine(datetime.now(ZONE).date(), NIGHT_ENDS, ZONE).isoformat()
+
+
+def report(context: AssetExecutionContext, code: int, message: str) -> None:
+    """Success is 0 alone: with 1, values were lost beyond what MAX_REJECTS allows for."""
+    if code == 0:
+        return
     context.log.error("exit %s: %s", code, message)
     if code in TRY_AGAIN:
         raise RetryRequested(max_retries=2, seconds_to_wait=900)
     raise Failure(description=f"exit {code}: {message}", allow_retries=False)
 
 
-def _go_on_or_begin(retry_number: int, options: importer.Options) -> importer.RunSummary:
-    if retry_number:
-        with suppress(ConfigError):  # there is nothing to go on with
-            return importer.resume(STATE, None, options)
-    return importer.run(CONFIG, options=options)
+@asset
+def customers(context: AssetExecutionContext) -> MaterializeResult:
+    """The list of customers, as the destination has it after this night."""
+    import importer
+    from importer.errors import ImporterError
+
+    options = importer.Options(
+        state_dir=STATE,
+        lock_timeout=3600,
+        stop_by=stop_by(),
+        max_rejects=importer.RejectLimit.parse(MAX_REJECTS),
+    )
+    try:
+        summary = importer.run(CONFIG, options=options, resume=True)
+        summary.raise_for_status()
+    except ImporterError as error:
+        report(context, error.exit_code, str(error))
+        raise
+    counts = {f"values_{name}": count for name, count in summary.values.items()}
+    return MaterializeResult(metadata={"run_id": summary.run_id, **counts})
+
+
+@asset
+def customers_by_command(context: AssetExecutionContext) -> None:
+    """The same by the command in its own environment."""
+    words = [PROGRAM, "run", CONFIG, "--resume", "--quiet", "--state-dir", str(STATE)]
+    words += ["--lock-timeout", "1h", "--stop-by", stop_by(), "--max-rejects", MAX_REJECTS]
+    process = subprocess.Popen(words, stderr=subprocess.PIPE, text=True)  # noqa: S603 - our own words
+    try:
+        _, message = process.communicate()
+    except BaseException:  # the worker is stopped: the calls in flight are waited for
+        process.terminate()
+        process.wait(60)
+        raise
+    report(context, process.returncode % 256, message.strip())

@@ -196,6 +196,9 @@ def _add_importing(commands: Any) -> None:
         "--full-refresh", action="store_true", help="everything, also where changed_only is configured"
     )
     _add_renamed(run, "--full", nargs=0, const=True)
+    run.add_argument(
+        "--resume", action="store_true", help="go on with this import's unfinished run of the same list"
+    )
 
 
 def _add_continuing(commands: Any) -> None:
@@ -203,6 +206,7 @@ def _add_continuing(commands: Any) -> None:
         commands, "resume", "import_commands:resume", "continue a run that was stopped or killed"
     )
     resume.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
+    resume.add_argument("--name", metavar="NAME", help="the newest run of the import of this name")
     retry = _command(
         commands, "retry", "import_commands:retry", "send what a run rejected or could not confirm again"
     )
@@ -366,7 +370,11 @@ def _add_time(parser: argparse.ArgumentParser) -> None:
         help="wait so long for another run of this import to end, like 30m or 2h",
     )
     _add_renamed(parser, "--wait", type=types.duration)
-    parser.add_argument("--stop-by", metavar="HH:MM", help="stop sending then, local time, with 8")
+    parser.add_argument(
+        "--stop-by",
+        metavar="TIME",
+        help="stop sending then, with 8: HH:MM in local time, or a date and time with its zone",
+    )
     parser.add_argument(
         "--max-duration", metavar="TIME", type=types.duration, help="stop sending after 2h, say, with 8"
     )

@@ -2,6 +2,7 @@
 
 import argparse
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from importer.cli.interrupts import stop_on_signals
@@ -22,7 +23,7 @@ from importer.storage.run_folder import RunFolder
 
 def run(args: argparse.Namespace) -> int:
     """`importer run CONFIG [SOURCE…]`."""
-    return _import(args, runner.run)
+    return _import(args, partial(runner.run, resume=args.resume))
 
 
 def check(args: argparse.Namespace) -> int:
@@ -33,7 +34,8 @@ def check(args: argparse.Namespace) -> int:
 def resume(args: argparse.Namespace) -> int:
     """`importer resume [RUN]`."""
     with Progress(quiet=args.quiet) as progress, stop_on_signals() as request:
-        summary = runner.resume(state_dir_of(args), args.run, _options(args), progress, request)
+        options = _options(args)
+        summary = runner.resume(state_dir_of(args), args.run, options, progress, request, name=args.name)
     return show(summary, state_dir_of(args), args)
 
 

@@ -179,7 +179,7 @@ class _Work:
         reader = _Reader(self.destination)
         limits = limits_of(self.config, self.destination.headers(key))
         sender = Sender(limits, reader, RateLimiter(section.requests_per_second or 0), stop)
-        event_loop.run(partial(self._send, sender, reader, request), limits.client, request.ask)
+        event_loop.run(partial(self._send, sender, reader, request), limits.client, lambda _: request.ask())
         if stop.error is not None:
             raise stop.error
         if stop.signal:

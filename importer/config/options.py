@@ -49,9 +49,10 @@ class Options:
     `state_dir` None = `.importer` beside the config; `rate` in requests per second, 0 = no ceiling; `strict`
     refuses to send a list that shows signs of spreadsheet damage;
     `allow_duplicates` sends increases a second time; `allow` names the guards that may not stop the run;
-    `lock_timeout` is how many seconds to wait for another run of the import; `stop_by` ("HH:MM", local time)
-    and `max_duration` (seconds) say when to stop sending, the earlier one counts; `changed_only` sends what
-    differs from the snapshot, `full_refresh` sends everything even where `changed_only` is configured.
+    `lock_timeout` is how many seconds to wait for another run of the import; `stop_by` ("HH:MM", local time,
+    or a date and time with its zone) and `max_duration` (seconds) say when to stop sending, the earlier one
+    counts; `changed_only` sends what differs from the snapshot, `full_refresh` sends everything even where
+    `changed_only` is configured.
     """
 
     state_dir: Path | None = None

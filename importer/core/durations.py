@@ -32,7 +32,8 @@ class Deadline:
 def deadline(stop_by: str | None, max_duration: float | None) -> Deadline | None:
     """The earlier of the two, from now on; None where neither is given.
 
-    `stop_by` is "HH:MM", local time, its next occurrence; `max_duration` is in seconds.
+    `stop_by` is "HH:MM", local time, its next occurrence, or a date and time with its zone, which may be over
+    already; `max_duration` is in seconds.
     """
     found = []
     if stop_by is not None:
@@ -45,16 +46,35 @@ def deadline(stop_by: str | None, max_duration: float | None) -> Deadline | None
 def seconds_until(stop_by: str, now: datetime | None = None) -> float:
     """Seconds from `now` to the next "HH:MM" of the local clock, also over midnight or a change of hour.
 
-    ConfigError where it is no time of day.
+    Or to a moment like "2026-11-28T06:00+01:00" or "2026-11-28T05:00Z"; negative where that is over.
+    ConfigError where it is neither.
     """
+    if "T" in stop_by:
+        return _moment(stop_by).timestamp() - (now.timestamp() if now else time.time())
     now = now or datetime.now()  # noqa: DTZ005 - the local clock is what was asked for
     found = re.fullmatch(r"([01]?[0-9]|2[0-3]):([0-5][0-9])", stop_by, re.ASCII)
     if not found:
-        raise ConfigError("--stop-by: expected a time of day like 06:00.")
+        raise ConfigError(_EXPECTED)
     then = now.replace(hour=int(found[1]), minute=int(found[2]), second=0, microsecond=0)
     if then <= now:
         then += timedelta(days=1)
     return then.timestamp() - now.timestamp()
+
+
+_EXPECTED = (
+    "--stop-by: expected a time of day like 06:00, or a date and time with its zone like "
+    "2026-11-28T06:00+01:00."
+)
+
+
+def _moment(text: str) -> datetime:
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise ConfigError(_EXPECTED) from None
+    if moment.tzinfo is None:
+        raise ConfigError(_EXPECTED)
+    return moment
 
 
 def spoken(seconds: float) -> str:

@@ -13,17 +13,18 @@ _LOOK_EVERY = 1.0
 """Seconds between two looks at Ctrl-C on Windows, where waiting for a thread cannot be interrupted."""
 
 
-def call(work: Callable[[], Result], interrupted: Callable[[], object]) -> Result:
+def call(work: Callable[[], Result], interrupted: Callable[[BaseException], object]) -> Result:
     """Returns what `work` returns, or raises what it raises.
 
-    KeyboardInterrupt while this thread waits: `interrupted` is called, and the end of `work` is waited for.
+    What a signal handler raises while this thread waits (KeyboardInterrupt, an error of a scheduler's worker)
+    is handed to `interrupted`, and the end of `work` is waited for.
     """
     future, thread = _start(work)
     while thread.is_alive():
         try:
             thread.join(_LOOK_EVERY)
-        except KeyboardInterrupt:
-            interrupted()
+        except BaseException as error:  # noqa: BLE001 - `interrupted` keeps it
+            interrupted(error)
     return future.result()
 
 

@@ -59,13 +59,16 @@ class ChunkStream:
         stop: Stop,
         observer: Observer,
         limit: RejectLimit | None,
+        *,
+        settle_only: bool = False,
     ) -> None:
         self._ledger = ledger
         self._id_cache = id_cache
         self._stop = stop
         self._observer = observer
         self._limit = limit
-        self._plans_left = list(ledger.plans)
+        self._settle_only = settle_only
+        self._plans_left = [p for p in ledger.plans if p.number in ledger.pending or not settle_only]
         self._advance_lock = asyncio.Lock()
         self._current: _Progress | None = None
         self._next_chunk: asyncio.Task[tuple[OpenChunk, IdResolution | None]] | None = None
@@ -201,6 +204,9 @@ class ChunkStream:
     def _rounds(self, progress: _Progress) -> Iterator[Iterator[Job]]:
         """All jobs at once, or in turns the jobs that resolve ids and those that write."""
         resolution = progress.resolution
+        if self._settle_only:
+            yield self._jobs(progress, iter(()))
+            return
         if resolution is None:
             yield self._jobs(progress, progress.opened.jobs())
             return

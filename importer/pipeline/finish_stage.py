@@ -42,6 +42,8 @@ _REPORT_FAULT = (
     "journal; please report it."
 )
 
+_SETTLED = "The jobs of this run are settled; a run of the newer list takes its place."
+
 
 def finish(spec: RunSpec, attempt: Attempt, ledger: Ledger) -> RunSummary:
     """Writes the reports and the summary; a finished run drops its spool and becomes the last good one."""
@@ -124,6 +126,8 @@ def _result(spec: RunSpec, attempt: Attempt, ledger: Ledger) -> tuple[str, int, 
     if error is not None and not (isinstance(error, OutOfTimeError) and _is_done(tally)):
         code = error.exit_code if isinstance(error, ImporterError) else ImporterError.exit_code
         return "stopped", code, str(error)
+    if attempt.settle_only:
+        return "stopped", OutOfTimeError.exit_code, _SETTLED
     if spec.sends and tally.values["not_attempted"]:
         return "stopped", InternalError.exit_code, _NOT_SENT
     bad = has_rejects(ledger.reading, tally)

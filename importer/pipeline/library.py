@@ -71,10 +71,15 @@ def run(
     options: Options = DEFAULTS,
     observer: Observer | None = None,
     *,
+    resume: bool = False,
     progress: Callable[[Progress], object] | None = None,
     request: StopRequest | None = None,
 ) -> RunSummary:
     """Imports `source` (default: the configured one) and reports what happened to every row.
+
+    `resume` goes on with this import's unfinished run where its sources and configuration are the same as
+    then. Where they are not, the new run takes its place, after open jobs of the old one are settled and what
+    it has begun to increase is finished. Where there is none, a run begins.
 
     A table is read under the rules of Parquet, batch by batch and once. `progress` is called a few times a
     second, not always from the calling thread. `request.ask()` stops the run from another thread, after the
@@ -85,7 +90,7 @@ def run(
     nothing was sent; KeyboardInterrupt after Ctrl-C, when the run is stopped and reported.
     """
     observer = _observed(observer, progress)
-    return runner.run(_config(config), named_sources(source), options, observer, request)
+    return runner.run(_config(config), named_sources(source), options, observer, request, resume=resume)
 
 
 def check(
@@ -108,15 +113,19 @@ def resume(
     options: Options = DEFAULTS,
     observer: Observer | None = None,
     *,
+    name: str | None = None,
     progress: Callable[[Progress], object] | None = None,
     request: StopRequest | None = None,
 ) -> RunSummary:
-    """Continues a run that was stopped or killed (default: the newest), from what its journal acknowledges.
+    """Continues a run that was stopped or killed, from what its journal acknowledges.
+
+    Without `run_id` it is the newest one, or the newest of the import called `name`.
 
     A run of a table goes on where the table was read to its end: its rows are in the run's folder. Where it
     was not, SourceError: a table cannot be read again.
     """
-    return runner.resume(Path(state_dir), run_id, options, _observed(observer, progress), request)
+    observer = _observed(observer, progress)
+    return runner.resume(Path(state_dir), run_id, options, observer, request, name=name)
 
 
 def retry(
@@ -144,6 +153,7 @@ async def arun(
     options: Options = DEFAULTS,
     observer: Observer | None = None,
     *,
+    resume: bool = False,
     progress: Callable[[Progress], object] | None = None,
 ) -> RunSummary:
     """`run` for a coroutine: the event loop goes on meanwhile.
@@ -151,7 +161,7 @@ async def arun(
     Where the task is cancelled, the run stops after the calls in flight, and then the cancellation goes on.
     """
     request = StopRequest()
-    work = partial(run, config, source, options, observer, progress=progress, request=request)
+    work = partial(run, config, source, options, observer, resume=resume, progress=progress, request=request)
     return await own_thread.acall(work, request.ask)
 
 

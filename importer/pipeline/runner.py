@@ -6,8 +6,10 @@ send    send_stage      chunks → destination → sender → reconciler → jou
 finish  finish_stage    reports, counts, summary, notifications
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
+from enum import Enum, auto
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +18,7 @@ from importer.config import secrets
 from importer.config.options import DEFAULTS, Options
 from importer.config.schema import Config
 from importer.core.errors import ConfigError, ImporterError, command
-from importer.core.events import Event, Observer, Silent
+from importer.core.events import Event, Observer
 from importer.core.models import RunSummary
 from importer.pipeline import check_stage, finish_stage, guards, read_stage, send_stage
 from importer.pipeline.attempt import Attempt
@@ -27,6 +29,7 @@ from importer.pipeline.open_snapshot import open_diff
 from importer.pipeline.read_stage import Read
 from importer.pipeline.run_spec import RunSpec, stored_config
 from importer.pipeline.sources import NamedSource
+from importer.pipeline.unfinished import has_begun_to_count, has_open_jobs, is_same_list, unfinished_run
 from importer.report.reject_files import RejectFiles
 from importer.send.shutdown import StopRequest
 from importer.storage import run_folder, state_folder
@@ -42,14 +45,20 @@ def run(
     options: Options = DEFAULTS,
     observer: Observer | None = None,
     request: StopRequest | None = None,
+    *,
+    resume: bool = False,
 ) -> RunSummary:
     """Imports `sources` (default: the configured one) and says what became of every row.
 
     Returns the summary of a run that ended by itself or was stopped by the destination, a guard or a signal
     (`exit_code`, `message`). Raises ConfigError, SourceError or StateError where nothing was sent. `request`
-    may ask it from another thread to stop.
+    may ask it from another thread to stop. `resume` goes on with this import's unfinished run, where there
+    is one of the same list.
     """
-    return _start(RunSpec.new(as_config(config), sources, options, "run"), observer, request)
+    spec = RunSpec.new(as_config(config), sources, options, "run")
+    if resume:
+        return _resume_or_start(spec, observer, request)
+    return _start(spec, Attempt.of(spec, observer, request))
 
 
 def check(
@@ -60,7 +69,8 @@ def check(
     request: StopRequest | None = None,
 ) -> RunSummary:
     """Reads and checks everything and writes the same reports, but sends nothing and needs no key."""
-    return _start(RunSpec.new(as_config(config), sources, options, "check"), observer, request)
+    spec = RunSpec.new(as_config(config), sources, options, "check")
+    return _start(spec, Attempt.of(spec, observer, request))
 
 
 def resume(
@@ -69,15 +79,25 @@ def resume(
     options: Options = DEFAULTS,
     observer: Observer | None = None,
     request: StopRequest | None = None,
+    *,
+    name: str | None = None,
 ) -> RunSummary:
-    """Continues a run that was stopped or killed, from what is acknowledged in its journal."""
+    """Continues a run that was stopped or killed, from what is acknowledged in its journal.
+
+    Without a run id it is the newest unfinished run, or that of the import called `name`.
+    """
     state_folder.prepare(state_dir)
-    folder = state_folder.find(state_dir, run_id, wanted=run_folder.is_resumable)
+
+    def is_wanted(folder: RunFolder) -> bool:
+        return run_folder.is_resumable(folder) and name in (None, folder.read_meta()["name"])
+
+    folder = state_folder.find(state_dir, run_id, wanted=is_wanted)
     state = run_folder.state_of(folder.read_meta(), folder.read_summary())
     if state == "finished":
         raise ConfigError(f"Run {folder.run_id} is finished; there is nothing to resume.")
     _refuse_superseded(folder, state, state_dir)
-    return _start(RunSpec.of_folder(folder, options), observer, request)
+    spec = RunSpec.of_folder(folder, options)
+    return _start(spec, Attempt.of(spec, observer, request))
 
 
 def _refuse_superseded(folder: RunFolder, state: str, state_dir: Path) -> None:
@@ -108,7 +128,8 @@ def retry(
     files = [file] if file else [str(p) for p in sorted(corrected.rejected_rows.glob("*"))]
     if not files:
         raise ConfigError(f"Run {corrected.run_id} has nothing rejected or unconfirmed; nothing to retry.")
-    return _start(RunSpec.new(config, files, options, "retry", corrected), observer, request)
+    spec = RunSpec.new(config, files, options, "retry", corrected)
+    return _start(spec, Attempt.of(spec, observer, request))
 
 
 def _config_of_retry(meta: Mapping[str, Any]) -> Config:
@@ -126,15 +147,71 @@ def as_config(config: Config | Mapping[str, Any] | str | Path) -> Config:
     return configuration.load(config) if isinstance(config, (str, Path)) else configuration.parse(config)
 
 
-def _start(spec: RunSpec, observer: Observer | None, request: StopRequest | None) -> RunSummary:
+def _resume_or_start(new: RunSpec, observer: Observer | None, request: StopRequest | None) -> RunSummary:
+    """Goes on with the unfinished run of the same list; else settles what it must leave behind, and begins.
+
+    What is to be done is decided again under the lock: another process may have finished the run meanwhile.
+    """
+    old = unfinished_run(new)
+    while old:
+        step = _step_with(old, new)
+        if step is _Step.REPLACE:
+            break
+        spec = RunSpec.of_folder(old, new.options)
+        attempt = Attempt.of(spec, observer, request)
+        attempt.settle_only = step is _Step.SETTLE
+        summary = _start_if(spec, attempt, partial(_is_unfinished, old, new))
+        before, old = old, unfinished_run(new)
+        if summary and (step is _Step.RESUME or (old == before and _step_with(old, new) is step)):
+            return summary
+    attempt = Attempt.of(new, observer, request)
+    return _start_if(new, attempt, partial(_is_unfinished, old, new)) or _resume_or_start(
+        new, observer, request
+    )
+
+
+def _is_unfinished(old: RunFolder | None, new: RunSpec) -> bool:
+    return unfinished_run(new) == old
+
+
+class _Step(Enum):
+    """What `--resume` does with an unfinished run."""
+
+    RESUME = auto()  # its list is still the same
+    FINISH = auto()  # it has begun to increase; the new run comes after it
+    SETTLE = auto()  # its open jobs are waited for; the new run comes after it
+    REPLACE = auto()  # the new run takes its place
+
+
+def _step_with(old: RunFolder, new: RunSpec) -> _Step:
+    if is_same_list(old, new):
+        return _Step.RESUME
+    if has_begun_to_count(old, new):
+        return _Step.FINISH
+    return _Step.SETTLE if has_open_jobs(old) else _Step.REPLACE
+
+
+def _start(spec: RunSpec, attempt: Attempt) -> RunSummary:
     """One attempt from the lock to the summary, then the notifications; a check needs neither."""
-    attempt = Attempt.of(spec, observer or Silent(), request)
     if not spec.sends:
         return _in_folder(spec, attempt, "")
+    summary = _start_if(spec, attempt, lambda: True)
+    assert summary is not None
+    return summary
+
+
+def _start_if(spec: RunSpec, attempt: Attempt, is_wanted: Callable[[], bool]) -> RunSummary | None:
+    """One attempt of a run that sends; None where it is no longer wanted once the import is locked.
+
+    OutOfTimeError at once where the deadline is over before it begins.
+    """
     try:
+        _refuse_late(attempt)
         key = secrets.read_key(spec.config)
         check_connection(spec.config.destination)
         with locked(spec, attempt.deadline, attempt.observer):
+            if not is_wanted():
+                return None
             summary = _in_folder(spec, attempt, key)
     except ImporterError as error:
         finish_stage.notify_end(spec, attempt, error.exit_code, str(error))
@@ -144,8 +221,13 @@ def _start(spec: RunSpec, observer: Observer | None, request: StopRequest | None
         raise
     finish_stage.notify_end(spec, attempt, summary.exit_code, summary.message, summary)
     if attempt.interrupted:
-        raise KeyboardInterrupt
+        raise attempt.interrupted
     return summary
+
+
+def _refuse_late(attempt: Attempt) -> None:
+    if late := attempt.out_of_time():
+        raise late
 
 
 def _in_folder(spec: RunSpec, attempt: Attempt, key: str) -> RunSummary:

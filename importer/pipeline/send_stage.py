@@ -76,14 +76,18 @@ async def _send(
     sender.key_check = destination.check_key()
     sender.tell = lambda code, text: attempt.observer.tell(Event(code, text, {}))
     sender.refusals = RefusalRow(_refused_before(ledger.journal))
-    sender.first_calls = ledger.first_values(ledger.reading.mixed)
+    sender.first_calls = ledger.first_values(() if attempt.settle_only else ledger.reading.mixed)
+    limit = spec.options.max_rejects
 
-    def stream() -> ChunkStream:
-        return ChunkStream(ledger, id_cache, stop, attempt.observer, spec.options.max_rejects)
+    def stream(*, settle_only: bool = False) -> ChunkStream:
+        return ChunkStream(ledger, id_cache, stop, attempt.observer, limit, settle_only=settle_only)
 
     with attempt.request.heard_by(stop), shutdown.until(attempt.deadline, stop):
-        await _send_canary(spec, attempt, ledger, sender, stream())
-        await stream().send(sender)
+        if attempt.settle_only:
+            await _settle_jobs(ledger, sender, stream(settle_only=True))
+        else:
+            await _send_canary(spec, attempt, ledger, sender, stream())
+            await stream().send(sender)
     _remember_refused(ledger.journal, sender)
     if limiter.learned_rate:
         run_history.keep_pace(spec.state_dir, spec.config, limiter.learned_rate)
@@ -99,6 +103,13 @@ def _remember_refused(journal: Journal, sender: Sender) -> None:
     if sender.refused_in_a_row:
         known = _refused_before(journal)
         journal.remember("refused_in_a_row", list(dict.fromkeys([*known, *sender.refused_in_a_row])))
+
+
+async def _settle_jobs(ledger: Ledger, sender: Sender, stream: ChunkStream) -> None:
+    """Asks for the results of open jobs until they are there, and sends nothing else."""
+    rest = [plan for plan in ledger.plans if plan.number not in ledger.pending]
+    await stream.send(sender)
+    ledger.count_without_sending(rest)
 
 
 async def _send_canary(

@@ -59,7 +59,7 @@ def _named(one: object, name: str) -> NamedSource:
 
 def open_sources(config: Config, named: Sequence[NamedSource]) -> list[Source]:
     """The sources of a run, their headers read and their columns checked; SourceError names all mistakes."""
-    options, sources = source_options(config), _located(config, named)
+    options, sources = source_options(config), located(config, named)
     try:
         opened = [_open(source, options) for source in sources]
         check_columns(opened, config.declared_columns, config.source.ignore)
@@ -99,8 +99,11 @@ def source_options(config: Config) -> SourceOptions:
     )
 
 
-def _located(config: Config, named: Sequence[NamedSource]) -> list[NamedSource]:
-    """What was named, else the configured path: from here, then from the config's folder."""
+def located(config: Config, named: Sequence[NamedSource]) -> list[NamedSource]:
+    """The files and tables of a run: those named, else the configured path.
+
+    A relative path is looked for from here, then from the config's folder. SourceError where nothing is.
+    """
     if named:
         return list(_expanded(named))
     configured = [config.source.path] if config.source.path else []

@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 import polars as pl
 
-from importer.core.rejects import REJECTS
+from importer.core.rejects import REJECTS, REPORT_COLUMNS
 from importer.core.row_order import ROW_OF, SOURCE_OF
 from importer.source.csv_grammar import Layout
 from importer.source.decode import TextEncoding
@@ -25,20 +25,6 @@ from importer.storage.disk_errors import state_errors
 from importer.storage.run_folder import RunFolder
 from importer.validate.read_result import Original
 
-COLUMNS = (
-    "file",
-    "row",
-    "line",
-    "distinct_id",
-    "attribute",
-    "value",
-    "stage",
-    "reason",
-    "message",
-    "status",
-    "attempts",
-    "at",
-)
 STRETCH_LINES = 50_000
 STRETCH_BYTES = 32 << 20
 """Batches of the reader are merged together up to so many lines or rows, and bytes of them in memory."""
@@ -111,7 +97,7 @@ class RejectFiles:
         """Writes `rejects.csv` and `rejected_rows/`. `edges` is the last source order of each batch read."""
         with state_errors(self._folder.path), ExitStack() as stack:
             report = stack.enter_context(atomic_files.replacing(self._folder.rejects))
-            report.write((",".join(COLUMNS) + "\n").encode())
+            report.write((",".join(REPORT_COLUMNS) + "\n").encode())
             rows = _RowFiles(self._folder.rejected_rows, originals, stack)
             chunks = [sorted(f.glob("chunk-*.parquet")) for f in (self._folder.work, self._folder.kept)]
             for first, last in self._stretches(len(edges)):
@@ -161,7 +147,7 @@ def _report_lines(frame: pl.DataFrame, originals: Sequence[Original]) -> pl.Data
     return frame.select(list(REJECTS)).select(
         paths.gather(frame.select(SOURCE_OF).to_series()).alias("file"),
         ROW_OF.alias("row"),
-        *COLUMNS[2:],
+        *REPORT_COLUMNS[2:],
     )
 
 

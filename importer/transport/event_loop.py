@@ -13,7 +13,9 @@ from importer.transport.errors import NO_FILES, is_out_of_files
 
 
 def run(
-    main: Callable[[], Coroutine[Any, Any, None]], client: ClientName, on_interrupt: Callable[[], object]
+    main: Callable[[], Coroutine[Any, Any, None]],
+    client: ClientName,
+    on_interrupt: Callable[[BaseException], object],
 ) -> None:
     """Runs `main()` to its end in a loop and a thread of its own; see `own_thread.call` for `on_interrupt`.
 

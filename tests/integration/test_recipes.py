@@ -9,6 +9,7 @@ import sys
 import tomllib
 import types
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,8 @@ from importer.core.errors import ConfigError
 from importer.sandbox import faults
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
+from importer.storage import locks, state_folder
+from importer.storage.run_folder import RunFolder
 
 ROOT = Path(__file__).parents[2]
 RECIPES = ROOT / "config" / "recipes"
@@ -63,7 +66,7 @@ def test_the_configuration_of_the_night_loads() -> None:
 def _shell(command: str, home: Path) -> subprocess.CompletedProcess[str]:
     """As a scheduler starts it: /bin/sh, nearly no environment."""
     return subprocess.run(
-        ["/bin/sh", "-c", command.replace("/srv/importer", str(home))],
+        ["/bin/sh", "-c", command.replace("/srv/importer", str(home)).replace("06:00", "23:59")],
         env={"HOME": str(home), "PATH": "/usr/bin:/bin"},
         capture_output=True,
         text=True,
@@ -79,22 +82,24 @@ def test_the_lines_of_the_crontab(home: Path, server: sandbox.SandboxServer) -> 
     for job in jobs:
         *times, command = job.split(None, 5)
         assert all(re.fullmatch(r"\*|\d{1,2}", time) for time in times)
-        assert "%" not in command, "cron reads it as a line break"
-        done = _shell(command, home)
+        assert not re.search(r"(?<!\\)%", command), "cron reads it as a line break"
+        done = _shell(command.replace(r"\%", "%"), home)
         assert done.returncode == 0, done.stderr
     assert set(server.stored) == {"1", "2"}
     assert "importer_last_run_exit_code" in (home / "metrics" / "importer-customers.prom").read_text()
 
 
 def _unit(name: str) -> dict[str, str]:
-    lines = (RECIPES / name).read_text().splitlines()
+    lines = (RECIPES / name).read_text().replace("\\\n", "").splitlines()
     return dict(line.split("=", 1) for line in lines if "=" in line and not line.startswith("#"))
 
 
 def test_the_systemd_service(home: Path, server: sandbox.SandboxServer) -> None:
     unit = _unit("importer.service")
-    done = _shell(f"cd {unit['WorkingDirectory']} && {unit['ExecStart']}", home)
+    done = _shell(f"cd {unit['WorkingDirectory']} && {unit['ExecStart'].replace('%%', '%')}", home)
     assert done.returncode == 0, done.stderr
+    stops = {int(code) for code in unit["RestartPreventExitStatus"].split()}
+    assert stops == {1, 2, 3, 4, 6, 8, 9}, "5, 7, 130 and 143 are tried again in the same night"
     assert set(server.stored) == {"1", "2"}
     name = unit["LoadCredential"].partition(":")[0]
     assert f"file:/run/credentials/importer.service/{name}" in (RECIPES / "importer.service").read_text()
@@ -132,12 +137,14 @@ def test_the_job_of_kubernetes(home: Path, server: sandbox.SandboxServer) -> Non
     assert (job["apiVersion"], job["kind"]) == ("batch/v1", "CronJob")
     assert job["spec"]["concurrencyPolicy"] == "Forbid"
     pod = job["spec"]["jobTemplate"]["spec"]
-    assert pod["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"] == [5, 7]
+    assert pod["podFailurePolicy"]["rules"][0]["onExitCodes"]["values"] == [5, 7, 8, 130, 143]
     (container,) = pod["template"]["spec"]["containers"]
     mounted = {mount["name"] for mount in container["volumeMounts"]}
     assert mounted == {volume["name"] for volume in pod["template"]["spec"]["volumes"]}
-    words = [*container["command"], *container["args"]]
-    command = " ".join(words).replace("/config", str(home)).replace("importer ", ".venv/bin/importer ", 1)
+    assert container["command"] == ["/bin/sh", "-c"]
+    command = (
+        container["args"][0].replace("/config", str(home)).replace("importer ", ".venv/bin/importer ", 1)
+    )
     done = _shell(f"cd {home} && {command}", home)
     assert done.returncode == 0, done.stderr
     assert set(server.stored) == {"1", "2"}
@@ -169,16 +176,22 @@ def _module(name: str, **members: Any) -> types.ModuleType:
     return module
 
 
-def airflow(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Any]:
-    """The task of the DAG as a function of the try's number."""
-    tasks: list[Callable[..., Any]] = []
+Job = Callable[[], Any]
+"""What a scheduler calls; it raises TryAgain or FailForGood."""
+
+
+def airflow(monkeypatch: pytest.MonkeyPatch) -> dict[str, Job]:
+    """The tasks of the DAGs by their form."""
+    tasks: dict[str, Job] = {}
 
     def dag(**_: Any) -> Callable[[Callable[[], None]], Callable[[], None]]:
         return lambda function: function
 
-    def task(**_: Any) -> Callable[[Callable[..., Any]], Callable[[], None]]:
-        def declared(function: Callable[..., Any]) -> Callable[[], None]:
-            tasks.append(function)
+    def task(**settings: Any) -> Callable[[Job], Callable[[], None]]:
+        assert settings["retries"] > 0
+
+        def declared(function: Job) -> Callable[[], None]:
+            tasks["command" if "command" in function.__name__ else "library"] = function
             return lambda: None
 
         return declared
@@ -188,57 +201,151 @@ def airflow(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Any]:
     errors = {"AirflowException": TryAgain, "AirflowFailException": FailForGood}
     monkeypatch.setitem(sys.modules, "airflow.exceptions", _module("airflow.exceptions", **errors))
     _load("airflow_dag.py")
-    return lambda number: tasks[0](ti=types.SimpleNamespace(try_number=number))["values"]
+    return tasks
 
 
-def dagster(monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Any]:
-    """The asset as a function of the try's number."""
-
-    class Result:
-        def __init__(self, metadata: dict[str, Any]) -> None:
-            self.values = {k.removeprefix("values_"): v for k, v in metadata.items()}
-
+def dagster(monkeypatch: pytest.MonkeyPatch) -> dict[str, Job]:
+    """The assets by their form."""
+    log: list[str] = []
     members = {
         "AssetExecutionContext": object,
         "Failure": FailForGood,
-        "RetryRequested": TryAgain,
-        "MaterializeResult": Result,
+        "RetryRequested": lambda **_: TryAgain(log[-1]),
+        "MaterializeResult": dict,
         "asset": lambda function: function,
     }
     monkeypatch.setitem(sys.modules, "dagster", _module("dagster", **members))
-    asset = _load("dagster_asset.py")["customers"]
-    log = types.SimpleNamespace(error=lambda *_: None)
-    return lambda number: asset(types.SimpleNamespace(retry_number=number - 1, log=log)).values
+    space = _load("dagster_asset.py")
+    written = types.SimpleNamespace(error=lambda text, *words: log.append(text % words))
+    context = types.SimpleNamespace(log=written)
+    return {
+        "library": lambda: space["customers"](context),
+        "command": lambda: space["customers_by_command"](context),
+    }
 
 
 def _load(name: str) -> dict[str, Any]:
+    """The recipe, but for the hour that it waits for a lock."""
     space: dict[str, Any] = {"__name__": name}
-    exec(compile((RECIPES / name).read_text(), name, "exec"), space)
+    text = (RECIPES / name).read_text()
+    assert ("lock_timeout=3600" in text, '"1h"' in text) == (True, True)
+    text = text.replace("lock_timeout=3600", "lock_timeout=0.1").replace('"1h"', '"100ms"')
+    exec(compile(text, name, "exec"), space)
     return space
 
 
 SCHEDULERS = {"airflow": airflow, "dagster": dagster}
 
 
-@pytest.mark.parametrize("name", SCHEDULERS)
-def test_a_scheduler_gets_what_to_do_next(
-    name: str, home: Path, server: sandbox.SandboxServer, monkeypatch: pytest.MonkeyPatch
+@pytest.fixture(params=SCHEDULERS)
+def jobs(request: pytest.FixtureRequest, home: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Job]:
+    """Both forms of one scheduler's recipe."""
+    if not _missing(request.param):
+        pytest.skip(f"{request.param} itself is here; its stand-in would hide it")
+    monkeypatch.setenv("IMPORTER_NIGHT_ENDS", "23:59")
+    monkeypatch.setenv("IMPORTER_PROGRAM", str(home / ".venv" / "bin" / "importer"))
+    return SCHEDULERS[request.param](monkeypatch)
+
+
+FORMS = ("library", "command")
+
+
+def _change(home: Path, **lines: str) -> None:
+    """Puts other values for keys of the configuration."""
+    path = home / "nightly.toml"
+    text = path.read_text()
+    for key, value in lines.items():
+        text, count = re.subn(rf"^{key} = .*", f"{key} = {value}", text, flags=re.MULTILINE)
+        assert count == 1
+    path.write_text(text)
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_scheduler_goes_on_where_the_last_try_stopped(
+    form: str, jobs: dict[str, Job], home: Path, server: sandbox.SandboxServer
 ) -> None:
-    if not _missing(name):
-        pytest.skip(f"{name} itself is here; its stand-in would hide it")
-    night = SCHEDULERS[name](monkeypatch)
-    assert night(1)["applied"] == 4
-    (home / "customers.csv").write_text("customer_id,plan,city,notes\n1,basic,Ulm,x\n2,free,Cork,y\n")
     server.change(SandboxOptions(faults=(faults.parse_fault("quota@2-:times=0"),)))
-    with pytest.raises(FailForGood, match=r"exit 4: workspace_limit_reached"):
-        night(1)
+    with pytest.raises(FailForGood, match=r"exit 4: .*workspace_limit_reached"):
+        jobs[form]()
     server.change(SandboxOptions())
     before = server.stats.requests
-    assert night(2)["not_attempted"] == 0, "the second try goes on where the first one stopped"
-    assert server.stats.requests <= before + 2
-    assert server.stored["2"]["plan"] == "free"
-    text = (home / "nightly.toml").read_text()
-    gone = re.sub(r"base_url = .*", 'base_url = "http://127.0.0.1:1"\nretry_seconds = "50ms"', text)
-    (home / "nightly.toml").write_text(gone.replace("changed_only = true", "changed_only = false"))
-    with pytest.raises(TryAgain):
-        night(1)
+    jobs[form]()
+    assert server.stats.requests <= before + 2, "only what was not sent yet"
+    assert set(server.stored) == {"1", "2"}
+    assert len(list((home / ".importer" / "runs").iterdir())) == 1
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_scheduler_is_told_what_to_do_for_each_exit_code(
+    form: str,
+    jobs: dict[str, Job],
+    home: Path,
+    server: sandbox.SandboxServer,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job, original = jobs[form], (home / "nightly.toml").read_text()
+    _change(home, min_rows="10")
+    with pytest.raises(FailForGood, match=r"exit 6: .*Guard min_rows"):
+        job()
+    _change(home, min_rows="2", max_length="0")
+    with pytest.raises(FailForGood, match=r"exit 2: .*max_length"):
+        job()
+    (home / "nightly.toml").write_text(original)
+    (home / "customers.csv").rename(home / "away.csv")
+    with pytest.raises(FailForGood, match=r"exit 3: .*no such file"):
+        job()
+    (home / "away.csv").rename(home / "customers.csv")
+    _change(home, base_url='"http://127.0.0.1:1"\nretry_seconds = "50ms"\ngive_up_after = "50ms"')
+    with pytest.raises(TryAgain, match="exit 5: "):
+        job()
+    (home / "nightly.toml").write_text(original)
+    with _locked(home, original), pytest.raises(TryAgain, match=r"exit 7: .*the-other-one"):
+        job()
+    assert server.stats.requests == 0
+    job()
+    assert set(server.stored) == {"1", "2"}
+
+
+@contextmanager
+def _locked(home: Path, text: str) -> Iterator[None]:
+    """Another run has the import."""
+    config = configuration.parse(tomllib.loads(text))
+    state = home / ".importer"
+    state_folder.prepare(state)
+    with locks.import_lock(state, config, RunFolder(state / "runs" / "the-other-one")):
+        yield
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_a_try_after_the_night_sends_nothing(
+    form: str, home: Path, server: sandbox.SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMPORTER_NIGHT_ENDS", "00:00")
+    monkeypatch.setenv("IMPORTER_PROGRAM", str(home / ".venv" / "bin" / "importer"))
+    for scheduler in SCHEDULERS.values():
+        with pytest.raises(TryAgain, match=r"exit 8: .*the time is up"):
+            scheduler(monkeypatch)[form]()
+    assert server.stats.requests == 0
+
+
+@pytest.mark.parametrize(
+    ("code", "kind"), [(1, FailForGood), (9, FailForGood), (130, TryAgain), (143, TryAgain)]
+)
+def test_a_scheduler_knows_the_codes_of_signals_and_faults(
+    code: int, kind: type[Exception], jobs: dict[str, Job], home: Path
+) -> None:
+    program = home / ".venv" / "bin" / "importer"
+    program.write_text(f"#!/bin/sh\necho what happened >&2\nexit {code}\n")
+    with pytest.raises(kind, match=f"exit {code}: what happened"):
+        jobs["command"]()
+
+
+def test_more_rejects_than_allowed_are_no_success(
+    jobs: dict[str, Job], home: Path, server: sandbox.SandboxServer
+) -> None:
+    (home / "customers.csv").write_text("customer_id,plan,city,notes\n1,gold,Ulm,x\n2,basic,Cork,y\n")
+    _change(home, max_unknown_options='"100%"')
+    for form in FORMS:
+        with pytest.raises(FailForGood, match=r"exit 6: .*--max-rejects 1% is passed"):
+            jobs[form]()
+    assert server.stats.requests == 0

@@ -82,7 +82,10 @@ def test_the_next_occurrence_is_meant(
         time.tzset()
 
 
-@pytest.mark.parametrize("text", ["24:00", "6", "06:60", "06:00:00", "-1:00", "noon", ""])
+@pytest.mark.parametrize(
+    "text",
+    ["24:00", "6", "06:60", "06:00:00", "-1:00", "noon", "", "2026-11-28T06:00", "T06", "2026-11-28T25:00Z"],
+)
 def test_no_time_of_day(text: str) -> None:
     with pytest.raises(ConfigError, match="--stop-by"):
         durations.seconds_until(text)
@@ -129,11 +132,31 @@ def test_done_in_time_is_0(mapping: dict[str, Any], server: sandbox.SandboxServe
 def test_time_that_is_up_while_reading_costs_no_call(
     mapping: dict[str, Any], server: sandbox.SandboxServer, state_dir: Path
 ) -> None:
+    class SlowToBegin(Silent):
+        def tell(self, event: Event) -> None:
+            if event.kind == "began":
+                time.sleep(0.6)
+
+    options = importer.Options(state_dir=state_dir, base_url=server.url, max_duration=0.5)
+    with pytest.raises(OutOfTimeError):
+        importer.run(mapping, (), options, SlowToBegin())
+    assert server.stats.requests == 0
+    assert importer.resume(state_dir, None).exit_code == 0
+
+
+def test_time_that_is_up_before_a_run_begins_leaves_no_run(
+    mapping: dict[str, Any], server: sandbox.SandboxServer, state_dir: Path
+) -> None:
     options = importer.Options(state_dir=state_dir, base_url=server.url, max_duration=0.0)
     with pytest.raises(OutOfTimeError):
         importer.run(mapping, (), options)
-    assert server.stats.requests == 0
-    assert importer.resume(state_dir, None).exit_code == 0
+    assert (server.stats.requests, list((state_dir / "runs").iterdir())) == (0, [])
+
+
+def test_a_moment_with_its_zone_is_not_moved_to_the_next_day() -> None:
+    now = datetime.fromisoformat("2026-03-28T06:15:00+01:00")
+    assert durations.seconds_until("2026-03-28T06:00+01:00", now) == -900
+    assert durations.seconds_until("2026-03-28T05:30Z", now) == 900
 
 
 def test_of_several_stops_the_one_that_says_what_to_mend_is_told() -> None:

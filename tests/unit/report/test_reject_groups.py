@@ -5,8 +5,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from importer.core.rejects import REPORT_COLUMNS
 from importer.report import reject_groups
-from importer.report.reject_files import COLUMNS
 from importer.report.reject_groups import LONGEST, read_groups
 
 
@@ -24,7 +24,7 @@ def rejects(path: Path, values: "list[tuple[str, str, str]]") -> Path:
         "attempts": "",
         "at": "",
     }
-    frame.with_columns(pl.lit(v).alias(k) for k, v in others.items()).select(COLUMNS).write_csv(path)
+    frame.with_columns(pl.lit(v).alias(k) for k, v in others.items()).select(REPORT_COLUMNS).write_csv(path)
     return path
 
 
@@ -40,7 +40,7 @@ def test_groups_are_complete_and_the_largest_is_first(tmp_path: Path) -> None:
 
 def test_no_line_and_no_file_are_no_group(tmp_path: Path) -> None:
     assert read_groups(tmp_path / "rejects.csv") == []
-    (tmp_path / "rejects.csv").write_text(",".join(COLUMNS) + "\n")
+    (tmp_path / "rejects.csv").write_text(",".join(REPORT_COLUMNS) + "\n")
     assert read_groups(tmp_path / "rejects.csv") == []
 
 

@@ -11,7 +11,7 @@ from importer.core.errors import UnreachableError
 from importer.transport import event_loop
 
 
-def nothing() -> None:
+def nothing(_: BaseException) -> None:
     """No interrupt comes."""
 
 
