@@ -29,6 +29,7 @@ from importer.core.models import Answer, Call, Classification, RunSummary, Targe
 from importer.destinations.base import Definition
 from importer.destinations.engagelab.destination import PROPERTY, REGISTER, Destination, Settings
 from importer.pipeline import runner
+from importer.report.summary import as_json
 from importer.sandbox import server as sandbox
 from importer.sandbox.faults import parse_fault
 from importer.sandbox.options import SandboxOptions
@@ -113,8 +114,7 @@ class Stage:
             return list(csv.DictReader(file))
 
     def _assert_books(self, summary: RunSummary) -> None:
-        data = {"rows": summary.rows, "values": summary.values, "people": summary.people}
-        assert_books({**data, "sources": summary.sources})
+        assert_books(as_json(summary))
 
 
 @pytest.fixture(autouse=True)
