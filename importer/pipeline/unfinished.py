@@ -61,7 +61,9 @@ def is_same_list(folder: RunFolder, spec: RunSpec) -> bool:
     if _declared(meta["config"]) != _declared(spec.config.as_mapping()):
         return False
     paths = [str(one) if isinstance(one, str) else None for one in located(spec.config, spec.sources)]
-    read = reading.sources[: len(paths)]  # behind them there may be rows of our own, of people who are gone
+    read = reading.sources[
+        : len(paths)
+    ]  # behind them there may be rows of our own, of people who have left the list
     return [s.path for s in read] == paths and all(
         s.mark is not None and version_of(s.path) == s.mark for s in read
     )
