@@ -133,7 +133,7 @@ class ChunkStream:
 
     def _show(self) -> None:
         intake = self._ledger.reading.counts
-        done = intake.filtered + intake.set_aside + intake.unchanged_rows + self._rows
+        done = intake.filtered + intake.empty_rows + intake.set_aside + intake.unchanged_rows + self._rows
         self._observer.sending(done, intake.rows_read, intake.rejected + self._ledger.answers.bad)
 
     def __aiter__(self) -> "ChunkStream":

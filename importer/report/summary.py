@@ -37,7 +37,9 @@ def balanced_counts(reading: ReadResult, tally: Tally) -> dict[str, dict[str, in
     InternalError where a chunk's count is not what reading saw: a row or a value went astray.
     """
     intake = reading.counts
-    rows = Counter(tally.rows) + Counter(filtered=intake.filtered, rejected=intake.set_aside)
+    rows = Counter(tally.rows) + Counter(
+        filtered=intake.filtered, empty=intake.empty_rows, rejected=intake.set_aside
+    )
     rows += Counter(unchanged=intake.unchanged_rows)
     values = tally.values + Counter(unchanged=intake.unchanged_values)
     people = tally.people + Counter(unchanged=intake.unchanged_rows)
@@ -104,7 +106,7 @@ def _source(number: int, source: ReadSource, reading: ReadResult, tally: Tally) 
     outside = {name: n for (at, name), n in reading.counts.by_source.items() if at == number}
     rows = Counter({state: n for (at, state), n in tally.rows_by.items() if at == number})
     rows.update(unchanged=outside.get("unchanged_rows", 0))
-    rows.update({name: outside.get(name, 0) for name in ("filtered", "rejected")})
+    rows.update({name: outside.get(name, 0) for name in ("filtered", "empty", "rejected")})
     values = Counter[str]()
     for (at, _, outcome), count in tally.values_by.items():
         values[outcome] += count if at == number else 0

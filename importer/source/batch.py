@@ -10,6 +10,9 @@ BLOCK_BYTES = 4 << 20
 
 ROW_MALFORMED = "row_malformed"
 HEADER_REPEATED = "header_repeated"
+ROW_EMPTY = "row_empty"
+"""Why a row is set aside. An empty one is no fault: it is counted and not reported."""
+
 SET_ASIDE = pl.Schema(
     {"row": pl.Int64, "line": pl.Int64, "raw": pl.Binary, "reason": pl.String, "message": pl.String}
 )

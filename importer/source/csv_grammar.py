@@ -18,6 +18,12 @@ WIDE = 100
 """Fields from which on they are counted apart: a pattern that counts them costs more with each."""
 
 BOM = "\ufeff"
+NULL_MARK = "N"
+"""Behind the escape, as a whole field without quotes: a blank cell, as database exports write it."""
+
+UNKNOWN_ESCAPE = "\0"
+"""What is read of a cell with an escape that stands for nothing: NUL, which no healthy cell holds."""
+
 UNNAMED = "\0extra"  # names of the unnamed trailing columns; NUL can be in no header
 _STAND_INS = (
     "\x1f\x1e\x1d\x1c\x01\x02\x03\x04\x05\x06\x07\x08\x0e\x0f\x10\x11\x12\x13\x14\x15\x16\x17\x18\x19"
@@ -198,11 +204,25 @@ class Grammar:
 
     def _plain(self, one: str) -> str:
         q, e = self.signs.quote, self.signs.escape
+        if e and one == e + NULL_MARK:
+            return ""
         if q and one.startswith(q):
             one = one[1:-1]
             if not e:
                 return one.replace(q + q, q)
-        return re.sub(_hex(e) + "(.)", r"\1", one, flags=re.DOTALL) if e and e in one else one
+        return self._unescaped(one) if e and e in one else one
+
+    def _unescaped(self, text: str) -> str:
+        """The text without its escapes; UNKNOWN_ESCAPE where one stands before no sign and no line break."""
+        signs, escape = self.signs, _hex(self.signs.escape)
+        if {*re.findall(escape + "(.)", text, re.DOTALL)} <= {
+            *signs.delimiter,
+            *signs.quote,
+            signs.escape,
+            *"\r\n",
+        }:
+            return re.sub(escape + "(.)", r"\1", text, flags=re.DOTALL)
+        return UNKNOWN_ESCAPE
 
     def all_healthy(self, records: pl.Series) -> pl.Series:
         """Boolean: whether each is a healthy record of the right number of fields."""

@@ -41,7 +41,23 @@ class RecordFinder:
 
     def find(self, block: Block, *, final: bool) -> Records:
         """The records of a block; `final` where no other block follows."""
-        return self.healthy(block, final=final) or rejoin(block, self._find(block, final))
+        found = self.healthy(block, final=final)
+        return found or self._without_empty_extras(block, rejoin(block, self._find(block, final)))
+
+    def _without_empty_extras(self, block: Block, found: Records) -> Records:
+        """Takes lines for records that only have empty fields too many at their end."""
+        whole = {
+            unit.start: text for unit in found.units if (text := _without_extras(block, unit)) is not None
+        }
+        if not whole:
+            return found
+        added = pl.Series("raw", whole.values(), dtype=pl.String)
+        more = cells_of(self._layout, block.grammar, added, "\n".join(whole.values()).encode())
+        at = pl.concat([found.at, pl.Series(whole.keys(), dtype=pl.Int64)])
+        order = at.arg_sort()
+        raw = pl.concat([found.records(block).alias("raw"), added])
+        units = [unit for unit in found.units if unit.start not in whole]
+        return Records(found.cut, raw[order], pl.concat([found.cells, more])[order], at[order], units)
 
     def healthy(self, block: Block, *, final: bool) -> Records | None:
         """The records of a block without quotes whose every line has all its fields; None for any other.
@@ -206,6 +222,26 @@ class RecordFinder:
         return Records(cut, raw, cells, at, [unit for unit in units if unit.message is not None])
 
     # -- numbers, and the checks that need the cells
+
+
+def _without_extras(block: Block, unit: Unit) -> str | None:
+    """The line without its empty fields too many; None where it has none, or something else is wrong."""
+    grammar = block.grammar
+    if unit.end - unit.start > 1 or unit.message == NUL:
+        return None
+    text = block.text(unit.start, unit.end)
+    found = grammar.scan(text)
+    extra = found.fields - grammar.fields
+    if (
+        found.state != "done"
+        or extra < 1
+        or not text.endswith(grammar.signs.delimiter * extra)
+        or "\0" in text
+    ):
+        return None
+    text = text[: -extra * len(grammar.signs.delimiter)]
+    found = grammar.scan(text)
+    return text if (found.state, found.fields) == ("done", grammar.fields) else None
 
 
 def _width(cells: pl.DataFrame) -> pl.Series:

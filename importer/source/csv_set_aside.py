@@ -5,13 +5,17 @@ from itertools import accumulate
 
 import polars as pl
 
-from importer.source.batch import HEADER_REPEATED, ROW_MALFORMED, SET_ASIDE
+from importer.source.batch import HEADER_REPEATED, ROW_EMPTY, ROW_MALFORMED, SET_ASIDE
 from importer.source.csv_blocks import Block, cut_end_bytes
 from importer.source.csv_grammar import BOM
 from importer.source.csv_recovery import Unit
 
 EXTRA = "expected nothing behind the last named column, found text"
 AGAIN = "the header is repeated here"
+ESCAPE = "expected the escape before a quote, a delimiter or an escape, found it before another character"
+CUT_OFF = "the file ends in the middle of this row and may be incomplete: fetch or export it again"
+END_MARK = b"\x1a"
+"""Ctrl-Z, which old programs write behind the last row."""
 
 
 class SetAside:
@@ -29,12 +33,23 @@ class SetAside:
         self._counted: tuple[Block, list[int]] | None = None
 
     def rows(
-        self, block: Block, units: list[Unit], numbers: pl.Series, first_line: int, offset: int
+        self,
+        block: Block,
+        units: list[Unit],
+        numbers: pl.Series,
+        first_line: int,
+        offset: int,
+        *,
+        final: bool,
     ) -> pl.DataFrame:
         """SET_ASIDE of the units; `numbers` are their data rows, `offset` is where the block starts."""
         if not units:
             return pl.DataFrame(schema=SET_ASIDE)
         reasons = self._reasons(block, units, offset)
+        if final and self._ends_with_mark(block, units[-1]):
+            reasons[-1] = ROW_EMPTY, "the file ends with Ctrl-Z"
+        elif final and units[-1].end == block.height and not block.data.endswith((b"\n", b"\r")):
+            reasons[-1] = reasons[-1][0], f"{reasons[-1][1]}; {CUT_OFF}"
         return pl.DataFrame(
             {
                 "row": numbers,
@@ -44,6 +59,9 @@ class SetAside:
                 "message": pl.Series([message for _, message in reasons], dtype=pl.String),
             }
         )
+
+    def _ends_with_mark(self, block: Block, last: Unit) -> bool:
+        return last.end == block.height and cut_end_bytes(block.kept[last.start]) == END_MARK
 
     def _raws(self, block: Block, units: list[Unit]) -> pl.Series:
         """The bytes of the units as they stand in the file, without the last line end."""
@@ -96,3 +114,7 @@ class SetAside:
 
 EXTRA = "expected nothing behind the last named column, found text"
 AGAIN = "the header is repeated here"
+ESCAPE = "expected the escape before a quote, a delimiter or an escape, found it before another character"
+CUT_OFF = "the file ends in the middle of this row and may be incomplete: fetch or export it again"
+END_MARK = b"\x1a"
+"""Ctrl-Z, which old programs write behind the last row."""

@@ -1,7 +1,7 @@
 """Blocks of text into batches of rows: numbers the records, and sets aside what is no good row."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 
 import polars as pl
@@ -10,10 +10,10 @@ from importer.core.errors import SourceError
 from importer.source.batch import Batch
 from importer.source.csv_blocks import Block, last_line_end, line_count
 from importer.source.csv_found import Records
-from importer.source.csv_grammar import BOM, UNNAMED, Layout, named_cells
+from importer.source.csv_grammar import BOM, UNKNOWN_ESCAPE, UNNAMED, Layout, grammar_of, named_cells
 from importer.source.csv_records import RecordFinder
 from importer.source.csv_recovery import Unit
-from importer.source.csv_set_aside import AGAIN, EXTRA, SetAside
+from importer.source.csv_set_aside import AGAIN, ESCAPE, EXTRA, SetAside
 
 MAX_LINE = 64 << 20
 """Bytes after which a single line is taken for a wrong declaration."""
@@ -37,7 +37,7 @@ class Splitter:
         restore: Callable[[bytes], bytes] = bytes,
     ) -> None:
         self._layout = layout
-        self._header = header
+        self._header_cells = _cells_of_header(layout, header)
         self._line = line
         self._row = 0
         self.restore = restore
@@ -71,7 +71,7 @@ class Splitter:
         size = block.size_of_last(block.height - found.cut if found.tail is None else found.tail)
         self._keep(whole[len(whole) - size :] + rest)
         offset = end - len(self.restore(whole + rest)) if block.damaged else 0
-        return self._batch(block, found, offset)
+        return self._batch(block, found, offset, final=final)
 
     def _keep(self, data: bytes) -> None:
         if len(data) > MAX_LINE and len(data) - last_line_end(data) > MAX_LINE:
@@ -81,29 +81,21 @@ class Splitter:
             )
         self._carry = data
 
-    def _batch(self, block: Block, found: Records, offset: int) -> Batch:
-        cells, units = found.cells, found.units
-        reasons = self._suspect_cells(cells)
-        at, raw = found.at, found.raw
-        repeated: list[int] = []
-        if reasons is not None:
-            extra, again = reasons
-            repeated = at.filter(again).to_list()
-            units = units + [Unit(i, self._end(block, found, i), EXTRA) for i in at.filter(extra & ~again)]
-            units += [Unit(i, self._end(block, found, i), AGAIN) for i in repeated]
-            good = ~(extra | again)
-            cells, raw = cells.filter(good), found.records(block).filter(good)
-            at_good = at.filter(good)
-        else:
-            at_good = at
+    def _batch(self, block: Block, found: Records, offset: int, *, final: bool) -> Batch:
+        cells, units, at_good, raw = found.cells, found.units, found.at, found.raw
+        for message, rows in self._suspects(block, cells):
+            here = at_good.filter(rows)
+            units = units + [Unit(i, self._end(block, found, i), message) for i in here]
+            raw = (found.records(block) if raw is None else raw).filter(~rows)
+            cells, at_good = cells.filter(~rows), at_good.filter(~rows)
         units.sort(key=lambda unit: unit.start)
-        rows = self._numbers(at_good, units)
+        numbers = self._numbers(at_good, units)
         batch = Batch(
             cells=named_cells(self._layout, cells),
-            row=rows[0].alias("row"),
+            row=numbers[0].alias("row"),
             line=(at_good + self._line).alias("line"),
             raw=partial(_restored, block, found, raw),
-            set_aside=self._aside.rows(block, units, rows[1], self._line, offset),
+            set_aside=self._aside.rows(block, units, numbers[1], self._line, offset, final=final),
             text=block.view,
         )
         self._line += found.cut
@@ -115,21 +107,31 @@ class Splitter:
         text = found.records(block)[int(found.at.search_sorted(start))]
         return start + 1 + len(re.findall("\r\n|\r|\n", text))
 
-    def _suspect_cells(self, cells: pl.DataFrame) -> tuple[pl.Series, pl.Series] | None:
-        """Boolean twice: rows with something in an unnamed column; rows that repeat the header."""
+    def _suspects(self, block: Block, cells: pl.DataFrame) -> Iterator[tuple[str, pl.Series]]:
+        """Healthy records that are no good rows: why, and which, of those that are left each time."""
+        again = self._repeats_header(cells)
+        if again.any():
+            yield AGAIN, again
+            cells = cells.filter(~again)
         extras = [name for name in cells.columns if name.startswith(UNNAMED)]
-        none = pl.repeat(False, cells.height, dtype=pl.Boolean, eager=True)
-        extra = again = none
         if extras:
             extra = cells.select(x=pl.any_horizontal(pl.col(extras).str.strip_chars() != ""))["x"]
-        named = self._layout.named
-        if self._header is not None and named:
-            first = cells[named[0]]
-            again = (first == named[0]) | (first == BOM + named[0])
-            if again.any():
-                same = [pl.col(name) == name for name in named[1:]] + [pl.col(x) == "" for x in extras]
-                again = again & cells.select(x=pl.all_horizontal(pl.lit(True), *same))["x"]
-        return (extra, again) if extra.any() or again.any() else None
+            if extra.any():
+                yield EXTRA, extra
+                cells = cells.filter(~extra)
+        if block.has(block.grammar.signs.escape):
+            unknown = cells.select(x=pl.any_horizontal(pl.all() == UNKNOWN_ESCAPE))["x"]
+            if unknown.any():
+                yield ESCAPE, unknown
+
+    def _repeats_header(self, cells: pl.DataFrame) -> pl.Series:
+        if not self._header_cells or len(self._header_cells) != cells.width:
+            return pl.repeat(False, cells.height, dtype=pl.Boolean, eager=True)
+        first, *others = zip(cells.columns, self._header_cells, strict=True)
+        again = cells[first[0]].is_in([first[1], BOM + first[1]])
+        if again.any():
+            again &= cells.select(x=pl.all_horizontal(True, *(pl.col(n) == text for n, text in others)))["x"]
+        return again
 
     def _numbers(self, at: pl.Series, units: list[Unit]) -> tuple[pl.Series, pl.Series]:
         """Row numbers of the healthy rows and of the set-aside ones, by the lines they start on."""
@@ -143,6 +145,16 @@ class Splitter:
         healthy = pl.int_range(at.len(), eager=True, dtype=pl.Int64) + before + first
         behind = at.search_sorted(aside).cast(pl.Int64)
         return healthy, pl.int_range(aside.len(), eager=True, dtype=pl.Int64) + behind + first
+
+
+def _cells_of_header(layout: Layout, header: str | None) -> list[str]:
+    """The names as they stand in the header; none without a header."""
+    if header is None:
+        return []
+    grammar = grammar_of(layout, header.encode())
+    record = grammar.signs.put(header.encode()).decode()
+    missing = [""] * (len(layout.columns) - grammar.scan(record).fields)  # of a declared trailing delimiter
+    return [*grammar.cells(record), *missing]
 
 
 def _restored(block: Block, found: Records, raw: pl.Series | None) -> pl.Series:

@@ -12,6 +12,7 @@ from importer.values.typed_column import TypedColumn
 class ReadCounts:
     """Counts of everything read so far; the counts of the chunks must add up to them.
 
+    `empty_rows` have nothing in any cell, or are the mark at the end of a file.
     `unchanged_rows` are those that the change filter left out, each of another person. `nobody` counts
     the rows set aside whose id is blank or a placeholder: they hide no person of the list. `known` counts the
     people of the snapshot, `gone` those of them who are no longer in the list. By attribute: `blanks` counts
@@ -23,6 +24,7 @@ class ReadCounts:
 
     rows_read: int = 0
     filtered: int = 0
+    empty_rows: int = 0
     set_aside: int = 0
     set_aside_free: int = 0
     nobody: int = 0
@@ -48,7 +50,7 @@ class ReadCounts:
     @property
     def rows(self) -> int:
         """Well-formed, chosen rows with an id."""
-        return self.rows_read - self.filtered - self.set_aside
+        return self.rows_read - self.filtered - self.empty_rows - self.set_aside
 
     @property
     def rejected(self) -> int:

@@ -6,7 +6,7 @@ final here and already in file order.
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
@@ -18,6 +18,7 @@ from importer.core.row_order import ORDER_SHIFT, ROW_OF, TIME, original_columns
 from importer.source.batch import Batch
 from importer.validate import identities
 from importer.validate.data_quality import DataQuality
+from importer.validate.empty_rows import empty_rows, split_end_marks
 from importer.validate.read_counts import ReadCounts, count_undeclared
 from importer.validate.refused_rows import (
     RefusedRows,
@@ -79,7 +80,11 @@ class Validator:
         rows = _numbered(batch, source)
         rows = with_original(rows, batch) if self._keeps_rows else rows.with_row_index("at")
         self.counts.rows_read += rows.height + batch.set_aside.height
-        rows, cells = self._filtered(rows, batch.cells, source)
+        rows, cells = self._not_empty(rows, batch.cells, source)
+        rows, cells = self._filtered(rows, cells, source)
+        set_aside, end_marks = split_end_marks(batch)
+        self._count_empty(end_marks, source)
+        batch = replace(batch, set_aside=set_aside)
         malformed = damaged_rows(batch, source)
         ids = self._ids.read(cells[self.config.identity.column])
         rows, cells, without_id = self._with_id(rows, cells, ids)
@@ -123,6 +128,21 @@ class Validator:
         if self.inference:
             self.inference.look(typed, numbers)
         return typed, self._check(rows, typed)
+
+    def _not_empty(
+        self, rows: pl.DataFrame, cells: pl.DataFrame, source: int
+    ) -> tuple[pl.DataFrame, pl.DataFrame]:
+        """The rows with something in any cell; the others are counted."""
+        empty = empty_rows(cells, self.config.identity.column)
+        if empty is None:
+            return rows, cells
+        self._count_empty(int(empty.sum()), source)
+        return rows.filter(~empty), cells.filter(~empty)
+
+    def _count_empty(self, count: int, source: int) -> None:
+        if count:
+            self.counts.empty_rows += count
+            self.counts.by_source[source, "empty"] += count
 
     def _filtered(
         self, rows: pl.DataFrame, cells: pl.DataFrame, source: int

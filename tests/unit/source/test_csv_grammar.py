@@ -46,7 +46,7 @@ CASES: list[tuple[str, int, str, list[int], list[str]]] = [
     ("too few", 3, "1,2,3\n4,5\n7,8,9\n", [1, 3], ["4,5"]),
     ("too few in the first row", 3, "4,5\n7,8,9\n", [2], ["4,5"]),
     ("too many", 3, "1,2,3\n4,5,6,7\n7,8,9\n", [1, 3], ["4,5,6,7"]),
-    ("one too many, empty", 3, "1,2,3,\n7,8,9\n", [2], ["1,2,3,"]),
+    ("one too many, empty", 3, "1,2,3,\n7,8,9\n", [1, 2], []),
     ("blanks alone are no blank line", 2, " \n1,2\n", [2], [" "]),
     ("stray quote in a field", 3, '1,2,3\n4,5"x,6\n7,8,9\n', [1, 3], ['4,5"x,6']),
     ("stray quote before a field", 3, '1,2,3\n4,"5,6\n7,8,9\n', [1, 3], ['4,"5,6']),
@@ -270,6 +270,15 @@ def one_damaged(draw: st.DrawFn, alphabet: str) -> tuple[list[list[str]], list[l
     return values, texts, row, text
 
 
+def readable(text: str, columns: int) -> tuple[str, ...] | None:
+    """The cells of a row, which may have empty fields too many at its end; None where it is no row."""
+    found = strict(text, columns)
+    while found is None and text.endswith(","):
+        text = text[:-1]
+        found = strict(text, columns)
+    return found
+
+
 @settings(max_examples=600)
 @given(one_damaged('ab1é ,";'), st.sampled_from([9, 40, 9999]), st.sampled_from(["\n", "\r\n"]))
 def test_a_damaged_row_costs_only_itself(
@@ -281,7 +290,7 @@ def test_a_damaged_row_costs_only_itself(
     columns = len(values[0])
     rows, aside = split(end.join(lines).encode("utf-8", "surrogateescape"), layout(columns), pieces)
     expected = {i + 1: tuple(row) for i, row in enumerate(values) if i != damaged_row}
-    if (still := strict(text, columns)) is not None:
+    if (still := readable(text, columns)) is not None:
         expected[damaged_row + 1] = still
     assert {row: cells for row, _, _, cells in rows} == expected
     assert [(row, raw) for row, _, raw, *_ in aside] == (

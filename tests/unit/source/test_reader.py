@@ -179,9 +179,12 @@ def test_header_faults(file: Callable[..., Path], header: str, message: str) -> 
         list(source.batches())
 
 
-def test_all_faults_of_columns_at_once(file: Callable[..., Path]) -> None:
-    one = open_source(str(file("id,extra,mail,mail\n", "one.csv")), SourceOptions())
-    two = open_source(str(file("id,note\n", "two.csv")), SourceOptions())
+def test_all_faults_of_columns_at_once(
+    file: Callable[..., Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    one = open_source(file("id,extra,mail,mail\n", "one.csv").name, SourceOptions())
+    two = open_source(file("id,note\n", "two.csv").name, SourceOptions())
     with pytest.raises(SourceError) as caught:
         check_columns([one, two], ["id", "mail", "city"], ["note"])
     told = str(caught.value)

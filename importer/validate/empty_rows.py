@@ -1,0 +1,29 @@
+"""Rows with nothing in any cell: no fault of anybody, and nobody to send."""
+
+import polars as pl
+
+from importer.source.batch import ROW_EMPTY, Batch
+
+
+def empty_rows(cells: pl.DataFrame, id_column: str) -> pl.Series | None:
+    """Boolean: which rows are blank in every column; None = none is. Looked for where the id is blank."""
+    without_id = cells.select(_is_blank(cells, [id_column])).to_series()
+    if not without_id.any():
+        return None
+    empty = without_id.clone().scatter(
+        without_id.arg_true(), cells.filter(without_id).select(_is_blank(cells, cells.columns)).to_series()
+    )
+    return empty if empty.any() else None
+
+
+def _is_blank(cells: pl.DataFrame, columns: list[str]) -> pl.Expr:
+    texts = [c for c in columns if cells.schema[c] == pl.String]
+    others = [c for c in columns if cells.schema[c] != pl.String]
+    blank = [(pl.col(c).is_null()) | (pl.col(c).str.strip_chars() == "") for c in texts]
+    return pl.all_horizontal(*blank, *(pl.col(c).is_null() for c in others)).alias("blank")
+
+
+def split_end_marks(batch: Batch) -> tuple[pl.DataFrame, int]:
+    """The rows set aside that are real ones, and how many are the mark at the end of a file."""
+    is_mark = batch.set_aside["reason"] == ROW_EMPTY
+    return batch.set_aside.filter(~is_mark), int(is_mark.sum())
