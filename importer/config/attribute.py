@@ -5,6 +5,8 @@ from typing import Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from importer.config.date_patterns import format_problem
+
 _CHOICES = ("single_choice", "multi_choice")
 
 
@@ -58,6 +60,14 @@ class Attribute(BaseModel):
     def _map_meanings_unknown(self) -> str | None:
         words = {word.lower() for word in (*self.true_values, *self.false_values)}
         return next((repr(m) for m in self.map.values() if m.lower() not in words), None)
+
+    @model_validator(mode="after")
+    def _format_has_signs(self) -> Self:
+        if self.type in ("date", "datetime") and self.format is not None:
+            problem = format_problem(self.format)
+            if problem:
+                raise ValueError(f"format: {problem}")
+        return self
 
     @model_validator(mode="after")
     def _operation_fits_the_type(self) -> Self:

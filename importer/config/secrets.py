@@ -41,7 +41,9 @@ def secret_variables(config: Config) -> frozenset[str]:
 
 def _of_environment(name: str, what: str, environ: Mapping[str, str]) -> str:
     if name not in environ:
-        raise ConfigError(f"The environment variable {name} is not set; it should hold {what}.")
+        raise ConfigError(
+            f"The environment variable {name} is not set; it should hold {what}. Set it, or write file:PATH."
+        )
     return environ[name].strip()
 
 

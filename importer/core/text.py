@@ -11,12 +11,15 @@ from collections.abc import Iterable
 LONGEST_NAME = 80
 """So many characters of a name are quoted; a longer one is cut and says how long it is."""
 
+LONGEST_MESSAGE = 8_000
+"""The same for a whole message: a name may itself hold quotes."""
+
 # C0 and C1 controls (escape sequences begin with one), direction marks and overrides, line separators,
 # lone surrogates (a path that is not UTF-8), and characters without a width but those that join letters.
 _UNPRINTABLE = re.compile(
     "[\x00-\x1f\x7f-\x9f\u00ad\u061c\u200b\u200e\u200f\u2028-\u202e\u2060-\u206f\ud800-\udfff\ufeff\ufff9-\ufffb]"
 )
-_QUOTED = re.compile(f'"([^"\n]{{{LONGEST_NAME + 1},}})"')
+_QUOTED = re.compile(r'"([^"\n]*)"')
 _UNSAFE_IN_TEXT = re.compile(_UNPRINTABLE.pattern.replace("\x00-\x1f", "\x00-\x08\x0b-\x1f"))
 
 
@@ -40,7 +43,10 @@ def is_not_utf8(text: str) -> bool:
 
 def message_text(text: str) -> str:
     """The text of a message: names in double quotes are shortened, and no control character is left."""
-    return without_controls(_QUOTED.sub(lambda found: f'"{printable(found[1])}"', text))
+    short = _QUOTED.sub(lambda found: f'"{printable(found[1])}"', text)
+    if len(short) > LONGEST_MESSAGE:
+        short = f"{short[:LONGEST_MESSAGE]}… ({len(short):,} characters)"
+    return without_controls(short)
 
 
 def json_text(value: object, indent: int | None = None) -> str:

@@ -6,6 +6,7 @@ from types import ModuleType
 from typing import cast
 
 from importer.core.errors import ConfigError
+from importer.core.text import did_you_mean
 from importer.destinations.base import Destination
 from importer.destinations.simulator import Sandbox
 
@@ -27,5 +28,7 @@ def load_sandbox(name: str) -> type[Sandbox]:
 
 def _module(name: str, part: str) -> ModuleType:
     if name not in names():
-        raise ConfigError(f'destination.type: unknown destination "{name}"; one of {", ".join(names())}.')
+        known = ", ".join(names())
+        guess = did_you_mean(name, names())
+        raise ConfigError(f'destination.type: unknown destination "{name}"; one of {known}.{guess}')
     return importlib.import_module(f"{__name__}.{name}.{part}")

@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 
 from importer.core.errors import SourceError
+from importer.core.text import did_you_mean
 from importer.source.source import Source
 
 MOST_NAMES = 20
@@ -62,18 +63,22 @@ def _column_faults(source: Source, declared: Sequence[str], ignore: Sequence[str
     missing = [name for name in wanted if name not in there]
     known = {*wanted, *ignore}
     undeclared = [name for name in dict.fromkeys(source.columns) if name.strip() and name not in known]
-    if missing:
-        yield (
-            f"column {_quoted(missing)} is missing"
-            if len(missing) == 1
-            else f"columns {_quoted(missing)} are missing"
-        )
+    if len(missing) == 1:
+        yield f'column "{missing[0]}" is missing{_guess(missing[0], source.columns)}'
+    elif missing:
+        yield f"columns {_quoted(missing)} are missing"
     if undeclared:
-        yield f"{_quoted(undeclared)}: neither declared nor in [source] ignore"
+        yield f"{_quoted(undeclared)}: neither declared nor in [source] ignore; add it to one of the two"
     doubled = [name for name, count in Counter(source.columns).items() if count > 1]
     yield from source.faults
     if doubled:
         yield f"{_quoted(doubled)}: more than one column of this name"
+
+
+def _guess(name: str, columns: Sequence[str]) -> str:
+    """` (did you mean "x"?)` where the header has a name like it."""
+    found = did_you_mean(name, columns).strip()
+    return f" ({found[0].lower()}{found[1:]})" if found else ""
 
 
 def _no_column(source: Source) -> str:

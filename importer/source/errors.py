@@ -1,6 +1,7 @@
 """What the libraries of this package raise, as one SourceError of one or two sentences."""
 
 import gzip
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -29,11 +30,38 @@ def read_errors(path: str) -> Iterator[None]:
         raise
     except Exception as error:
         if type(error).__module__.startswith(("backports.zstd", "compression.zstd", "obstore", "_zstd")):
-            raise SourceError(_library_message(path, type(error))) from None
+            raise SourceError(_library_message(path, error)) from None
         raise
 
 
-def _library_message(path: str, kind: type[Exception]) -> str:
-    if kind.__name__ == "ZstdError":
+def _library_message(path: str, error: Exception) -> str:
+    name = type(error).__name__
+    if name == "ZstdError":
         return f"{path}: the compressed stream is truncated or damaged; fetch it again."
-    return f"{path}: the object store answered {kind.__name__}; check the URL and the credentials."
+    text = f"{name} {error}".lower()
+    for pattern, words in _STORE_ERRORS:
+        if re.search(pattern, text):
+            return f"{path}: {words}."
+    return f"{path}: the object store answered {name}; check the URL and the credentials."
+
+
+_STORE_ERRORS = (
+    (
+        r"nosuchbucket|containernotfound|bucket does not exist",
+        "there is no such bucket; check its name and region",
+    ),
+    (
+        r"accessdenied|permissiondenied|authorizationfailure|\b403\b",
+        "access is denied; give the credentials the right to read it",
+    ),
+    (
+        r"unauthenticated|invalidaccesskeyid|signaturedoesnotmatch|expiredtoken|\b401\b",
+        "the credentials are wrong or have expired; renew them",
+    ),
+    (r"credential|metadata|169\.254|imds", "no credentials were found; set them in the environment"),
+    (r"notfound|nosuchkey|\b404\b", "there is no such object; check its name"),
+    (r"certificate|tls|ssl", "the store's certificate is not trusted; check the endpoint and SSL_CERT_FILE"),
+    (r"dns|resolve|lookup", "the store's host name is not known; check endpoint and region"),
+    (r"timed? ?out|connect|network", "the store could not be reached; check the endpoint and the network"),
+)
+"""What the text of a store's error tells, and the next step. Its own words could hold names of others."""

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from importer.core.errors import SourceError
-from importer.core.text import is_not_utf8
+from importer.core.text import did_you_mean, is_not_utf8
 from importer.source.object_store import URL, expand_url
 
 
@@ -53,7 +53,10 @@ def _nothing_there(full: str) -> str:
         return "the folder holds no file (folders inside it and names with a leading dot do not count)."
     if glob.has_magic(full):
         return "no file matches this pattern; check the pattern and the folder it starts from."
-    return "no such file; check [source] path, or name the file on the command line."
+    path = Path(full)
+    near = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
+    guess = did_you_mean(path.name, near)
+    return f"no such file; check [source] path, or name the file on the command line.{guess}"
 
 
 def _refuse_twice(found: list[str]) -> None:

@@ -11,6 +11,7 @@ from typing import Any
 
 from importer.config.schema import NAME, Config
 from importer.core.errors import ConfigError, StateError, command
+from importer.core.text import did_you_mean
 from importer.storage import account, atomic_files, foreign_folder, run_folder
 from importer.storage.disk_errors import state_errors
 from importer.storage.locks import holder_of, short_lock
@@ -101,7 +102,8 @@ def find(
         if folder.run_id == run_id:
             return folder
     listing = command("runs", state_dir=state_dir)
-    raise ConfigError(f"{state_dir}: no run {run_id} here; list them with: {listing}")
+    guess = did_you_mean(run_id, [folder.run_id for folder in runs])
+    raise ConfigError(f"{state_dir}: no run {run_id} here.{guess} List them with: {listing}")
 
 
 def all_runs(state_dir: Path) -> list[RunFolder]:

@@ -307,6 +307,55 @@ CASES = (
     Case("state by environment is a file", 7, "state", state_by_environment_is_a_file),
     Case("state below a file", 7, "passwd", flags("--state-dir", "/etc/passwd/state")),
     Case("state cannot be written", 7, "proc", flags("--state-dir", "/proc/state")),
+    # mistyped names, and what was probably meant
+    Case("command mistyped", 2, 'Did you mean "check"', command("chekc")),
+    Case("flag mistyped", 2, 'Did you mean "--changed-only"', flags("--change-only")),
+    Case("guard mistyped", 2, 'Did you mean "min_rows"', flags("--allow", "minrows")),
+    Case("config mistyped", 2, r'Did you mean "import\.toml"', command("run", "imprt.toml")),
+    Case("list as config", 2, r"looks like a list.*importer init list\.csv", command("run", "list.csv")),
+    Case(
+        "source mistyped",
+        3,
+        r'Did you mean "list\.csv"',
+        lambda s: setattr(s, "source", s.folder / "lsit.csv"),
+    ),
+    Case(
+        "column mistyped",
+        3,
+        r'"plan" is missing \(did you mean "plann"',
+        listing(f"id,plann,age,name\n{MARK},,,\n"),
+    ),
+    Case(
+        "key mistyped",
+        2,
+        r'plan\.optoins: unknown key\. Did you mean "options"',
+        replaced("options = ", "optoins = "),
+    ),
+    Case("section mistyped", 2, 'sorce: unknown key. Did you mean "source"', replaced("[source]", "[sorce]")),
+    Case("destination mistyped", 2, 'Did you mean "vevee"', destination(type="veve")),
+    # values of the wrong form, in words of the file
+    Case("date as DD/MM", 2, 'write "%d/%m/%Y"', replaced('"number"', '"date"\nformat = "DD/MM/YYYY"')),
+    Case(
+        "date and time as MM/DD",
+        2,
+        'write "%m/%d/%Y %H:%M:%S"',
+        replaced('"number"', '"datetime"\nformat = "MM/DD/YYYY HH:MM:SS"'),
+    ),
+    Case("text for a list", 2, "plan.options: expected a list", replaced('["free", "pro"]', '"free"')),
+    Case("number for a text", 2, "source.encoding: expected a text in quotes", source(encoding=5)),
+    Case("text for a number", 2, "max_in_flight: expected a whole number", destination(max_in_flight="8")),
+    Case("word for a time", 2, "read_timeout: expected a time like", destination(read_timeout="soon")),
+    Case("backslash in a path", 2, "single quotes", config(lambda t: 'x = "C:\\data"\n' + t)),
+    Case("base file missing", 2, r"absent\.toml: no such", config(lambda t: 'extends = "absent.toml"\n' + t)),
+    Case(
+        "variable in the path",
+        2,
+        r"source\.path: NOWHERE",
+        lambda s: setattr(s, "source", "${NOWHERE}/x.csv"),
+    ),
+    Case(
+        "word for a duration", 2, "--max-duration: expected a time like", flags("--max-duration", "tomorrow")
+    ),
 )
 
 

@@ -46,6 +46,15 @@ def test_every_error_shortens_and_escapes_what_it_quotes() -> None:
     assert str(GuardError('Guard "\x1b"', ("strict",))) == r'Guard "\x1b"'
 
 
+def test_what_stands_between_two_names_is_not_a_name() -> None:
+    text = f'"one" {"and " * 50}"two"'
+    assert message_text(text) == text
+
+
+def test_a_name_that_holds_quotes_makes_no_endless_message() -> None:
+    assert len(message_text('"a"' + "x" * 1_000_000 + '"')) < 9_000
+
+
 def test_a_path_outside_quotes_is_not_cut() -> None:
     path = "/data/" + "deep/" * 100
     assert message_text(f"{path}: no such file") == f"{path}: no such file"
