@@ -10,13 +10,33 @@ from importer.config.date_patterns import format_problem
 _CHOICES = ("single_choice", "multi_choice")
 
 
+def check_pattern(pattern: str) -> None:
+    """ValueError where polars cannot use the pattern, such as one with look-around."""
+    import polars as pl  # a command that reads no configuration starts without it
+
+    try:
+        pl.select(pl.lit("").str.contains(pattern))
+    except pl.exceptions.PolarsError:
+        raise ValueError("pattern: not a regular expression that Rust's regex takes") from None
+
+
 class Attribute(BaseModel):
     """`[attributes.KEY]`: one attribute as declared at the destination."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
 
     column: str | None = Field(default=None, min_length=1)
-    type: Literal["free_text", "single_choice", "multi_choice", "number", "boolean", "date", "datetime"]
+    type: Literal[
+        "free_text",
+        "single_choice",
+        "multi_choice",
+        "number",
+        "boolean",
+        "date",
+        "datetime",
+        "email",
+        "phone",
+    ]
     options: tuple[str, ...] = ()
     allow_custom: bool = False
     max_length: int | None = Field(default=None, ge=1)
@@ -25,6 +45,8 @@ class Attribute(BaseModel):
     trim: bool | None = None
     separator: str = Field(default="|", min_length=1)
     format: str | None = None
+    pattern: str | None = Field(default=None, min_length=1, max_length=1000)
+    region: str | None = Field(default=None, pattern="^[A-Z]{2}$")
     decimal: str = Field(default=".", min_length=1, max_length=1)
     thousands: str = Field(default="", max_length=1)
     true_values: tuple[str, ...] = ("true", "1", "yes")
@@ -36,11 +58,18 @@ class Attribute(BaseModel):
     default: str | None = None
     operation: Literal["set", "increase", "add", "remove", "delete"] = "set"
 
+    @property
+    def sent_as_type(self) -> str:
+        """The type as a destination knows it: an address and a phone number are texts."""
+        return "free_text" if self.type in ("email", "phone") else self.type
+
     @model_validator(mode="after")
     def _keys_fit_the_type(self) -> Self:
         for key, types in _BELONGS_TO.items():
             if key in self.model_fields_set and self.type not in types:
                 raise ValueError(f"{key}: only for type = {' or '.join(types)}, not {self.type}")
+        if self.pattern is not None:
+            check_pattern(self.pattern)
         if self.type == "multi_choice" and self.format not in (None, "json"):
             raise ValueError('format: "json" is the only format of a multi_choice')
         if self.format == "json" and self.type != "multi_choice":
@@ -84,7 +113,8 @@ class Attribute(BaseModel):
 _BELONGS_TO: Mapping[str, tuple[str, ...]] = {
     "options": _CHOICES,
     "allow_custom": _CHOICES,
-    "max_length": ("free_text", *_CHOICES),
+    "max_length": ("free_text", "email", "phone", *_CHOICES),
+    "region": ("phone",),
     "min": ("number",),
     "max": ("number",),
     "decimal": ("number",),

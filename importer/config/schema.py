@@ -277,7 +277,7 @@ class Config(_Section):
         return [
             Definition(
                 key,
-                a.type,
+                a.sent_as_type,
                 a.options,
                 a.allow_custom,
                 a.max_length,

@@ -12,6 +12,7 @@ BLANK = "attribute_value_blank"
 NULL_MEMBER = "list_member_null"
 EMPTY_LIST = "list_empty"
 SEVERAL = "several_values"
+PATTERN = "pattern_not_matched"
 
 REJECTS: Mapping[str, pl.DataType] = {
     "order": pl.Int64(),

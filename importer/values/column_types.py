@@ -13,10 +13,11 @@ import polars as pl
 
 from importer.config.attribute import Attribute
 from importer.config.schema import Config
-from importer.core.rejects import BLANK
+from importer.core.rejects import BLANK, PATTERN
 from importer.values.blanks import any_at_edges, strip
 from importer.values.cell_texts import as_text, blank_to_null
 from importer.values.choices import type_boolean, type_multi_choice, type_single_choice
+from importer.values.contacts import type_email, type_phone
 from importer.values.moments import type_date, type_datetime
 from importer.values.numbers import type_number
 from importer.values.spreadsheet_text import unwrap
@@ -62,11 +63,8 @@ def type_cells(attribute: Attribute, rules: CellRules, column: pl.Series) -> Typ
     what is bad then is trimmed and typed again: a clean column costs nothing more.
     """
     text = column.cast(pl.String) if isinstance(column.dtype, (pl.Categorical, pl.Enum)) else column
-    if (
-        text.dtype != pl.String
-        and not text.dtype.is_nested()
-        and (attribute.map or attribute.default is not None)
-    ):
+    as_words = attribute.map or attribute.pattern or attribute.default is not None
+    if as_words and not text.dtype.is_nested():
         text = as_text(text)
     if text.dtype != pl.String:
         return type_column(
@@ -134,8 +132,20 @@ def _type_marked(attribute: Attribute, rules: CellRules, text: pl.Series, stripp
     if attribute.default is not None:
         missing = known.is_null() if cleared is None else known.is_null() & ~cleared
         known = known.set(missing, attribute.default)
-    typed = type_column(attribute, known, takes_empty_list=rules.takes_empty_list)
+    misfits = _misfits(attribute, known)
+    fitting = known if misfits is None else known.set(misfits, None)
+    typed = type_column(attribute, fitting, takes_empty_list=rules.takes_empty_list)
+    if misfits is not None:
+        typed = typed.rejecting(misfits, PATTERN)
     return typed if cleared is None else typed.clearing(cleared)
+
+
+def _misfits(attribute: Attribute, text: pl.Series) -> pl.Series | None:
+    """Where a text does not fit the declared pattern as a whole; None = nowhere."""
+    if attribute.pattern is None:
+        return None
+    misfit = (~text.str.contains(rf"^(?:{attribute.pattern})$")).fill_null(value=False)
+    return misfit if misfit.any() else None
 
 
 def _mapped(attribute: Attribute, text: pl.Series, stripped: pl.Series) -> pl.Series:
@@ -177,6 +187,8 @@ _TYPES: Mapping[str, Callable[[Attribute, pl.Series], TypedColumn]] = {
     "single_choice": type_single_choice,
     "number": type_number,
     "boolean": type_boolean,
+    "email": type_email,
+    "phone": type_phone,
     "date": type_date,
     "datetime": type_datetime,
 }

@@ -28,7 +28,7 @@ LOOKS_LIKE = {kind: f"text_looks_like_{kind}" for kind in _LOOKS}
 """The codes of the warnings."""
 
 _SHOWN = 5
-_TEXTS = ("free_text", "single_choice", "multi_choice")
+_TEXTS = ("free_text", "email", "phone", "single_choice", "multi_choice")
 
 
 def kind_of(text: pl.Expr) -> pl.Expr:

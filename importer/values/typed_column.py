@@ -41,6 +41,13 @@ class TypedColumn:
         reason = None if self.reason is None else self.reason.set(cleared, None)
         return replace(self, present=self.present | cleared, reason=reason, cleared=cleared)
 
+    def rejecting(self, bad: pl.Series, why: str) -> "TypedColumn":
+        """The same column where some cells, blank so far, are bad for this reason."""
+        reason = reasons_where(bad.rename(self.present.name), why)
+        if self.reason is not None and reason is not None:
+            reason = self.reason.zip_with(~bad, reason)
+        return replace(self, present=self.present | bad, reason=reason)
+
 
 def sent_type(attribute: Attribute) -> str:
     """`number` also for a text that is to go out as a number: then it must be one."""
