@@ -222,7 +222,7 @@ def _codes() -> set[str]:
     """The codes of all warnings, as they stand in the source."""
     package = Path(importer.__file__).parent
     source = "".join(path.read_text("utf-8") for path in package.rglob("*.py"))
-    found = set(re.findall(r'(?:self\._add|RunWarning)\(\s*"([a-z_]+)"', source))
+    found = set(re.findall(r'(?:self\._add|RunWarning|Sign)\(\s*"([a-z_]+)"', source))
     return found | {inference.MIXED, *inference.LOOKS_LIKE.values()} | data_quality.DAMAGE
 
 

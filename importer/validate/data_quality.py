@@ -13,15 +13,22 @@ import polars as pl
 
 from importer.config.schema import Config
 from importer.core.models import RunWarning
+from importer.validate.edge_rows import EdgeRows
+from importer.validate.text_quality import Contents, TextQuality
 from importer.values import cell_texts
 from importer.values.distinct_ids import DistinctIds
 from importer.values.typed_column import TypedColumn
 
 DAMAGE = frozenset(
     {
+        "control_characters",
         "distinct_id_scientific",
         "distinct_id_lost_zeros",
+        "edge_rows_differ",
+        "float_as_text",
+        "number_rounded",
         "spreadsheet_error",
+        "spreadsheet_text",
         "date_serial_number",
         "mojibake",
         "trailing_column_empty",
@@ -32,36 +39,14 @@ DAMAGE = frozenset(
 SHOWN = 5
 """The number of row numbers in a warning, at most."""
 
-_ERRORS = ("#N/A", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!")
-_MOJIBAKE = (
-    "Ã¼",
-    "Ã¶",
-    "Ã¤",
-    "ÃŸ",
-    "Ã©",
-    "Ã¨",
-    "Ã¡",
-    "Ã³",
-    "Ã±",
-    "Ã§",
-    "Ã\x9f",
-    "â€",
-    "Â°",
-    "Â£",
-    "Ð\x9f",
-    "ï»¿",
-)
-"""UTF-8 read as latin-1 or cp1252, as the pairs of characters it leaves most often."""
-
-_MOJIBAKE_SIGNS = ("Ã", "â€", "Â", "Ð", "ï»¿")
-"""One of these is in each of them."""
-
 _SCIENTIFIC = r"^[0-9](?:[.,][0-9]+)?[eE]\+?[0-9]{1,3}$"
 _SERIAL = r"^[2-6][0-9]{4}(?:\.0)?$"
 """A day as spreadsheets count it: 20000 is in 1954, 69999 in 2091."""
 
 _CLEAN_ID = r"^(?:[0-9]+|[0-9A-Za-z_-]{6,})$"
 """Ids that show nothing to warn of. 1E17 is no longer than five characters if it has only these."""
+
+_NOT_TEXTS = ("number", "boolean", "date", "datetime")
 
 _SPARSE = 0.05
 _MOSTLY = 0.6
@@ -84,6 +69,7 @@ class DataQuality:
     _lengths: Counter[int] = field(default_factory=Counter)
     _ids_are_digits: bool = True
     _swapped: dict[str, bool] = field(default_factory=dict)
+    _edges: EdgeRows = field(default_factory=EdgeRows)
 
     def __post_init__(self) -> None:
         self._dates = {
@@ -91,6 +77,9 @@ class DataQuality:
             for key, a in self.config.attributes.items()
             if a.format and (swapped := swap_day_and_month(a.format))
         }
+        self._texts = TextQuality(self.config.source.spreadsheet_text == "unwrap")
+        texts = (key for key, a in self.config.attributes.items() if a.type not in _NOT_TEXTS)
+        self._sent_as_text = {self.config.columns[key] for key in texts} | {self.config.identity.column}
         encoding = self.config.build_destination().encoding
         self._zone_is_lost = encoding.datetime == encoding.datetime_utc
 
@@ -111,15 +100,15 @@ class DataQuality:
             return
         self._look_at_ids(ids.rename(self.config.identity.column), numbers, found)
         self._look_at_dates(cells, numbers)
-        errors = text is None or b"#" in text
-        foreign = () if text is not None and text.isascii() else _with_more_than_ascii(cells)
+        contents = Contents.of(text)
         for column in cells.get_columns():
             self._look_at_fill(column)
+            sent = column.name in self._sent_as_text
             if column.dtype == pl.String:
-                if errors and ((column >= "#") & (column < "$")).any():
-                    self._add("spreadsheet_error", column, column.is_in(_ERRORS), numbers)
-                if column.name in foreign and _may_be_mojibake(column):
-                    self._add("mojibake", column, column.str.contains_any(list(_MOJIBAKE)), numbers)
+                for sign in self._texts.look(column, numbers, contents, sent=sent):
+                    self._add(sign.code, column, sign.found, sign.rows)
+            elif sent and column.dtype.is_float() and column.name != self.config.identity.column:
+                self._add("float_as_text", column, column.is_not_null(), numbers)
 
     def look_at_typed(self, columns: Iterable[tuple[pl.Series, TypedColumn]], numbers: pl.Series) -> None:
         """The same rows typed: a zone that is lost because the destination's texts have none; blanks kept."""
@@ -141,7 +130,9 @@ class DataQuality:
     def _look_at_ids(self, ids: pl.Series, numbers: pl.Series, found: DistinctIds) -> None:
         if found.floats:
             self._add("distinct_id_from_float", ids, ids.is_not_null(), numbers)
-        if not found.digits and not ids.str.contains(_CLEAN_ID).all():
+        clean = found.digits or bool(ids.str.contains(_CLEAN_ID).all())
+        self._edges.look(ids, numbers, digits=found.digits, clean=clean)
+        if not clean:
             self._add("distinct_id_scientific", ids, ids.str.contains(_SCIENTIFIC), numbers)
             self._add("distinct_id_looks_like_email", ids, ids.str.contains("@", literal=True), numbers)
             self._add("distinct_id_has_surrounding_blanks", ids, ids != ids.str.strip_chars(), numbers)
@@ -183,6 +174,9 @@ class DataQuality:
         found += [RunWarning("day_and_month_ambiguous", c, 0) for c, fits in self._swapped.items() if fits]
         found += [RunWarning("trailing_column_empty", c, 0) for c in self._trailing_empty(columns)]
         found += self._lost_zeros()
+        if rows := self._edges.found():
+            id_column = self.config.identity.column
+            found.append(RunWarning("edge_rows_differ", id_column, len(rows), tuple(rows[:SHOWN])))
         return sorted(found, key=lambda w: (w.code, w.column))
 
     def _trailing_empty(self, columns: Sequence[str]) -> Iterator[str]:
@@ -201,17 +195,6 @@ class DataQuality:
         sparse = total < _SPARSE * 10**longest
         if longest >= _LONG and shorter and sparse and self._lengths[longest] >= _MOSTLY * total:
             yield RunWarning("distinct_id_lost_zeros", self.config.identity.column, shorter)
-
-
-def _with_more_than_ascii(cells: pl.DataFrame) -> Sequence[str]:
-    """The columns of text whose characters are not all one byte long."""
-    text = pl.col(pl.String)
-    longer = cells.select(text.str.len_bytes().sum() > text.str.len_chars().sum())
-    return [name for name, found in longer.row(0, named=True).items() if found] if longer.width else []
-
-
-def _may_be_mojibake(column: pl.Series) -> bool:
-    return bool(column.str.contains_any(list(_MOJIBAKE_SIGNS)).any())
 
 
 def _may_be_serial(column: pl.Series) -> bool:

@@ -1,0 +1,78 @@
+"""Rows at the start or the end of a source that are no people: a second header, a total, a note.
+
+They show where the ids of the first or the last few rows differ from all other ids of the source: all others
+are digits, have an @, or have no blank.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import polars as pl
+
+FIRST, LAST = 3, 10
+"""So many rows at the start and at the end may differ."""
+
+_TRAITS: Mapping[str, pl.Expr] = {
+    "digits": pl.col("id").str.contains(r"^[0-9]+$"),
+    "address": pl.col("id").str.contains("@", literal=True),
+    "no blank": ~pl.col("id").str.contains(r"\s"),
+}
+
+
+@dataclass(slots=True)
+class _Exceptions:
+    """The rows of a source without one trait: (position among its good rows, row number)."""
+
+    rows: list[tuple[int, int]] = field(default_factory=list)
+    too_many: bool = False
+
+    def add(self, rows: Sequence[tuple[int, int]]) -> None:
+        self.too_many = self.too_many or len(self.rows) + len(rows) > FIRST + LAST
+        if not self.too_many:
+            self.rows += rows
+
+    def at_an_edge(self, height: int) -> list[int]:
+        """The row numbers, where these rows are all at the start or all at the end, and the fewer."""
+        positions = [position for position, _ in self.rows]
+        count = len(positions)
+        first = count <= FIRST and positions == list(range(count))
+        last = count <= LAST and positions == list(range(height - count, height))
+        fewer = not self.too_many and 0 < count < height - count
+        return [row for _, row in self.rows] if fewer and (first or last) else []
+
+
+@dataclass
+class EdgeRows:
+    """Takes the ids of good rows in source order; `found` are the row numbers at an edge that differ."""
+
+    _found: list[int] = field(default_factory=list)
+    _height: int = 0
+    _last_row: int = 0
+    _exceptions: dict[str, _Exceptions] = field(default_factory=dict)
+
+    def look(self, ids: pl.Series, numbers: pl.Series, *, digits: bool, clean: bool) -> None:
+        """The ids of a batch and their row numbers. `digits`: all are digits; `clean`: none has a blank."""
+        if not len(ids):
+            return
+        if numbers[0] <= self._last_row:
+            self._end_source()
+        frame = pl.DataFrame({"id": ids, "row": numbers}).with_row_index("at")
+        for name, trait in _TRAITS.items():
+            exceptions = self._exceptions.setdefault(name, _Exceptions())
+            known = (name == "digits" and digits) or (name == "no blank" and (digits or clean))
+            if exceptions.too_many or known:
+                continue
+            without = frame.filter(~trait).head(FIRST + LAST + 1).select("at", "row")
+            exceptions.add([(self._height + at, row) for at, row in without.iter_rows()])
+        self._height += len(ids)
+        self._last_row = int(numbers[-1])
+
+    def found(self) -> list[int]:
+        """All of them, once every batch was taken."""
+        self._end_source()
+        return self._found
+
+    def _end_source(self) -> None:
+        rows = {row for e in self._exceptions.values() for row in e.at_an_edge(self._height)}
+        self._found += sorted(rows)
+        self._height, self._last_row, self._exceptions = 0, 0, {}

@@ -1,0 +1,89 @@
+"""Signs of damage in texts: what spreadsheets and wrong encodings leave in the cells of a column."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import polars as pl
+
+from importer.values.spreadsheet_text import LOOKS_LIKE, may_be_marked, unwrap
+
+_ERRORS = ("#N/A", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!")
+_SCIENTIFIC = r"^[+-]?[0-9]+(?:[.,][0-9]+)?[eE]\+[0-9]+$"
+_CONTROL = r"[\x{80}-\x{9f}\x{fffd}]"
+"""C1 control characters, which no keyboard writes, and the character that stands for a lost one."""
+
+_JUDGED = 1000
+"""So many distinct texts of a column are examined for a wrong encoding."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """One sign in a column: true where it is. `rows` are the row numbers of the same cells."""
+
+    code: str
+    found: pl.Series
+    rows: pl.Series
+
+
+@dataclass
+class TextQuality:
+    """Examines columns of text, batch by batch. `unwraps`: marks of spreadsheets are removed, not sent."""
+
+    unwraps: bool
+    _judged: dict[str, dict[str, bool]] = field(default_factory=dict)
+
+    def look(
+        self, column: pl.Series, numbers: pl.Series, may_have: "Contents", *, sent: bool
+    ) -> Iterator[Sign]:
+        """The signs of one column of text. `sent`: it is sent as text, or it is the id."""
+        if may_have.hash and ((column >= "#") & (column < "$")).any():
+            yield Sign("spreadsheet_error", column.is_in(_ERRORS), numbers)
+        if sent and may_have.mark and may_be_marked(column):
+            yield Sign("spreadsheet_text", self._marked(column), numbers)
+        if sent and may_have.exponent and column.str.contains("(?i)e\\+").any():
+            yield Sign("number_rounded", column.str.contains(_SCIENTIFIC), numbers)
+        if may_have.more_than_ascii:
+            yield from self._look_at_characters(column, numbers)
+
+    def _marked(self, column: pl.Series) -> pl.Series:
+        return unwrap(column).str.contains("^=.") if self.unwraps else column.str.contains(LOOKS_LIKE)
+
+    def _look_at_characters(self, column: pl.Series, numbers: pl.Series) -> Iterator[Sign]:
+        foreign = (column.str.len_bytes() != column.str.len_chars()).fill_null(value=False)
+        text, rows = column.filter(foreign), numbers.filter(foreign)
+        if len(text):
+            yield Sign("control_characters", text.str.contains(_CONTROL), rows)
+            yield Sign("mojibake", text.is_in(self._bad_texts(text)), rows)
+
+    def _bad_texts(self, text: pl.Series) -> list[str]:
+        """Those of the distinct texts that ftfy takes for text in a wrong encoding."""
+        judged = self._judged.setdefault(text.name, {})
+        if len(judged) < _JUDGED:
+            from ftfy.badness import is_bad  # slow to load, and most lists are never examined
+
+            new = text.unique(maintain_order=True).head(_JUDGED)
+            for one in new.filter(~new.is_in(list(judged))).head(_JUDGED - len(judged)):
+                judged[one] = is_bad(one)
+        return [one for one, bad in judged.items() if bad]
+
+
+@dataclass(frozen=True, slots=True)
+class Contents:
+    """Which characters the text of a batch has at all: a sign without its character is in no cell."""
+
+    hash: bool = True
+    mark: bool = True
+    exponent: bool = True
+    more_than_ascii: bool = True
+
+    @classmethod
+    def of(cls, text: bytes | None) -> "Contents":
+        """The contents of what the cells were read from; None = not known."""
+        if text is None:
+            return cls()
+        return cls(
+            b"#" in text,
+            b"'" in text or b"=" in text,
+            b"E+" in text or b"e+" in text,
+            not text.isascii(),
+        )

@@ -1,0 +1,53 @@
+"""Signs of damage in the texts of a column."""
+
+import polars as pl
+import pytest
+
+from importer.validate.text_quality import _JUDGED, Contents, TextQuality
+
+
+def signs(cells: list[str | None], *, sent: bool = True, unwraps: bool = False) -> dict[str, list[int]]:
+    """Code → row numbers, from 1."""
+    numbers = pl.Series(range(1, len(cells) + 1), dtype=pl.Int64)
+    column = pl.Series("c", cells, dtype=pl.String)
+    found = TextQuality(unwraps).look(column, numbers, Contents(), sent=sent)
+    rows = {sign.code: sign.rows.filter(sign.found.fill_null(value=False)).to_list() for sign in found}
+    return {code: numbers for code, numbers in rows.items() if numbers}
+
+
+def test_marks_of_spreadsheets() -> None:
+    cells = ['="00123"', "'+12025550143", "=1+1", "'08901", "'s-Hertogenbosch", "O'Neill", "=", None]
+    assert signs(cells) == {"spreadsheet_text": [1, 2, 3, 4]}
+    assert signs(cells, unwraps=True) == {"spreadsheet_text": [3]}
+    assert signs(cells, sent=False) == {}
+
+
+def test_rounded_numbers() -> None:
+    assert signs(["4.47912E+11", "8,9e+19", "7E10", "E+", "1E+5", "size+"]) == {"number_rounded": [1, 2, 5]}
+
+
+@pytest.mark.parametrize("text", ["a\x80b", "x\x9f", "caf\ufffd"])
+def test_control_characters(text: str) -> None:
+    assert signs(["ä", text])["control_characters"] == [2]
+
+
+@pytest.mark.parametrize("text", ["MÃ¼ller", "donâ€™t", "20Â°", "Ð\x9fÑ\x80Ð¸Ð²ÐµÑ\x82"])
+def test_mojibake(text: str) -> None:
+    assert signs(["Müller", text])["mojibake"] == [2]
+
+
+@pytest.mark.parametrize("text", ["Müller", "SÃO PAULO", "Ângela", "don’t", "Привет", "田中さん", "naïve"])
+def test_healthy_text_shows_nothing(text: str) -> None:
+    assert signs([text, "x"]) == {}
+
+
+def test_only_so_many_distinct_texts_are_judged() -> None:
+    cells: list[str | None] = [f"é{n}" for n in range(_JUDGED)]
+    assert "mojibake" not in signs([*cells, "MÃ¼ller"])
+    assert signs([*cells[:-1], "MÃ¼ller"])["mojibake"] == [_JUDGED]
+
+
+def test_a_sign_is_not_looked_for_where_its_character_is_missing() -> None:
+    assert Contents.of(b"id,name\n1,ana\n") == Contents(False, False, False, False)
+    assert Contents.of("'=E+#ä".encode()) == Contents()
+    assert Contents.of(None) == Contents()
