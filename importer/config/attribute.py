@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from typing import Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -18,6 +19,14 @@ def check_pattern(pattern: str) -> None:
         pl.select(pl.lit("").str.contains(pattern))
     except pl.exceptions.PolarsError:
         raise ValueError("pattern: not a regular expression that Rust's regex takes") from None
+
+
+def check_zone(zone: str) -> None:
+    """ValueError where there is no time zone of this name."""
+    try:
+        ZoneInfo(zone)
+    except (ValueError, OSError, ZoneInfoNotFoundError):
+        raise ValueError('zone: not a time zone; one such as "Europe/Berlin"') from None
 
 
 class Attribute(BaseModel):
@@ -49,6 +58,9 @@ class Attribute(BaseModel):
     region: str | None = Field(default=None, pattern="^[A-Z]{2}$")
     decimal: str = Field(default=".", min_length=1, max_length=1)
     thousands: str = Field(default="", max_length=1)
+    units: tuple[str, ...] = ()
+    parentheses: bool = False
+    zone: str | None = None
     true_values: tuple[str, ...] = ("true", "1", "yes")
     false_values: tuple[str, ...] = ("false", "0", "no")
     map: dict[str, str] = Field(default_factory=dict)
@@ -68,16 +80,6 @@ class Attribute(BaseModel):
         for key, types in _BELONGS_TO.items():
             if key in self.model_fields_set and self.type not in types:
                 raise ValueError(f"{key}: only for type = {' or '.join(types)}, not {self.type}")
-        if self.pattern is not None:
-            check_pattern(self.pattern)
-        if self.type == "multi_choice" and self.format not in (None, "json"):
-            raise ValueError('format: "json" is the only format of a multi_choice')
-        if self.format == "json" and self.type != "multi_choice":
-            raise ValueError(
-                'format: "json" is only for type = multi_choice; a date has a pattern such as %Y-%m-%d'
-            )
-        if self.type == "boolean" and (unknown := self._map_meanings_unknown()):
-            raise ValueError(f"map: {unknown} is none of true_values and false_values")
         if self.type in _CHOICES and not self.options and not self.allow_custom:
             raise ValueError("options: missing; a choice needs options = [...] or allow_custom = true")
         if self.min is not None and self.max is not None and self.min > self.max:
@@ -86,16 +88,29 @@ class Attribute(BaseModel):
             raise ValueError("thousands: the same mark as decimal, so 1.234 could be two numbers")
         return self
 
-    def _map_meanings_unknown(self) -> str | None:
-        words = {word.lower() for word in (*self.true_values, *self.false_values)}
-        return next((repr(m) for m in self.map.values() if m.lower() not in words), None)
-
     @model_validator(mode="after")
-    def _format_has_signs(self) -> Self:
-        if self.type in ("date", "datetime") and self.format is not None:
+    def _format_fits_the_type(self) -> Self:
+        if self.type == "multi_choice" and self.format not in (None, "json"):
+            raise ValueError('format: "json" is the only format of a multi_choice')
+        if self.type == "date" and self.format in ("unix", "unix_ms"):
+            raise ValueError(f'format: "{self.format}" is only for type = datetime: a second is no day')
+        if self.type in ("date", "datetime") and self.format not in (None, "excel", "unix", "unix_ms"):
             problem = format_problem(self.format)
             if problem:
                 raise ValueError(f"format: {problem}")
+        return self
+
+    @model_validator(mode="after")
+    def _texts_have_a_meaning(self) -> Self:
+        if self.pattern is not None:
+            check_pattern(self.pattern)
+        if self.zone is not None:
+            check_zone(self.zone)
+        if "" in self.units:
+            raise ValueError("units: a unit is a text, not blank")
+        words = {word.lower() for word in (*self.true_values, *self.false_values)}
+        if self.type == "boolean" and any(meaning.lower() not in words for meaning in self.map.values()):
+            raise ValueError("map: a meaning that is none of true_values and false_values")
         return self
 
     @model_validator(mode="after")
@@ -119,6 +134,9 @@ _BELONGS_TO: Mapping[str, tuple[str, ...]] = {
     "max": ("number",),
     "decimal": ("number",),
     "thousands": ("number",),
+    "units": ("number",),
+    "parentheses": ("number",),
+    "zone": ("datetime",),
     "separator": ("multi_choice",),
     "join": ("multi_choice",),
     "send_as": ("free_text", "number"),

@@ -15,7 +15,7 @@ from importer.config.schema import Config
 from importer.core.models import RunWarning
 from importer.validate.edge_rows import EdgeRows
 from importer.validate.text_quality import Contents, TextQuality
-from importer.values import cell_texts
+from importer.values import cell_texts, counted_moments
 from importer.values.distinct_ids import DistinctIds
 from importer.values.typed_column import TypedColumn
 
@@ -149,7 +149,13 @@ class DataQuality:
     def _look_at_dates(self, cells: pl.DataFrame, numbers: pl.Series) -> None:
         for key, a in self.config.attributes.items():
             column = cells[self.config.columns[key]]
-            if a.type in ("date", "datetime") and column.dtype == pl.String and _may_be_serial(column):
+            counted = a.format in counted_moments.FORMATS
+            if (
+                a.type in ("date", "datetime")
+                and not counted
+                and column.dtype == pl.String
+                and _may_be_serial(column)
+            ):
                 self._add("date_serial_number", column, column.str.contains(_SERIAL), numbers)
         for column_name, declared, swapped in self._dates.values():
             self._compare_formats(cell_texts.as_text(cells[column_name]), declared, swapped)

@@ -14,6 +14,7 @@ from importer.core.rejects import (
     SEVERAL,
     TOO_LONG,
 )
+from importer.values.counted_moments import EXCEL, UNIX, UNIX_MS
 
 _SHOWN = 5
 """So many options are named."""
@@ -30,6 +31,8 @@ def _number(attribute: Attribute) -> str:
     marks = [f'"{attribute.decimal}" as decimal mark'] if attribute.decimal != "." else []
     marks += [f'"{attribute.thousands}" between thousands'] if attribute.thousands else []
     size = _range(attribute.min, attribute.max)
+    marks += [f"{_either(attribute.units)} around it"] if attribute.units else []
+    marks += ["(12) for -12"] if attribute.parentheses else []
     return "a number" + "".join(f", {part}" for part in [*([size] if size else []), *marks])
 
 
@@ -52,12 +55,22 @@ def _date(attribute: Attribute) -> str:
 
 
 def _datetime(attribute: Attribute) -> str:
+    once = f", which the clocks of {attribute.zone} show once" if attribute.zone else ""
     if attribute.format is None:
-        return "a date and time such as 2024-12-31T18:30:00 or 2024-12-31 18:30:00+01:00"
-    return f"a date and time {_written(attribute.format, '2024-12-31T18:30:00')}"
+        return f"a date and time such as 2024-12-31T18:30:00 or 2024-12-31 18:30:00+01:00{once}"
+    return f"a date and time {_written(attribute.format, '2024-12-31T18:30:00')}{once}"
+
+
+_COUNTED: Mapping[str, str] = {
+    EXCEL: "counted in days as a spreadsheet does, such as 45657 for 2024-12-31",
+    UNIX: "counted in seconds since 1970, such as 1735669800",
+    UNIX_MS: "counted in milliseconds since 1970, such as 1735669800000",
+}
 
 
 def _written(pattern: str, example: str) -> str:
+    if pattern in _COUNTED:
+        return _COUNTED[pattern]
     moment = dt.datetime.fromisoformat(example)
     return f"written as {pattern}, such as {moment.strftime(pattern)}"
 

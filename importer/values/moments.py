@@ -1,10 +1,11 @@
 """The types date and datetime."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import polars as pl
 
 from importer.config.attribute import Attribute
+from importer.values import counted_moments
 from importer.values.cell_texts import as_text, without_zone
 from importer.values.typed_column import TypedColumn, checked, replace_where
 
@@ -17,6 +18,8 @@ def type_date(attribute: Attribute, column: pl.Series) -> TypedColumn:
         days = column.dt.date()
         return checked(column, days.set(column.dt.truncate("1d") != column, None))
     text = as_text(column)
+    if attribute.format == counted_moments.EXCEL:
+        return checked(text, counted_moments.excel_days(text))
     pattern = attribute.format or "%Y-%m-%d"
     days = text.str.to_date(pattern, strict=False, exact=True, cache=False)
     days = _plausible(days, pattern)
@@ -45,20 +48,43 @@ _ISO = (
 
 
 def type_datetime(attribute: Attribute, column: pl.Series) -> TypedColumn:
-    """A date and time in the declared format, else ISO 8601; an offset is converted to UTC."""
+    """A date and time in the declared format, else ISO 8601; an offset is converted to UTC.
+
+    With `zone` a moment without an offset is one of that zone, and is converted too. It is bad where the zone
+    has no such moment, or has it twice, as clocks go forward or back.
+    """
+    typed = _type_moment(attribute, column)
+    return typed if attribute.zone is None else _in_zone(attribute.zone, column, typed)
+
+
+def _type_moment(attribute: Attribute, column: pl.Series) -> TypedColumn:
     if isinstance(column.dtype, pl.Datetime):
         moments, utc = without_zone(column)
         return TypedColumn(moments, column.is_not_null(), utc=utc)
     text = as_text(column)
     if attribute.format is None:
         return _type_iso(text)
-    zoned = "%z" in attribute.format or "%:z" in attribute.format
-    moments = text.str.to_datetime(
-        attribute.format, strict=False, exact=True, time_unit="us", time_zone="UTC" if zoned else None
-    )
-    moments, utc = without_zone(_plausible(moments, attribute.format))
+    if attribute.format in counted_moments.FORMATS:
+        moments, utc = counted_moments.read(attribute.format, text)
+    else:
+        moments, utc = without_zone(_plausible(_read(attribute.format, text), attribute.format))
     typed = checked(text, moments)
     return TypedColumn(typed.value, typed.present, typed.reason, utc=utc)
+
+
+def _read(pattern: str, text: pl.Series) -> pl.Series:
+    zone = "UTC" if "%z" in pattern or "%:z" in pattern else None
+    return text.str.to_datetime(pattern, strict=False, exact=True, time_unit="us", time_zone=zone)
+
+
+def _in_zone(zone: str, column: pl.Series, typed: TypedColumn) -> TypedColumn:
+    naive = typed.value if typed.utc is None else typed.value.set(typed.utc.fill_null(value=False), None)
+    local = naive.dt.replace_time_zone(zone, ambiguous="null", non_existent="null")
+    moments = local.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    if typed.utc is not None:
+        moments = typed.value.zip_with(typed.utc.fill_null(value=False), moments)
+    converted = checked(column, moments)
+    return replace(converted, utc=pl.repeat(True, len(column), eager=True))
 
 
 def _type_iso(text: pl.Series) -> TypedColumn:

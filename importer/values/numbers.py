@@ -1,8 +1,11 @@
 """The type number: exact to the last digit, never through a float."""
 
+import re
+
 import polars as pl
 
 from importer.config.attribute import Attribute
+from importer.values.blanks import PATTERN as BLANK
 from importer.values.cell_texts import as_text, shortest, unusable
 from importer.values.typed_column import TypedColumn, checked, replace_where
 
@@ -11,7 +14,7 @@ def type_number(attribute: Attribute, column: pl.Series) -> TypedColumn:
     """A number with the declared marks and in the declared range."""
     if column.dtype == pl.Boolean or column.dtype.is_temporal():
         raise unusable(column)
-    if column.dtype in _EXACT and attribute.decimal == "." and not attribute.thousands:
+    if column.dtype in _EXACT and not _has_marks(attribute):
         return _type_exact_number(attribute, column)
     text = as_text(column)
     number = _number_text(attribute, text)
@@ -86,8 +89,24 @@ def _number_expr() -> pl.Expr:
     )
 
 
+def _has_marks(attribute: Attribute) -> bool:
+    return bool(attribute.decimal != "." or attribute.thousands or attribute.units or attribute.parentheses)
+
+
+def _without_units(attribute: Attribute, text: pl.Series) -> pl.Series:
+    """The text without a unit before or behind it, and (12) as -12."""
+    if attribute.units:
+        units = "|".join(re.escape(unit) for unit in attribute.units)
+        text = text.str.replace(rf"^([(]?[+-]?){BLANK}*(?:{units}){BLANK}*", "${1}")
+        text = text.str.replace(rf"{BLANK}*(?:{units}){BLANK}*([)]?)$", "${1}")
+    if attribute.parentheses:
+        text = text.str.replace(rf"^[(]{BLANK}*([0-9].*?){BLANK}*[)]$", "-${1}")
+    return text
+
+
 def _plain_marks(attribute: Attribute, text: pl.Series) -> pl.Series:
     """The declared marks as the plain ones. A thousands mark counts only between groups of three digits."""
+    text = _without_units(attribute, text)
     if attribute.thousands:
         mark, decimal = _escaped(attribute.thousands), _escaped(attribute.decimal)
         grouped = text.str.contains(rf"^[+-]?[0-9]{{1,3}}({mark}[0-9]{{3}})*({decimal}[0-9]+)?$")
