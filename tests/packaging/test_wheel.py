@@ -163,16 +163,16 @@ def test_an_installer_brings_all_that_the_demo_needs(
         "UV_TOOL_DIR": str(tmp_path / "uv"),
         "UV_TOOL_BIN_DIR": str(tmp_path / "programs"),
     }
-    own = Path(sys.executable).parent
+    own, there = Path(sys.executable).parent, tmp_path / "programs"
     if installer == "pip":
-        run(sys.executable, "-m", "venv", tmp_path / "venv", cwd=here)
-        (tmp_path / "programs").symlink_to(tmp_path / "venv" / BIN)
-        run(tmp_path / "programs" / "python", "-m", "pip", "install", "--quiet", wheel, cwd=here)
+        there = tmp_path / "venv" / BIN
+        run(sys.executable, "-m", "venv", there.parent, cwd=here)
+        run(there / "python", "-m", "pip", "install", "--quiet", wheel, cwd=here)
     elif installer == "pipx":
         run(own / "pipx", "install", wheel, cwd=here, env=places)
     else:
         run(own / "uv", "tool", "install", wheel, cwd=here, env=places)
-    assert "1,200 read" in run(tmp_path / "programs" / "importer", "demo", cwd=here)
+    assert "1,200 read" in run(there / "importer", "demo", cwd=here)
 
 
 @pytest.mark.slow
