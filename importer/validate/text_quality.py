@@ -12,7 +12,7 @@ _SCIENTIFIC = r"^[+-]?[0-9]+(?:[.,][0-9]+)?[eE]\+[0-9]+$"
 _CONTROL = r"[\x{80}-\x{9f}\x{fffd}]"
 """C1 control characters, which no keyboard writes, and the character that stands for a lost one."""
 
-_JUDGED = 1000
+_EXAMINED = 1000
 """So many distinct texts of a column are examined for a wrong encoding."""
 
 
@@ -30,7 +30,7 @@ class TextQuality:
     """Examines columns of text, batch by batch. `unwraps`: marks of spreadsheets are removed, not sent."""
 
     unwraps: bool
-    _judged: dict[str, dict[str, bool]] = field(default_factory=dict)
+    _examined: dict[str, dict[str, bool]] = field(default_factory=dict)
 
     def look(
         self, column: pl.Series, numbers: pl.Series, may_have: "Contents", *, sent: bool
@@ -57,14 +57,14 @@ class TextQuality:
 
     def _bad_texts(self, text: pl.Series) -> list[str]:
         """Those of the distinct texts that ftfy takes for text in a wrong encoding."""
-        judged = self._judged.setdefault(text.name, {})
-        if len(judged) < _JUDGED:
+        examined = self._examined.setdefault(text.name, {})
+        if len(examined) < _EXAMINED:
             from ftfy.badness import is_bad  # slow to load, and most lists are never examined
 
-            new = text.unique(maintain_order=True).head(_JUDGED)
-            for one in new.filter(~new.is_in(list(judged))).head(_JUDGED - len(judged)):
-                judged[one] = is_bad(one)
-        return [one for one, bad in judged.items() if bad]
+            new = text.unique(maintain_order=True).head(_EXAMINED)
+            for one in new.filter(~new.is_in(list(examined))).head(_EXAMINED - len(examined)):
+                examined[one] = is_bad(one)
+        return [one for one, bad in examined.items() if bad]
 
 
 @dataclass(frozen=True, slots=True)

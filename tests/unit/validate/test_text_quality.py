@@ -3,7 +3,7 @@
 import polars as pl
 import pytest
 
-from importer.validate.text_quality import _JUDGED, Contents, TextQuality
+from importer.validate.text_quality import _EXAMINED, Contents, TextQuality
 
 
 def signs(cells: list[str | None], *, sent: bool = True, unwraps: bool = False) -> dict[str, list[int]]:
@@ -41,10 +41,10 @@ def test_healthy_text_shows_nothing(text: str) -> None:
     assert signs([text, "x"]) == {}
 
 
-def test_only_so_many_distinct_texts_are_judged() -> None:
-    cells: list[str | None] = [f"é{n}" for n in range(_JUDGED)]
+def test_only_so_many_distinct_texts_are_examined() -> None:
+    cells: list[str | None] = [f"é{n}" for n in range(_EXAMINED)]
     assert "mojibake" not in signs([*cells, "MÃ¼ller"])
-    assert signs([*cells[:-1], "MÃ¼ller"])["mojibake"] == [_JUDGED]
+    assert signs([*cells[:-1], "MÃ¼ller"])["mojibake"] == [_EXAMINED]
 
 
 def test_a_sign_is_not_looked_for_where_its_character_is_missing() -> None:
