@@ -39,10 +39,11 @@ def load(text: str) -> list[Word]:
 
 def search(name: str, text: str, words: list[Word]) -> Iterator[str]:
     """A sentence for each place of a file where a word stands; the file's name counts as its line 0."""
-    searched = [word for word in words if name not in word.allowed]
-    for number, line in enumerate([name, *text.splitlines()]):
-        for word in searched:
-            if found := word.pattern.search(line):
+    lines = f"{name}\n{text}"
+    for word in words:
+        if name not in word.allowed:
+            for found in word.pattern.finditer(lines):
+                number = lines.count("\n", 0, found.start())
                 yield f"{name}:{number}: {found.group()!r}; say {word.instead}"
 
 
