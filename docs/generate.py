@@ -113,9 +113,9 @@ def _named(option: Any, info: FieldInfo) -> str:
     marks = [*info.metadata, *getattr(option, "__metadata__", ())]
     if any(isinstance(mark, PlainSerializer) for mark in marks):
         return "share"
-    if any(isinstance(mark, BeforeValidator) for mark in marks):
-        return "duration"
     base = getattr(option, "__origin__", option)
+    if any(isinstance(mark, BeforeValidator) for mark in marks):
+        return "duration" if base is float else "text or whole number"
     if get_origin(option) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(option))
     return _TYPES.get(base, "table")

@@ -18,9 +18,9 @@ from importer.config.schema import Config
 from importer.core.errors import ConfigError
 from importer.core.row_order import ORDER_SHIFT, ROW_OF, SOURCE_OF
 from importer.pipeline.run_spec import stored_config
-from importer.pipeline.sources import source_options
+from importer.pipeline.sources import open_again
 from importer.report import reject_lines
-from importer.source import reader, version
+from importer.source import version
 from importer.storage import run_folder, snapshot, snapshot_frames, state_folder
 from importer.storage.journal import Journal
 from importer.storage.journal_records import Entry
@@ -162,7 +162,7 @@ def _add_kept(history: _PersonHistory, reading: ReadResult, person: str) -> None
 def _add_from_source(history: _PersonHistory, index: int, path: str, count: int, person: str) -> None:
     column = history.config.identity.column
     ids = IdReader(history.config, history.config.build_destination().distinct_id_max)
-    for batch in reader.open_source(path, source_options(history.config)).batches():
+    for batch in open_again(history.config, path).batches():
         mine = (ids.texts(batch.cells[column]) == person) & (batch.row <= count)
         rows = pl.DataFrame({"order": batch.row + (index << ORDER_SHIFT), "line": batch.line})
         mine = mine.fill_null(value=False)

@@ -1,10 +1,10 @@
 """`[attributes.KEY]`: one attribute as declared at the destination."""
 
 from collections.abc import Mapping
-from typing import Literal, Self
+from typing import Annotated, Any, Literal, Self
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, model_validator
 
 from importer.config.date_patterns import format_problem
 
@@ -29,12 +29,21 @@ def check_zone(zone: str) -> None:
         raise ValueError('zone: not a time zone; one such as "Europe/Berlin"') from None
 
 
+def _place(value: Any) -> Any:
+    """A column given by its place, from 1, as the name that it is read by."""
+    return f"#{value}" if type(value) is int and value > 0 else value
+
+
+Column = Annotated[str, BeforeValidator(_place), Field(min_length=1)]
+"""The name of a column, or its place in the file."""
+
+
 class Attribute(BaseModel):
     """`[attributes.KEY]`: one attribute as declared at the destination."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, hide_input_in_errors=True, strict=True)
 
-    column: str | None = Field(default=None, min_length=1)
+    column: Column | None = None
     type: Literal[
         "free_text",
         "single_choice",

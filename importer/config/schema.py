@@ -16,7 +16,7 @@ from pydantic import (
 )
 
 from importer import destinations
-from importer.config.attribute import Attribute
+from importer.config.attribute import Attribute, Column
 from importer.config.urls import url_problem
 from importer.core.config_types import Duration
 from importer.destinations.base import Definition, Destination, IdentityField
@@ -57,6 +57,8 @@ class SourceConfig(_Section):
     trailing_delimiter: bool = False
     encoding: str = "utf-8"
     skip_lines: int = Field(default=0, ge=0)
+    skip_after_header: int = Field(default=0, ge=0)
+    skip_footer: int = Field(default=0, ge=0)
     header: bool = True
     columns: tuple[str, ...] | None = None
     null_values: tuple[str, ...] = ("",)
@@ -110,7 +112,7 @@ PLACEHOLDERS = (
 class IdentityConfig(_Section):
     """`[identity]`: the column that holds the distinct id."""
 
-    column: str = Field(min_length=1)
+    column: Column
     trim: bool = False
     reject: tuple[str, ...] = PLACEHOLDERS
 

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import replace
 from typing import TypeVar
 
 import polars as pl
@@ -15,6 +14,7 @@ from importer.pipeline.sources import refuse_changed, source_options
 from importer.report.reject_files import RejectFiles
 from importer.source import dialect
 from importer.source.batch import Batch
+from importer.source.footer import rows_up_to
 from importer.source.source import Source
 from importer.storage.disk_errors import state_errors
 from importer.storage.sent_content import ContentHash, is_counting
@@ -163,15 +163,7 @@ class SourceReader:
             return batch
         self._reading.limited = True
         numbers = pl.concat([batch.row, batch.set_aside["row"]]).sort().head(left)
-        within = batch.row <= (numbers[-1] if left else 0)
-        return replace(
-            batch,
-            cells=batch.cells.filter(within),
-            row=batch.row.filter(within),
-            line=batch.line.filter(within),
-            raw=None if (records := batch.records) is None else records.filter(within),
-            set_aside=batch.set_aside.filter(pl.col("row") <= (numbers[-1] if left else 0)),
-        )
+        return rows_up_to(batch, numbers[-1] if left else 0)
 
     # ------------------------------------------------------------ warnings
 
@@ -182,6 +174,7 @@ class SourceReader:
         yield from self._validator.data_quality.warnings(columns)
         yield from self._filtering.warnings(self._validator.config) if self._filtering else ()
         yield from self._validator.inference.warnings() if self._validator.inference else ()
+        yield from self._without_rows()
         yield from self._blank_clears()
 
     def _dialect_warnings(self, sources: Sequence[Source]) -> Iterator[RunWarning]:
@@ -194,6 +187,12 @@ class SourceReader:
                 found := dialect.suggest(source.path, source_options(config), config.declared_columns)
             ):
                 yield RunWarning("dialect_differs", f"[source] {found.line}", found.malformed, found.rows)
+
+    def _without_rows(self) -> Iterator[RunWarning]:
+        """Sources that are a header alone; for a list of changes that is a normal day."""
+        for source in self._reading.sources:
+            if not source.rows and not self._reading.limited:
+                yield RunWarning("source_without_rows", source.path, 0)
 
     def _blank_clears(self) -> Iterator[RunWarning]:
         """How many stored values blank cells may remove: it should be no surprise."""

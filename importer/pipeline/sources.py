@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 
@@ -11,6 +11,7 @@ from importer.core.errors import ConfigError, SourceError
 from importer.source import dialect
 from importer.source.columns import check_columns
 from importer.source.locate import expand
+from importer.source.names import with_names
 from importer.source.object_store import URL
 from importer.source.options import SourceOptions
 from importer.source.reader import open_source
@@ -62,6 +63,8 @@ def open_sources(config: Config, named: Sequence[NamedSource]) -> list[Source]:
     options, sources = source_options(config), located(config, named)
     try:
         opened = [_open(source, options) for source in sources]
+        wanted = [*config.declared_columns, *config.source.ignore]
+        opened = [with_names(source, wanted) for source in opened]
         check_columns(opened, config.declared_columns, config.source.ignore)
     except SourceError as error:
         paths = [source for source in sources if isinstance(source, str)]
@@ -73,13 +76,20 @@ def open_sources(config: Config, named: Sequence[NamedSource]) -> list[Source]:
 
 def _open(source: NamedSource, options: SourceOptions) -> Source:
     if isinstance(source, str):
-        return open_source(source, options)
+        is_retry = Path(source).parent.name == "rejected_rows"  # such a file has the header, and no footer
+        return open_source(source, replace(options, skip_footer=0) if is_retry else options)
     if source.rows is None:
         raise SourceError(
             f"{source.name}: a table of the program that began this run, which cannot be read again; start a "
             "new run with it: importer.run(config, table)."
         )
     return open_table(source.name, source.rows)
+
+
+def open_again(config: Config, path: str) -> Source:
+    """A file that a run has read, with the columns under the names of the configuration."""
+    wanted = [*config.declared_columns, *config.source.ignore]
+    return with_names(open_source(path, source_options(config)), wanted)
 
 
 def source_options(config: Config) -> SourceOptions:
@@ -92,6 +102,8 @@ def source_options(config: Config) -> SourceOptions:
         escape=source.escape,
         encoding=source.encoding,
         skip_lines=source.skip_lines,
+        skip_after_header=source.skip_after_header,
+        skip_footer=source.skip_footer,
         header=source.header,
         columns=source.columns,
         bare_quotes=source.bare_quotes,

@@ -1,7 +1,7 @@
 """The text of a delimited file up to its first data row."""
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from importer.core.errors import SourceError
 from importer.source.csv_grammar import Dialect, Grammar, Layout, grammar_of
@@ -13,6 +13,7 @@ MAX_HEADER = 1 << 20
 
 MAX_COLUMNS = 10_000
 
+_SEPARATOR = re.compile(rb'"?sep=([^"\r\n\0])"?(?:\r\n|\n|\r)', re.IGNORECASE)
 _LINE_END = re.compile(rb"\r\n|\r(?!\Z)|\n")
 
 
@@ -33,7 +34,8 @@ class HeaderReader:
 
     def __init__(self, path: str, dialect: Dialect, options: SourceOptions, text: TextStream) -> None:
         self._path = path
-        self._layout = Layout(dialect, ("",))
+        self.dialect = dialect
+        """As declared, with the delimiter of a first line `sep=;` where none is declared."""
         self._options = options
         self._stream = text
         self.text = b""
@@ -44,10 +46,30 @@ class HeaderReader:
 
     def read(self) -> tuple[RowStart, tuple[str, ...]]:
         """Where the rows begin, and the columns in file order; SourceError where there is no header."""
-        for _ in range(self._options.skip_lines):
+        for _ in range(max(0, self._options.skip_lines - self._read_separator_line())):
             self._next()
         header, columns = self._header() if self._options.header else self._declared()
+        for _ in range(self._options.skip_after_header):
+            if not self._ended():
+                self._header_record()
         return RowStart(self._at, self._line, header), columns
+
+    def _read_separator_line(self) -> bool:
+        """Whether the first line is `sep=;`, by which a spreadsheet names the delimiter. It is skipped."""
+        self._more()
+        found = _SEPARATOR.match(self.text)
+        if not found:
+            return False
+        self._at, self._line = found.end(), 2
+        if self._options.delimiter is None:
+            self.dialect = replace(self.dialect, delimiter=found[1].decode())
+        return True
+
+    def _ended(self) -> bool:
+        while len(self.text) <= MAX_HEADER and not self.text[self._at :].strip(b"\r\n"):
+            if not self._more():
+                return True
+        return False
 
     def text_before_rows(self) -> bytes:
         """The text up to the first data row, once it is read."""
@@ -55,7 +77,7 @@ class HeaderReader:
 
     def _header(self) -> tuple[str, tuple[str, ...]]:
         record = _without_end(self._header_record())
-        grammar = grammar_of(self._layout, record.encode())
+        grammar = self._grammar(record)
         text = _in_signs(grammar, record)
         count = grammar.scan(text).fields
         if count > MAX_COLUMNS:
@@ -78,8 +100,11 @@ class HeaderReader:
             )
         return "".join(lines)
 
+    def _grammar(self, text: str) -> Grammar:
+        return grammar_of(Layout(self.dialect, ("",)), text.encode())
+
     def _state(self, line: str, *, inside: bool) -> str:
-        grammar = grammar_of(self._layout, line.encode())
+        grammar = self._grammar(line)
         return grammar.scan(_in_signs(grammar, _without_end(line)), inside=inside).state
 
     def _decoded(self, line: bytes) -> str:
@@ -94,11 +119,8 @@ class HeaderReader:
     def _declared(self) -> tuple[None, tuple[str, ...]]:
         if not self._options.columns:
             raise SourceError(f'{self._path}: header = false needs columns = ["…"], the names in file order.')
-        at, line = self._at, self._line
-        while len(self.text) <= MAX_HEADER and not self.text[at:].strip(b"\r\n"):
-            if not self._more():
-                raise SourceError(f"{self._path}: the file is empty; rows were expected.")
-        self._at, self._line = at, line
+        if self._ended():
+            raise SourceError(f"{self._path}: the file is empty; rows were expected.")
         return None, self._options.columns
 
     def _first_line(self) -> bytes:

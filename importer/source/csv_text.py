@@ -6,7 +6,6 @@ from functools import partial
 
 from importer.core.errors import SourceError
 from importer.source.batch import Batch
-from importer.source.columns import header_faults
 from importer.source.csv_blocks import line_count
 from importer.source.csv_grammar import Dialect, Layout
 from importer.source.csv_header import HeaderReader, RowStart
@@ -14,6 +13,7 @@ from importer.source.csv_splitter import Splitter
 from importer.source.decode import TextEncoding, TextStream
 from importer.source.errors import read_errors
 from importer.source.formats import refuse_other_kind
+from importer.source.names import unique_names
 from importer.source.options import SourceOptions
 from importer.source.source import Source
 from importer.source.streams import open_stream
@@ -34,12 +34,13 @@ def open_text(path: str, kind: str, options: SourceOptions) -> Source:
         text = TextStream(stream, encoding)
         refuse_other_kind(path, text, encoding)
         header = HeaderReader(path, dialect, options, text)
-        start, columns = header.read()
+        start, texts = header.read()
+        columns = unique_names(texts)
         if options.trailing_delimiter and columns[-1]:
             columns = (*columns, "")
         before = header.text_before_rows()
         newline = re.search(rb"\r\n|\r|\n", header.text)
-        layout = Layout(dialect, columns)
+        layout = Layout(header.dialect, columns)
         return Source(
             path=path,
             format="csv",
@@ -48,7 +49,7 @@ def open_text(path: str, kind: str, options: SourceOptions) -> Source:
             layout=layout,
             header_raw=text.bom + encoding.restore(before),
             newline=encoding.restore(newline.group() if newline else b"\n"),
-            faults=tuple(header_faults(columns)),
+            faults=() if any(columns) else ("the header names no column",),
         )
 
 

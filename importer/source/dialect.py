@@ -12,6 +12,7 @@ import polars as pl
 
 from importer.core.errors import SourceError
 from importer.source.batch import Batch
+from importer.source.names import with_names
 from importer.source.options import SourceOptions
 from importer.source.reader import open_source
 
@@ -54,7 +55,7 @@ def suggest(path: str, options: SourceOptions, declared: Sequence[str]) -> Findi
 def _try(path: str, options: SourceOptions, declared: Sequence[str]) -> Batch | None:
     """The first rows of the file; None where it does not open so, or has none."""
     try:
-        source = open_source(path, options)
+        source = with_names(open_source(path, options), declared)
         if not set(declared) <= set(source.columns):
             return None
         batch = next(islice(source.batches(_LOOK_BYTES), 1), None)

@@ -10,6 +10,8 @@ class SourceOptions:
     format      "csv", "tsv" or "parquet"; None: by the extension of the file
     delimiter   one or several characters; None: "," for csv, tab for tsv
     skip_lines  physical lines before the header
+    skip_after_header  records behind the header that are no customers
+    skip_footer        rows at the end that are no customers
     columns     names in file order, where `header` is false
     trailing_delimiter   each row ends with a delimiter that the header (or `columns`) does not have
     """
@@ -20,6 +22,8 @@ class SourceOptions:
     escape: str = '"'
     encoding: str = "utf-8"
     skip_lines: int = 0
+    skip_after_header: int = 0
+    skip_footer: int = 0
     header: bool = True
     columns: tuple[str, ...] | None = None
     bare_quotes: str = "reject"

@@ -9,8 +9,8 @@ import polars as pl
 
 from importer.core.errors import SourceError
 from importer.source.batch import SET_ASIDE, Batch
-from importer.source.columns import header_faults
 from importer.source.errors import read_errors
+from importer.source.names import unique_names
 from importer.source.object_store import URL
 from importer.source.source import Source
 from importer.source.streams import refuse_folder
@@ -37,14 +37,13 @@ def open_parquet(path: str) -> Source:
                 f'{path}: column "{name}" is a decimal of {kind.precision} digits, and {MAX_DIGITS} can be '
                 "read exactly; convert it where the file is made."
             )
-    columns = tuple(schema.names())
+    columns = unique_names(schema.names())
     return Source(
         path=path,
         format="parquet",
         columns=columns,
         read=lambda _: _batches(path, columns),
-        faults=tuple(header_faults(columns)),
-        types=schema,
+        types=dict(zip(columns, schema.values(), strict=True)),
     )
 
 
@@ -73,7 +72,8 @@ def _scan(path: str) -> pl.LazyFrame:
 def _batches(path: str, columns: tuple[str, ...]) -> Iterator[Batch]:
     first = 1
     with read_errors(path):
-        for cells in _frames(_scan(path).select(columns), sliced=not URL.match(path)):
+        for found in _frames(_scan(path), sliced=not URL.match(path)):
+            cells = found.rename(dict(zip(found.columns, columns, strict=True)))
             row = pl.int_range(first, first + cells.height, eager=True, dtype=pl.Int64).alias("row")
             line = pl.Series("line", [None], dtype=pl.Int64).new_from_index(0, cells.height)
             yield Batch(with_text(cells), row, line, None, pl.DataFrame(schema=SET_ASIDE))

@@ -1,9 +1,11 @@
 """Opens a source: its format decides which reader gives its rows."""
 
 from dataclasses import replace
+from functools import partial
 
 from importer.source.csv_text import open_text
 from importer.source.errors import read_errors
+from importer.source.footer import without_last
 from importer.source.formats import format_of
 from importer.source.options import SourceOptions
 from importer.source.parquet import open_parquet
@@ -21,4 +23,6 @@ def open_source(path: str, options: SourceOptions) -> Source:
     before = version_of(path)
     with read_errors(path):
         opened = open_parquet(path) if kind == "parquet" else open_text(path, kind, options)
+    if options.skip_footer:
+        opened = replace(opened, read=partial(without_last, opened.read, options.skip_footer))
     return replace(opened, version=before)

@@ -7,8 +7,8 @@ import polars as pl
 
 from importer.core.errors import SourceError
 from importer.source.batch import SET_ASIDE, Batch
-from importer.source.columns import header_faults
 from importer.source.errors import read_errors
+from importer.source.names import unique_names
 from importer.source.parquet import MAX_DIGITS, PARQUET_ROWS, with_text
 from importer.source.source import Source
 
@@ -37,16 +37,15 @@ def open_table(name: str, table: ArrowTable) -> Source:
                 f'{name}: column "{column}" is a decimal of {kind.precision} digits, and {MAX_DIGITS} can be '
                 "read exactly; convert it before."
             )
-    columns = tuple(schema.names())
+    columns = unique_names(schema.names())
     return Source(
         path=name,
         format="parquet",
         columns=columns,
-        read=lambda _: _batches(name, rows),
-        faults=tuple(header_faults(columns)),
+        read=lambda _: _batches(name, rows.rename(dict(zip(schema.names(), columns, strict=True)))),
         types={
             name: pl.String() if isinstance(kind, pl.Categorical | pl.Enum) else kind
-            for name, kind in schema.items()
+            for name, kind in zip(columns, schema.values(), strict=True)
         },
     )
 

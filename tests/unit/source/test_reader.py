@@ -163,20 +163,11 @@ def test_damaged_streams(
 # ------------------------------------------------------------------------------------- headers
 
 
-@pytest.mark.parametrize(
-    ("header", "message"),
-    [
-        ("id,,name", "no name for column 2"),
-        ("id,name,id", "columns 1, 3 alike"),
-        ("id,Id", "alike but for case"),
-        ("id, name", "blanks around the name of column 2"),
-        (",", "names no column"),
-    ],
-)
-def test_header_faults(file: Callable[..., Path], header: str, message: str) -> None:
-    source = open_source(str(file(f"{header}\n1,2,3\n")), SourceOptions())
-    with pytest.raises(SourceError, match=message):
-        list(source.batches())
+@pytest.mark.parametrize("header", [",", " , ", "\ufeff\u200b,"])
+def test_a_header_without_a_name_is_refused(file: Callable[..., Path], header: str) -> None:
+    source = open_source(str(file(f"{header}\n1,2\n")), SourceOptions())
+    with pytest.raises(SourceError, match="the header names no column"):
+        source.batches()
 
 
 def test_all_faults_of_columns_at_once(
@@ -193,7 +184,7 @@ def test_all_faults_of_columns_at_once(
         "two.csv",
         '"city" is missing',
         '"extra": neither',
-        '"mail": more',
+        '"mail" is in the header more than once',
         '"mail", "city"',
     ):
         assert part in told

@@ -1,0 +1,58 @@
+"""Lines around the rows: `sep=`, records behind the header, rows at the end."""
+
+from pathlib import Path
+
+import pytest
+
+from importer.source.options import SourceOptions
+from importer.source.reader import open_source
+
+
+def read(path: Path, options: SourceOptions, block: int = 1 << 20) -> list[tuple[int, int, str]]:
+    """Row, line and first cell; of a row set aside, its text."""
+    found = []
+    for batch in open_source(str(path), options).batches(block):
+        found += list(zip(batch.row, batch.line, batch.cells.to_series(0), strict=True))
+        found += [(row, line, raw.decode()) for row, line, raw, *_ in batch.set_aside.rows()]
+    return sorted(found)
+
+
+@pytest.mark.parametrize("first", ["sep=;", "SEP=;", '"sep=;"'])
+@pytest.mark.parametrize(
+    "options", [SourceOptions(), SourceOptions(delimiter=";"), SourceOptions(skip_lines=1)]
+)
+def test_a_separator_line_says_the_delimiter(first: str, options: SourceOptions, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f"\ufeff{first}\r\nid;n\r\n1;a\r\n", "utf-8")
+    source = open_source(str(path), options)
+    assert source.columns == ("id", "n")
+    assert source.header_raw == f"\ufeff{first}\r\nid;n\r\n".encode()
+    assert read(path, options) == [(1, 3, "1")]
+
+
+def test_a_declared_delimiter_holds_against_a_separator_line(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("sep=;\nid,n\n1,a;b\n", "utf-8")
+    assert open_source(str(path), SourceOptions(delimiter=",")).columns == ("id", "n")
+    path.write_text("sep=abc\n1\n", "utf-8")
+    assert open_source(str(path), SourceOptions()).columns == ("sep=abc",)
+
+
+def test_records_behind_the_header_are_skipped_and_kept_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text('id,q\nResponse ID,"How\nlikely?"\n"{""a"":1}",x\n1,2\n', "utf-8")
+    options = SourceOptions(skip_after_header=2)
+    assert read(path, options) == [(1, 5, "1")]
+    assert open_source(str(path), options).header_raw == path.read_bytes()[:-4]
+    assert read(path, SourceOptions(skip_after_header=9)) == []
+
+
+@pytest.mark.parametrize("block", [5, 30, 1 << 20])
+@pytest.mark.parametrize("count", [1, 2, 3, 200])
+def test_rows_at_the_end_are_skipped_whatever_they_are(count: int, block: int, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    rows = [f"{i},x" for i in range(100)]
+    path.write_text("\n".join(["id,n", *rows, "", "Grand Total", "", "Page,1"]) + "\n\n", "utf-8")
+    everything = read(path, SourceOptions(), block)
+    assert len(everything) == 102
+    assert read(path, SourceOptions(skip_footer=count), block) == everything[: max(0, 102 - count)]
