@@ -1,7 +1,8 @@
 """`check`, `run`, `resume`, `retry`: the commands that read a list."""
 
 import argparse
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 
@@ -11,13 +12,14 @@ from importer.cli.progress import Progress
 from importer.cli.streams import print_lines
 from importer.config import loader as configuration
 from importer.config.options import Options
-from importer.core.errors import DEFAULT_STATE_DIR
+from importer.core.errors import DEFAULT_STATE_DIR, command
 from importer.core.models import RunSummary
 from importer.core.text import json_text
 from importer.pipeline import runner
 from importer.report import text_report
 from importer.report.next_step import after_stop
 from importer.report.summary import as_json
+from importer.send.shutdown import StopRequest
 from importer.storage.run_folder import RunFolder
 
 
@@ -33,7 +35,7 @@ def check(args: argparse.Namespace) -> int:
 
 def resume(args: argparse.Namespace) -> int:
     """`importer resume [RUN]`."""
-    with Progress(quiet=args.quiet) as progress, stop_on_signals() as request:
+    with _watched(args, state_dir_of(args)) as (progress, request):
         options = _options(args)
         summary = runner.resume(state_dir_of(args), args.run, options, progress, request, name=args.name)
     return show(summary, state_dir_of(args), args)
@@ -41,16 +43,36 @@ def resume(args: argparse.Namespace) -> int:
 
 def retry(args: argparse.Namespace) -> int:
     """`importer retry [RUN [FILE]]`."""
-    with Progress(quiet=args.quiet) as progress, stop_on_signals() as request:
+    with _watched(args, state_dir_of(args)) as (progress, request):
         summary = runner.retry(state_dir_of(args), args.run, args.file, _options(args), progress, request)
     return show(summary, state_dir_of(args), args)
 
 
 def _import(args: argparse.Namespace, function: Callable[..., RunSummary]) -> int:
     config, options = configuration.load(args.config), _options(args)
-    with Progress(quiet=args.quiet) as progress, stop_on_signals() as request:
+    with _watched(args, options.state_dir_of(config)) as (progress, request):
         summary = function(config, args.sources, options, progress, request)
     return show(summary, options.state_dir_of(config), args)
+
+
+@contextmanager
+def _watched(args: argparse.Namespace, state_dir: Path) -> Iterator[tuple[Progress, StopRequest]]:
+    """The bar and the signals of a run; an interrupted one says how to continue it."""
+    with Progress(quiet=args.quiet) as progress, stop_on_signals(_say_stopping) as request:
+        try:
+            yield progress, request
+        except BaseException as error:
+            if not isinstance(error, Exception) and progress.run_id and args.command != "check":
+                say(f"run {progress.run_id} is stopped.")
+                say_more(f"  next: {command('resume', progress.run_id, state_dir=state_dir)}")
+            raise
+
+
+def _say_stopping(times: int) -> None:
+    if times == 1:
+        say("stopping: waiting for the calls in flight, Ctrl-C again stops at once")
+    elif times == 2:
+        say("stopping at once; what was not answered is sent again by: importer resume")
 
 
 def _options(args: argparse.Namespace) -> Options:

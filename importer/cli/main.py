@@ -34,10 +34,10 @@ def _ended(arguments: Sequence[str] | None) -> int:
         logs.say(str(error), "error", logging.ERROR, exit_code=error.exit_code)
         return error.exit_code
     except (KeyboardInterrupt, _TerminatedError) as error:
-        logs.say("interrupted; nothing was being sent.")
+        logs.say("interrupted while nothing was being sent.")
         return 130 if isinstance(error, KeyboardInterrupt) else 143
     except asyncio.CancelledError:
-        logs.say("stopped at once; what was answered is in the journal. Go on with: importer resume")
+        logs.say("stopped at once; what was answered is in the journal.")
         return 130
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback, no text of another library
         logs.say(f"internal error ({_place(error)}); nothing on disk is lost. Please report it.")

@@ -9,6 +9,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 
+import polars as pl
+
+from importer.chunk.chunk import Chunk
 from importer.config.options import RejectLimit
 from importer.config.schema import Config
 from importer.core.errors import StateError
@@ -73,7 +76,9 @@ class ChunkStream:
         self._current: _Progress | None = None
         self._next_chunk: asyncio.Task[tuple[OpenChunk, IdResolution | None]] | None = None
         self._closing_tasks: set[asyncio.Task[None]] = set()
-        self._rows = sum(ledger.tally.rows.values())
+        # A person answered by an earlier attempt has one row at least; the others are known with the chunk.
+        answered = sum(len(ledger.answered(plan)) for plan in ledger.plans)
+        self._rows = sum(ledger.tally.rows.values()) + answered
         self._people_allowed: int | None = None  # how many more people may be called, None = all
         self.unfinished: dict[int, _Progress] = {}
         self.finished_jobs = 0
@@ -185,12 +190,20 @@ class ChunkStream:
         opened, resolution = await self._next_chunk
         self._plans_left.pop(0)
         self._next_chunk = self._prepare()
-        self._rows += sum(opened.chunk.tally.rows.values())
+        self._rows += sum(opened.chunk.tally.rows.values()) + self._further_rows(opened.chunk)
         progress = _Progress(opened, resolution)
         progress.rounds = self._rounds(progress)
         progress.jobs = next(progress.rounds)
         self.unfinished[opened.chunk.plan.number] = progress
         return progress
+
+    def _further_rows(self, chunk: Chunk) -> int:
+        """The rows of people answered by an earlier attempt, but for the one that counts already."""
+        answered = self._ledger.answered(chunk.plan)
+        if not answered:
+            return 0
+        rows = chunk.people.filter(pl.col("id").is_in(list(answered)))["rows"]
+        return int(rows.sum()) - rows.len()
 
     def _prepare(self) -> "asyncio.Task[tuple[OpenChunk, IdResolution | None]] | None":
         if not self._plans_left:

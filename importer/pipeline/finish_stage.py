@@ -48,6 +48,7 @@ _SETTLED = "The jobs of this run are settled; a run of the newer list takes its 
 def finish(spec: RunSpec, attempt: Attempt, ledger: Ledger) -> RunSummary:
     """Writes the reports and the summary; a finished run drops its spool and becomes the last good one."""
     reading, changes = ledger.reading, ledger.diff
+    attempt.observer.tell(Event("finishing", "writing the reports"))
     attempt.stats.end()
     attempt.stats.save(ledger.journal)
     state, code, message = _result(spec, attempt, ledger)

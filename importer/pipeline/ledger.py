@@ -107,6 +107,14 @@ class Ledger:
             self.earlier.setdefault(entry.chunk, []).append(entry)
         self.pending = self.journal.pending()
 
+    def answered(self, plan: ChunkPlan) -> set[str]:
+        """The people of an open chunk of whom an earlier attempt has an answer."""
+        return {entry.person for entry in self.earlier.get(plan.number, ())}
+
+    def people_left(self) -> int:
+        """How many people of the open chunks have no answer yet."""
+        return self.builder.people(self.plans) - sum(len(self.answered(plan)) for plan in self.plans)
+
     def open(self, plan: ChunkPlan) -> OpenChunk:
         """A chunk ready to send, marked in the snapshot."""
         opened = self._open(plan)

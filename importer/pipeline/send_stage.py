@@ -28,7 +28,7 @@ def send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger) -> None:
     began = time.monotonic()
     if contents := ledger.reading.contents:
         spec.sent_content.remember(list(contents.values()), spec.folder.run_id)
-    report_cost(spec, attempt, ledger, ledger.builder.people(ledger.plans))
+    report_cost(spec, attempt, ledger, ledger.people_left())
     _report_missing_client(spec.config.destination, attempt)
     limits = limits_of(spec.config, spec.destination.headers(key), spec.destination.job_deadline)
     with _id_cache(spec, key) as id_cache:

@@ -6,7 +6,7 @@ from typing import TypeVar
 
 import polars as pl
 
-from importer.core.events import Observer
+from importer.core.events import Event, Observer
 from importer.core.models import RunWarning
 from importer.core.row_order import ORDER_SHIFT
 from importer.pipeline.change_filtering import ChangeFiltering, gone_rows, gone_source, gone_values
@@ -68,6 +68,8 @@ class SourceReader:
         self._spooled = spooled or _rows_of
         self._filtering = filtering
         self._reading = ReadResult(counts=validator.counts)
+        self._bytes = 0
+        self._total_bytes: int | None = None
 
     def read(self, sources: Sequence[Source]) -> ReadResult:
         """All rows of all sources, or the first `limit`.
@@ -75,6 +77,7 @@ class SourceReader:
         SourceError where a row cannot be read as declared, or a source changed while it was read.
         """
         layouts: dict[object, int] = {}
+        self._total_bytes = _text_bytes(sources)
         for index, source in enumerate(sources):
             layout = layouts.setdefault(source.layout or source.path, index)
             before = self._validator.counts.rows_read
@@ -106,6 +109,13 @@ class SourceReader:
                 self._filtering.add(checked, source.layout, layout, self._validator)
             edges.append(_last_order(batch, index, edges[-1] if edges else 0))
             self._observer.reading(self._validator.counts.rows_read)
+            self._report_progress(batch)
+
+    def _report_progress(self, batch: Batch) -> None:
+        self._bytes += len(batch.text or b"")
+        rejects = self._validator.counts.rejected
+        fields = {"bytes": self._bytes, "total_bytes": self._total_bytes, "rejects": rejects}
+        self._observer.tell(Event("progress", "reading", fields))
 
     def _checked(
         self, source: Source, index: int
@@ -201,6 +211,16 @@ class SourceReader:
             count = self._validator.counts.blanks[key]
             if attribute.blank == "clear" and count:
                 yield RunWarning("blank_clears", config.columns[key], count)
+
+
+def _text_bytes(sources: Sequence[Source]) -> int | None:
+    """The bytes of all sources, None where a size says nothing: a table, a compressed or unknown file."""
+    total = 0
+    for source in sources:
+        if source.layout is None or source.version is None or source.path.endswith((".gz", ".zst")):
+            return None
+        total += source.version.size
+    return total
 
 
 def _last_order(batch: Batch, source: int, before: int) -> int:

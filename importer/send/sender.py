@@ -24,6 +24,7 @@ from importer.send.rate_limiter import NAP, RateLimiter
 from importer.send.rate_search import Slot
 from importer.send.refusals import DelayedRefusal, RefusalRow
 from importer.send.shutdown import Stop
+from importer.send.wait_notice import WaitNotice
 from importer.transport.client import Client, Endpoint, connect
 from importer.transport.download import fetch
 from importer.transport.errors import TransportError
@@ -177,6 +178,7 @@ class Sender:
     refusals: RefusalRow = field(default_factory=RefusalRow)
     refused_in_a_row: Sequence[str] = ()
     tell: Callable[[str, str], None] = lambda _code, _text: None
+    _notice: WaitNotice = field(init=False)
     _reported: set[str] = field(default_factory=set)
     _asking: int = 0
     _poll_next: bool = False
@@ -186,6 +188,12 @@ class Sender:
     _polls: list["_Begun"] = field(default_factory=list)
     _begun: int = 0
     _overdue: int = 0
+
+    def __post_init__(self) -> None:
+        self._notice = WaitNotice(self._say_waiting, self.clock)
+
+    def _say_waiting(self, text: str) -> None:
+        self.tell("waiting", text)
 
     async def run(self, jobs: Jobs) -> None:
         """Sends all jobs, or what was begun until `stop` is set; one job goes alone before the others.
@@ -352,6 +360,7 @@ class Sender:
             self._overdue += 1
         else:
             heapq.heappush(self._polls, begun)
+            self._notice.polling(len(self._polls), self._polls[0].due - self.clock())
 
     async def _deliver(self, job: Job, call: Call, first: "_Try | None" = None) -> Settled | None:
         """The call's end; None where a stop came first and the destination has certainly done nothing."""
@@ -418,6 +427,7 @@ class Sender:
         if status in (_TOO_MANY, _UNAVAILABLE):
             self.pacer.refused(slot, wait)
         self.pacer.pause(wait)
+        self._notice.throttled(status, wait)
         if status != _TOO_MANY:
             self.pacer.failed(slot, call)
             said = str(status) if status >= _BAD_REQUEST else f"{status} and what makes no sense"
@@ -440,6 +450,8 @@ class Sender:
         if not self._ever_answered:
             bound = min(bound, START_SECONDS, self.limits.retry_seconds)
         failing = self.pacer.failing_for()
+        if self.pacer.is_down:
+            self._notice.down(sentence, failing, bound)
         if failing >= bound and (self.pacer.is_down or not self._ever_answered):
             self.stop.because(UnreachableError(f"{sentence}; tried for {failing:.0f} s."))
 

@@ -1,0 +1,44 @@
+"""Says what the sending waits for, so that a person who watches does not see a bar that stands still."""
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from importer.core.durations import spoken
+
+AGAIN_AFTER = 10.0
+"""Seconds until the same kind of wait is said again."""
+
+SHORTEST = 1.0
+"""A shorter wait, in seconds, is not worth a line."""
+
+
+@dataclass
+class WaitNotice:
+    """Hands sentences to `tell`, each kind at most once in AGAIN_AFTER seconds of `clock`."""
+
+    tell: Callable[[str], None]
+    clock: Callable[[], float] = time.monotonic
+    _said: dict[str, float] = field(default_factory=dict)
+
+    def throttled(self, status: int, wait: float) -> None:
+        """The destination asks for a pause of `wait` seconds."""
+        if wait >= SHORTEST:
+            self._say("throttled", f"{status}: next call in {spoken(wait)} (Retry-After)")
+
+    def down(self, sentence: str, failing: float, bound: float) -> None:
+        """The destination has not answered for `failing` seconds, and is given up after `bound`."""
+        left = spoken(max(0.0, bound - failing))
+        self._say("down", f"{sentence}; trying again since {spoken(failing)}, giving up in {left}")
+
+    def polling(self, jobs: int, seconds: float) -> None:
+        """So many jobs are open at the destination, and the next is asked for in `seconds`."""
+        if seconds >= SHORTEST:
+            what = "1 job" if jobs == 1 else f"{jobs:,} jobs"
+            self._say("polling", f"polling {what} of the destination, next in {spoken(seconds)}")
+
+    def _say(self, kind: str, text: str) -> None:
+        now = self.clock()
+        if now - self._said.get(kind, -AGAIN_AFTER) >= AGAIN_AFTER:
+            self._said[kind] = now
+            self.tell(text)
