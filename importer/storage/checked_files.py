@@ -35,9 +35,9 @@ class DamagedError(Exception):
 
 def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = False) -> None:
     """Puts a JSON object into a file; StateError where the disk does not take it."""
-    plain = {**value, "state_version": VERSION}
-    text = json.dumps({**plain, "checksum": _checksum(plain)}, indent=2, ensure_ascii=False)
-    atomic_files.write_bytes(path, (text + "\n").encode("utf-8", "surrogatepass"), durable=durable)
+    text = _canonical({**value, "state_version": VERSION})
+    whole = f'{text[:-1]},"checksum":"{_checksum(text)}"}}\n'
+    atomic_files.write_bytes(path, whole.encode(), durable=durable)
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -49,15 +49,19 @@ def read_json(path: Path) -> dict[str, Any]:
     if not isinstance(found, dict):
         raise DamagedError("not a JSON object")
     checksum = found.pop("checksum", None)
-    if checksum is not None and checksum != _checksum(found):
+    if checksum is not None and checksum != _checksum(_canonical(found)):
         raise DamagedError("the checksum is another")
     if found.pop("state_version", 0) != (0 if checksum is None else VERSION):
         raise DamagedError("written by another version of the importer")
     return found
 
 
-def _checksum(value: Mapping[str, Any]) -> str:
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"))
+def _canonical(value: Mapping[str, Any]) -> str:
+    """The same text for the same value, whatever the order of its members."""
+    return json.dumps(value, sort_keys=True, separators=(",", ":"))
+
+
+def _checksum(text: str) -> str:
     return f"{zlib.crc32(text.encode()):08x}"
 
 

@@ -41,6 +41,10 @@ class PartitionFile:
     offsets: Sequence[int]
     checksums: Sequence[int] = ()
 
+    def as_mapping(self) -> dict[str, object]:
+        """Its fields by name, for a manifest."""
+        return {name: getattr(self, name) for name in self.__slots__}
+
     @classmethod
     def write(cls, folder: Path, file: str, frame: pl.DataFrame, *, packed: bool) -> "PartitionFile":
         """Writes rows that are sorted by their `partition` (UInt16), a column that is not kept."""

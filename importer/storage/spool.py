@@ -8,7 +8,7 @@ neighbouring partitions: a slice of every segment.
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 import polars as pl
@@ -45,6 +45,10 @@ class Segment:
     layout: int
     weights: Sequence[int]
     rows: PartitionFile
+
+    def as_mapping(self) -> dict[str, object]:
+        """What the manifest holds of it; `asdict` would copy each of thousands of numbers."""
+        return {"layout": self.layout, "weights": self.weights, "rows": self.rows.as_mapping()}
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,7 +90,7 @@ class SpoolWriter:
     def finish(self) -> "Spool":
         """Writes what is waiting and the manifest; the spool can be opened again from here on."""
         self._flush()
-        segments = [asdict(segment) for segment in self._segments]
+        segments = [segment.as_mapping() for segment in self._segments]
         manifest = {"hash": HASH, "format": FORMAT, "segments": segments}
         checked_files.write_json(self.folder / "manifest.json", manifest)
         return Spool(self.folder, self._segments)
