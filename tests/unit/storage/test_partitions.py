@@ -28,7 +28,7 @@ def people(*partitions: int, copies: int = 1) -> pl.DataFrame:
     ],
     ids=["many pieces", "first", "last", "one large", "two"],
 )
-def test_any_run_of_buckets_is_read_back(rows: pl.DataFrame, packed: bool, tmp_path: Path) -> None:
+def test_any_run_of_partitions_is_read_back(rows: pl.DataFrame, packed: bool, tmp_path: Path) -> None:
     written = PartitionFile.write(tmp_path, "people", rows, packed=packed)
     for first, end in (
         (0, PARTITIONS),
