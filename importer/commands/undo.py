@@ -1,19 +1,21 @@
 """`importer undo`: a source file with the values that the snapshot had before a run, ready to import.
 
-What the run set down in `before/` is written back as text of the source: a value as the configuration reads
-it, a clear where there was none. Left out, and counted, is what a later run has written, what was not known
-(sent, and never acknowledged), and what this configuration would not read back as the same value.
+What the run recorded of the values before it (`RunFolder.previous_values`) is written as text of the source:
+a value as the configuration reads it, a clear where there was none. Left out, and counted, is what a later
+run has written, what was not known (sent, and never acknowledged), and what this configuration would not
+read back as the same value.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 
 import polars as pl
 
 from importer.config import loader as configuration
 from importer.config.attribute import Attribute
-from importer.config.schema import Config
+from importer.config.schema import Config, SourceConfig
 from importer.core.errors import ConfigError, StateError
 from importer.core.models import Encoding
 from importer.reconcile.diff import NONE, SAME
@@ -29,7 +31,11 @@ from importer.values.column_types import typed_columns
 
 @dataclass(frozen=True, slots=True)
 class Undone:
-    """The file, None where there is nothing to write; how many values go back; how many are left out, why."""
+    """What an undo would do.
+
+    `file` is None where there is nothing to write. `values` of `people` go back, `cleared` of them as a
+    clear; `later`, `unknown` and `unreadable` count the values left out, as said above.
+    """
 
     file: Path | None
     config: str
@@ -80,7 +86,7 @@ def _later(state_dir: Path, folder: RunFolder) -> list[Path]:
 
 
 class _Writer:
-    """Writes the values back, part by part of what the run set down."""
+    """Writes the values back, chunk by chunk of the run, so that memory holds one."""
 
     def __init__(self, config: Config, folder: RunFolder, snapshot: Snapshot, later: Sequence[Path]) -> None:
         self._config = config
@@ -97,16 +103,15 @@ class _Writer:
 
     def write(self) -> Undone:
         """The whole file, or nothing where nothing goes back."""
+        file, name = self._file(), str(self._config.path or "CONFIG")
         every = (self._part(_read(p)) for p in sorted(self._folder.previous_values.glob("*.arrow")))
-        parts = [part for part in every if part.height]
-        rows = pl.concat(parts, how="diagonal") if parts else pl.DataFrame()
-        file = self._file()
-        if not rows.height:
-            return Undone(None, str(self._config.path or "CONFIG"), **self._counts)
+        parts = (part for part in every if part.height)
+        first = next(parts, None)
+        if first is None:
+            return Undone(None, name, **self._counts)
         with atomic_files.replacing(file) as out:
-            out.writelines(_lines(self._config, rows))
-        self._counts["people"] = rows.height
-        return Undone(file, str(self._config.path or "CONFIG"), **self._counts)
+            out.writelines(_lines(self._config, chain([first], parts)))
+        return Undone(file, name, **self._counts)
 
     def _file(self) -> Path:
         kind = "tsv" if self._config.source.format == "tsv" else "csv"
@@ -127,7 +132,9 @@ class _Writer:
             plain = pl.when(~value.is_in([UNKNOWN, SAME])).then(value.str.strip_prefix(STALE))
             before = before.with_columns(plain.replace({NONE: CLEARED}).alias(column(k)))
         some = pl.any_horizontal(pl.lit(value=False), *(pl.col(column(k)).is_not_null() for k in keys))
-        return self._as_text(before.filter(some), keys)
+        rows = self._as_text(before.filter(some), keys)
+        self._counts["people"] += rows.height
+        return rows
 
     def _without_later(self, before: pl.DataFrame, keys: Sequence[str]) -> pl.DataFrame:
         for path in self._later:
@@ -239,26 +246,36 @@ def _decoded(attribute: Attribute, value: pl.Series, encoding: Encoding) -> pl.S
     return text
 
 
-def _lines(config: Config, rows: pl.DataFrame) -> Iterator[bytes]:
-    """The file in the dialect of the configuration."""
+def _lines(config: Config, parts: Iterable[pl.DataFrame]) -> Iterator[bytes]:
+    """The file in the dialect of the configuration; each part has `id` and the column of every attribute."""
     source = config.source
     delimiter = source.delimiter or ("\t" if source.format == "tsv" else ",")
-    columns = list(source.columns) if source.columns else rows.columns
-    signs = (delimiter, source.quote, source.escape, "\r", "\n")
+    columns = list(
+        source.columns or [config.identity.column, *(config.columns[k] for k in config.attributes)]
+    )
 
-    def cell(text: str | None) -> str:
-        if text is None:
-            return ""
-        if source.quote and any(sign in text for sign in signs):
-            inside = text.replace(source.escape, source.escape * 2)
-            if source.escape != source.quote:
-                inside = inside.replace(source.quote, source.escape + source.quote)
-            return source.quote + inside + source.quote
-        return text
+    def line(cells: Iterable[str | None]) -> bytes:
+        return (delimiter.join(_cell(source, delimiter, text) for text in cells) + "\n").encode(
+            source.encoding
+        )
 
     yield ("\n" * source.skip_lines).encode(source.encoding)
     if source.header:
-        yield (delimiter.join(map(cell, columns)) + "\n").encode(source.encoding)
-    lacking = [pl.lit(None, pl.String).alias(c) for c in columns if c not in rows.columns]
-    for row in rows.with_columns(lacking).select(columns).iter_rows():
-        yield (delimiter.join(map(cell, row)) + "\n").encode(source.encoding)
+        yield line(columns)
+    for rows in parts:
+        lacking = [pl.lit(None, pl.String).alias(c) for c in columns if c not in rows.columns]
+        yield from map(line, rows.with_columns(lacking).select(columns).iter_rows())
+
+
+def _cell(source: SourceConfig, delimiter: str, text: str | None) -> str:
+    """A text as a cell, in quotes where it has a sign of the dialect in it; null = blank."""
+    if text is None:
+        return ""
+    if not source.quote or not any(
+        sign in text for sign in (delimiter, source.quote, source.escape, "\r", "\n")
+    ):
+        return text
+    inside = text.replace(source.escape, source.escape * 2)
+    if source.escape != source.quote:
+        inside = inside.replace(source.quote, source.escape + source.quote)
+    return source.quote + inside + source.quote

@@ -1,0 +1,81 @@
+"""A person is taken out of each kind of file that a run leaves, and out of no line of another."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from importer.commands import erase as command
+from importer.commands.erase import erase
+from importer.config.schema import Config
+from importer.core.errors import ConfigError, StateError
+from importer.storage import account, checked_files, locks, state_folder
+from importer.storage.run_folder import RunFolder
+from tests.unit.storage.conftest import config_of
+
+
+@pytest.fixture
+def config() -> Config:
+    return config_of()
+
+
+@pytest.fixture
+def folder(tmp_path: Path, config: Config) -> RunFolder:
+    """A finished run."""
+    state_folder.prepare(tmp_path / "state")
+    found = state_folder.new_run(tmp_path / "state", "night")
+    meta = {"started_at": "2026-01-01", "identity": account.import_id(config), "mode": "run"}
+    state_folder.create(found, meta)
+    found.write_summary({"state": "finished"})
+    return found
+
+
+def state_of(folder: RunFolder) -> Path:
+    return folder.path.parent.parent
+
+
+def test_only_the_lines_of_the_person_go_whatever_stands_in_the_others(folder: RunFolder) -> None:
+    head = "file,row,line,distinct_id,attribute,value\n"
+    others = 'a.csv,1,2,u1,age,"u2,""x""\nu2"\na.csv,3,5,u22,age,u2\n'
+    folder.rejects.write_text(head + f"a.csv,9,9,u2,age,{'x' * 200_000}\n" + others)
+    assert erase(state_of(folder), "u2").runs == 1
+    assert folder.rejects.read_text() == head + others
+    assert erase(state_of(folder), "u2").runs == 0
+
+
+def test_a_damaged_row_goes_where_the_id_stands_in_it_as_a_word(folder: RunFolder) -> None:
+    folder.kept.mkdir()
+    rows = [b"u2,broken", b"x u2;y", b"u22,broken", b"xu2,broken", None]
+    pl.DataFrame({"id": [None] * 4 + ["u2"], "bytes": rows}).write_parquet(folder.kept / "batch-0.parquet")
+    assert command._from_kept(folder.kept / "batch-0.parquet", "u2")
+    left = pl.read_parquet(folder.kept / "batch-0.parquet", glob=False)
+    assert left["bytes"].to_list() == [b"u22,broken", b"xu2,broken"]
+
+
+def test_values_of_before_the_run_go(folder: RunFolder) -> None:
+    folder.previous_values.mkdir()
+    path = folder.previous_values / "000000.arrow"
+    checked_files.write_frame(path, pl.DataFrame({"id": ["u1", "u2"], "v:plan": ["1", "2"]}))
+    assert erase(state_of(folder), "u2").runs == 1
+    assert checked_files.read_frame(path)["id"].to_list() == ["u1"]
+
+
+def test_a_damaged_file_is_said_with_what_to_delete(folder: RunFolder) -> None:
+    folder.kept.mkdir()
+    (folder.kept / "batch-0.parquet").write_bytes(b"half a file")
+    with pytest.raises(StateError, match=r"batch-0.parquet: damaged .*importer runs --prune"):
+        erase(state_of(folder), "u2")
+
+
+def test_a_run_that_goes_on_or_can_be_resumed_comes_first(folder: RunFolder, config: Config) -> None:
+    with (
+        locks.import_lock(state_of(folder), config, folder),
+        pytest.raises(StateError, match="night is going on"),
+    ):
+        erase(state_of(folder), "u2")
+    folder.write_summary({"state": "stopped"})
+    folder.make_folders()
+    with pytest.raises(ConfigError, match="importer resume night"):
+        erase(state_of(folder), "u2")
+    with pytest.raises(ConfigError, match="found it blank"):
+        erase(state_of(folder), "")
