@@ -250,9 +250,7 @@ def _lines(config: Config, parts: Iterable[pl.DataFrame]) -> Iterator[bytes]:
     """The file in the dialect of the configuration; each part has `id` and the column of every attribute."""
     source = config.source
     delimiter = source.delimiter or ("\t" if source.format == "tsv" else ",")
-    columns = list(
-        source.columns or [config.identity.column, *(config.columns[k] for k in config.attributes)]
-    )
+    columns = list(source.columns or [config.identity.column, *config.columns.values()])
 
     def line(cells: Iterable[str | None]) -> bytes:
         return (delimiter.join(_cell(source, delimiter, text) for text in cells) + "\n").encode(

@@ -20,6 +20,13 @@ def test_a_json_object_comes_back(tmp_path: Path) -> None:
     assert checked_files.read_json(tmp_path / "f.json") == value
 
 
+def test_members_keep_their_order(tmp_path: Path) -> None:
+    """That of the attributes of a configuration is that of the columns of a report."""
+    checked_files.write_json(tmp_path / "f.json", {"attributes": {"plan": 1, "age": 2}, "a": 3})
+    found = checked_files.read_json(tmp_path / "f.json")
+    assert [*found, *found["attributes"]] == ["attributes", "a", "plan", "age"]
+
+
 def test_a_json_file_of_the_version_before_is_read(tmp_path: Path) -> None:
     (tmp_path / "f.json").write_text('{"name": "a"}')
     assert checked_files.read_json(tmp_path / "f.json") == {"name": "a"}
