@@ -14,6 +14,7 @@ from importer.source.locate import expand
 from importer.source.names import with_names
 from importer.source.object_store import URL
 from importer.source.options import SourceOptions
+from importer.source.partitions import with_partitions
 from importer.source.reader import open_source
 from importer.source.schemas import align
 from importer.source.source import Source
@@ -64,7 +65,7 @@ def open_sources(config: Config, named: Sequence[NamedSource]) -> list[Source]:
     try:
         opened = [_open(source, options) for source in sources]
         wanted = [*config.declared_columns, *config.source.ignore]
-        opened = [with_names(source, wanted) for source in opened]
+        opened = [with_partitions(with_names(source, wanted), config.declared_columns) for source in opened]
         check_columns(opened, config.declared_columns, config.source.ignore)
     except SourceError as error:
         paths = [source for source in sources if isinstance(source, str)]
@@ -89,7 +90,8 @@ def _open(source: NamedSource, options: SourceOptions) -> Source:
 def open_again(config: Config, path: str) -> Source:
     """A file that a run has read, with the columns under the names of the configuration."""
     wanted = [*config.declared_columns, *config.source.ignore]
-    return with_names(open_source(path, source_options(config)), wanted)
+    source = with_names(open_source(path, source_options(config)), wanted)
+    return with_partitions(source, config.declared_columns)
 
 
 def source_options(config: Config) -> SourceOptions:

@@ -1,5 +1,6 @@
 """The format of a source: from its name, and from its first bytes."""
 
+import re
 from pathlib import Path
 
 from importer.core.errors import SourceError
@@ -14,12 +15,33 @@ _FORMATS = {
     ".pq": "parquet",
 }
 _MAGICS = (
-    (b"\x1f\x8b", "is compressed with gzip: name it .csv.gz"),
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd: name it .csv.zst"),
     (b"PK\x03\x04", "is a zip archive or an Excel workbook: export the list as CSV"),
     (b"\xd0\xcf\x11\xe0", "is an Excel workbook: export the list as CSV"),
     (b"PAR1", 'is a Parquet file: declare format = "parquet"'),
+    (b"%PDF-", "is a PDF document: export the list as CSV"),
+    (b"SQLite format 3\0", "is an SQLite database: export the list as CSV"),
+    (b"Obj\x01", "is an Avro file: export the list as CSV or Parquet"),
+    (b"ARROW1", "is an Arrow file: export the list as CSV or Parquet"),
+    (b"BZh91AY", "is compressed with bzip2: compress it with gzip or zstd instead"),
+    (b"\xfd7zXZ\0", "is compressed with xz: compress it with gzip or zstd instead"),
+    (b"7z\xbc\xaf\x27\x1c", "is a 7z archive: unpack it"),
 )
+_DOCUMENTS = (
+    (
+        rb"<(?:!doctype\s+html|html|head|body)\b",
+        "is a web page, perhaps a sign-in page: fetch the list again",
+    ),
+    (
+        rb"<\?xml[^>]*>\s*<Error>|<Error>\s*<Code>",
+        "is the error message of an object store: check the URL and the credentials it was fetched with",
+    ),
+    (rb"<\?xml\b|<(?:Workbook|rss|feed|soap:Envelope)\b", "is an XML document: export the list as CSV"),
+    (rb"[\[{]\s*(?:[\[{]|\"[^\"\n]*\"\s*:|\Z)|\[\s*\]|\{\s*\}", "is a JSON document: export the list as CSV"),
+    (rb"\{\\rtf1", "is a document of a word processor: export the list as CSV"),
+    (rb"version https://git-lfs", "is a pointer of Git LFS: fetch the file itself (git lfs pull)"),
+)
+"""How documents begin that are no lists, behind blanks and a byte-order mark."""
 
 
 def format_of(path: str) -> str:
@@ -39,6 +61,9 @@ def refuse_other_kind(path: str, text: TextStream, encoding: TextEncoding) -> No
     """SourceError where the first bytes are those of another kind of file."""
     for magic, advice in _MAGICS:
         if text.head.startswith(magic):
+            raise SourceError(f"{path}: {advice}.")
+    for pattern, advice in _DOCUMENTS:
+        if re.match(pattern, text.head.lstrip(), re.IGNORECASE):
             raise SourceError(f"{path}: {advice}.")
     if text.head.startswith((b"\xff\xfe", b"\xfe\xff")) and not text.bom and encoding.plain:
         raise SourceError(f'{path}: begins with the mark of UTF-16; declare encoding = "utf-16".')

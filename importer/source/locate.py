@@ -10,14 +10,16 @@ from pathlib import Path
 
 from importer.core.errors import SourceError
 from importer.core.text import did_you_mean, is_not_utf8
+from importer.source.folders import files_below, is_side_file
 from importer.source.object_store import URL, expand_url
 
 
 def expand(paths: Sequence[str], *, base: Path) -> list[str]:
-    """The files and URLs that `paths` name: files, globs, folders (not recursive, no dot files), URLs.
+    """The files and URLs that `paths` name: files, globs (`**` goes through all folders), folders, URLs.
 
-    Relative paths start at `base`. What one path names comes in byte order of its full path; several paths
-    keep the order given. Raises SourceError where a path names nothing, or two of them the same file.
+    Of a folder these are its files, and those of partitions such as `country=DE/` inside it, without side
+    files. Relative paths start at `base`. What one path names comes in byte order of its full path; several
+    paths keep the order given. Raises SourceError where a path names nothing, or two of them the same file.
     """
     found = [source for path in paths for source in _expand_one(path, base)]
     if not found:
@@ -42,15 +44,20 @@ def _expand_one(path: str, base: Path) -> list[str]:
 def _files_of(full: str) -> list[str]:
     path = Path(full)
     if path.is_dir():
-        return [str(one) for one in path.iterdir() if not one.name.startswith(".") and one.is_file()]
+        return [str(one) for one in files_below(path)]
     if path.exists():  # a name may itself hold * or [
         return [full]
-    return [one for one in glob.glob(full) if Path(one).is_file()]  # noqa: PTH207 - the pattern may be absolute
+    found = glob.glob(full, recursive=True)  # noqa: PTH207 - the pattern may be absolute
+    return [one for one in found if Path(one).is_file() and not is_side_file(Path(one).name)]
 
 
 def _nothing_there(full: str) -> str:
     if Path(full).is_dir():
-        return "the folder holds no file (folders inside it and names with a leading dot do not count)."
+        others = sum(1 for _ in Path(full).iterdir())
+        return (
+            f"the folder holds no list; {others} others are passed over (folders without a = in their name, "
+            "names with a leading dot or underscore, unfinished copies)."
+        )
     if glob.has_magic(full):
         return "no file matches this pattern; check the pattern and the folder it starts from."
     path = Path(full)

@@ -10,6 +10,7 @@ from typing import Any
 from importer.core.errors import SourceError
 from importer.source.batch import BLOCK_BYTES
 from importer.source.errors import read_errors
+from importer.source.folders import is_side_file
 
 URL = re.compile(r"^(?:s3|s3a|gs|az|azure|abfss?|adl)://", re.IGNORECASE)
 
@@ -77,4 +78,4 @@ def expand_url(url: str) -> list[str]:
 
 
 def _wanted(name: str, pattern: str) -> bool:
-    return bool(name) and not name.startswith(".") and (not pattern or fnmatchcase(name, pattern))
+    return bool(name) and not is_side_file(name) and (not pattern or fnmatchcase(name, pattern))

@@ -37,7 +37,7 @@ def refuse_folder(path: str) -> None:
 @contextmanager
 def _decompressed(file: IO[bytes], path: str) -> Iterator[IO[bytes]]:
     name = path.lower()
-    if name.endswith(".gz"):
+    if name.endswith(".gz") or _is_gzip(file):
         with gzip.GzipFile(fileobj=file) as stream:
             yield stream  # type: ignore[misc]
     elif name.endswith(".zst"):
@@ -45,6 +45,12 @@ def _decompressed(file: IO[bytes], path: str) -> Iterator[IO[bytes]]:
             yield stream
     else:
         yield file
+
+
+def _is_gzip(file: IO[bytes]) -> bool:
+    """Whether it begins as gzip: stores and browsers drop the `.gz` of a name."""
+    peek = getattr(file, "peek", None)
+    return peek is not None and peek(2)[:2] == b"\x1f\x8b"
 
 
 def zstd_module() -> Any:

@@ -1,0 +1,44 @@
+"""Columns that stand in the names of folders, `country=DE`, as Hive and Spark write them."""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from pathlib import PurePosixPath
+from urllib.parse import unquote
+
+import polars as pl
+
+from importer.source.batch import Batch
+from importer.source.source import Source
+
+_NULL_PARTITION = "__HIVE_DEFAULT_PARTITION__"
+
+
+def with_partitions(source: Source, wanted: Sequence[str]) -> Source:
+    """A table with those columns of its partition that are wanted and do not stand in the file, as text."""
+    values = {
+        name: value
+        for name, value in partition_values(source.path).items()
+        if name in wanted and name not in source.columns
+    }
+    if source.types is None or not values:
+        return source
+    columns = [pl.lit(value or None, pl.String).alias(name) for name, value in values.items()]
+
+    def read(block_bytes: int) -> Iterator[Batch]:
+        for batch in source.read(block_bytes):
+            yield replace(batch, cells=batch.cells.with_columns(columns))
+
+    types = {**source.types, **dict.fromkeys(values, pl.String())}
+    return replace(source, columns=tuple(types), types=types, read=read)
+
+
+def partition_values(path: str) -> dict[str, str]:
+    """The columns that stand in the folders of a path, `country=DE`: their values as text, "" for none."""
+    return dict(_partitions(PurePosixPath(path.replace("\\", "/"))))
+
+
+def _partitions(path: PurePosixPath) -> Iterator[tuple[str, str]]:
+    for part in path.parts[:-1]:
+        name, equals, value = part.partition("=")
+        if equals and name:
+            yield unquote(name), "" if value == _NULL_PARTITION else unquote(value)
