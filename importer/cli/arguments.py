@@ -245,6 +245,11 @@ def _add_looking(commands: Any) -> None:
         type=types.duration,
         help="remove runs older than 30d, say, and all they hold",
     )
+    runs.add_argument("--name", metavar="IMPORT", help="only the runs of this import")
+    runs.add_argument("--json", action="store_true", help="the runs as JSON")
+    runs.add_argument(
+        "--html", action="store_true", help="write a page with the trends of one import (default: the newest)"
+    )
     _add_state(runs)
     report = _command(commands, "report", "run_commands:report", "one run's summary")
     report.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")

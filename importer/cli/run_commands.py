@@ -1,6 +1,7 @@
 """`runs`, `report`, `verify`, `explain`, `undo`, `erase`: the commands that look at past runs."""
 
 import argparse
+import shutil
 import sys
 import webbrowser
 from collections.abc import Mapping
@@ -13,22 +14,29 @@ from importer.cli.streams import print_lines
 from importer.config.options import Options
 from importer.core.errors import ConfigError, command
 from importer.core.text import json_text
-from importer.report import text_report
+from importer.report import run_list, text_report
 from importer.storage import run_folder, state_folder
 from importer.storage.journal import count_pending
 from importer.storage.run_folder import RunFolder
 
 
 def runs(args: argparse.Namespace) -> int:
-    """`importer runs`, and with `--prune AGE` the removal of old ones."""
+    """`importer runs`; `--html` writes the trends of one import, `--prune AGE` removes old runs."""
     state_dir = state_dir_of(args)
     if args.prune is not None:
         return _prune(state_dir, args.prune)
-    folders = state_folder.all_runs(state_dir)
-    if not folders:
+    found = run_list.read_runs(state_dir, args.name)
+    if args.json:
+        print(json_text(found, indent=2))
+    elif not found:
         say(f"no runs in {state_dir}; another folder: importer runs --state-dir DIR")
-        return 0
-    print_lines(text_report.table(folders))
+    elif args.html:
+        from importer.report import trends
+
+        print_lines([str(trends.write(state_dir, args.name or found[-1]["import"]))])
+    else:
+        width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
+        print_lines(run_list.table(found, width))
     return 0
 
 

@@ -4,13 +4,11 @@ Lines of text only; `cli` prints them. No line holds a value of a person.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import datetime
 from pathlib import Path
 from typing import Any
 
 from importer.core.errors import command
 from importer.report.next_step import next_step
-from importer.storage import run_folder
 from importer.storage.run_folder import RunFolder
 
 _MOST = 10
@@ -132,27 +130,3 @@ def verified_lines(found: Mapping[str, Any], report: Path) -> Iterator[str]:
     if found["differences"]:
         yield ""
         yield f"  report   {report}"
-
-
-_NUMBERS = ("rows", "called", "applied", "unchanged", "rejected", "unconfirmed")
-
-
-def table(folders: Sequence[RunFolder]) -> Iterator[str]:
-    """The runs, oldest first, a line each."""
-    head = ("run", "started", "command", "import", "destination", "state", "exit", *_NUMBERS)
-    lines = [head, *(_run_line(folder) for folder in folders)]
-    widths = [max(len(line[i]) for line in lines) for i in range(len(head))]
-    for line in lines:
-        yield "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip()
-
-
-def _run_line(folder: RunFolder) -> tuple[str, ...]:
-    meta, summary = folder.read_meta(), folder.read_summary()
-    started = datetime.fromisoformat(meta["started_at"]).isoformat(timespec="seconds")
-    known = (folder.run_id, started, meta["mode"], meta["name"], meta["config"]["destination"]["type"])
-    state = run_folder.state_of(meta, summary)
-    if summary is None:
-        return *known, state, "", *("" for _ in _NUMBERS)
-    values = summary["values"]
-    numbers = (summary["rows"]["read"], summary["people"]["called"], *(values[n] for n in _NUMBERS[2:]))
-    return *known, state, str(summary["exit_code"]), *(f"{n:,}" for n in numbers)

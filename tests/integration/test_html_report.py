@@ -227,6 +227,26 @@ def test_a_good_run_says_that_nothing_has_to_be_done(context: BrowserContext, fo
     assert "Nothing was rejected or changed." in page.content()
 
 
+def test_the_trends_of_an_import_fit_a_phone_and_fetch_nothing(
+    context: BrowserContext, folder: RunFolder, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main.main(["runs", "--html", "--state-dir", str(folder.path.parent.parent)]) == 0
+    path = Path(capsys.readouterr().out.strip())
+    assert path.name == "trends-people.html"
+    page, seen = context.new_page(), list[str]()
+    page.on("console", lambda message: seen.append(message.text))
+    page.on("request", lambda request: seen.append(request.url))
+    page.set_viewport_size({"width": 360, "height": 800})
+    page.goto(path.as_uri())
+    assert seen == [path.as_uri()]
+    assert page.evaluate("document.documentElement.scrollWidth") <= 360
+    assert page.locator("h1").inner_text() == "2 runs, the last one finished with exit code 1"
+    assert page.locator("section[aria-labelledby=rejected] h3").count() == 3
+    assert page.locator("svg.chart").first.locator("rect").count() == 2
+    results = Axe().run(page)
+    assert not [v for v in results.response["violations"] if v["impact"] in ("serious", "critical")]
+
+
 def test_a_copy_to_pass_on_holds_no_value_and_no_id(
     folder: RunFolder, capsys: pytest.CaptureFixture[str]
 ) -> None:
