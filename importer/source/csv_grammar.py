@@ -329,11 +329,18 @@ def strict_cells(names: list[str], signs: Signs, view: bytes) -> pl.DataFrame | 
     return _read_csv(names, view, signs.delimiter, None, ragged=False)
 
 
+MORE_FIELDS = 1000
+"""Fields too many that a first line may have for polars, which takes half a KiB for each."""
+
+
 def _read_csv(
     names: list[str], view: bytes, delimiter: str, quote: str | None, *, ragged: bool = True
 ) -> pl.DataFrame | None:
     if view.startswith(BOM.encode()):  # polars cuts one off; here it is text
         view = BOM.encode() + view
+    first_line = view.find(b"\n") if b"\n" in view else len(view)
+    if view.count(delimiter.encode(), 0, first_line) > len(names) + MORE_FIELDS:
+        return None
     try:
         return pl.read_csv(
             view,

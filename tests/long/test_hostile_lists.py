@@ -18,16 +18,18 @@ MIB = 1 << 20
 PEAK_MIB = 500
 CHECK = """
 import json, resource, sys, time
+from pathlib import Path
 import importer
+from importer.config import loader
 from importer.core.errors import SourceError
 path, columns, ignore = sys.argv[1], json.loads(sys.argv[2]), json.loads(sys.argv[3])
-config = importer.config.loader.parse({
+config = loader.parse({
     "name": "hostile", "source": {"path": path, "ignore": ignore}, "identity": {"column": columns[0]},
     "destination": {"type": "vevee", "api_key": "env:NONE"},
     "attributes": {"n": {"type": "number", "column": columns[1]}},
 })
 try:
-    code = importer.check(config, (), importer.Options(state_dir=path + ".state")).exit_code
+    code = importer.check(config, (), importer.Options(state_dir=Path(path + ".state"))).exit_code
 except SourceError as error:
     code = str(error)
 peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
@@ -53,6 +55,8 @@ SHAPES: dict[str, tuple[int, Callable[[int], bytes]]] = {
     "a header without end": (32 * MIB, lambda size: b"c," * (size // 2)),
     "a line without end": (24 * MIB, lambda size: b"id,n\n1," + b"x" * size),
     "a quoted field of line ends": (16 * MIB, lambda size: b'id,n\n1,"' + b"\n" * size + b'"\n'),
+    "a row of commas": (4 * MIB, lambda size: b"id,n\n" + b"," * size),
+    "a row of quoted commas": (4 * MIB, lambda size: b'id,n\n"' + b"," * size + b'"\n'),
     "an open quote": (16 * MIB, lambda size: b'id,n\n1,"' + b"ab,c\n" * (size // 5)),
     "quotes": (8 * MIB, rows(b'"')),
     "quotes, one to a line": (MIB // 8, rows(b'"\n')),
