@@ -109,7 +109,7 @@ class Example:
 
     @property
     def declared(self) -> Declared:
-        attributes = tuple(_as_oracle(key, a) for key, a in self.attributes.items())
+        attributes = tuple(as_oracle(key, a) for key, a in self.attributes.items())
         return Declared(self.data["identity"]["column"], attributes)
 
     def row(self, person: str, number: int) -> dict[str, str]:
@@ -131,7 +131,7 @@ class Example:
         return "\n".join(lines) + "\n"
 
 
-def _as_oracle(key: str, declared: Mapping[str, Any]) -> Attribute:
+def as_oracle(key: str, declared: Mapping[str, Any]) -> Attribute:
     known = Attribute.__dataclass_fields__.keys() & declared.keys()
     fields: dict[str, Any] = {name: declared[name] for name in known}
     return Attribute(key, **fields | {"options": tuple(declared.get("options", ()))})

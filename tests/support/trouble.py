@@ -14,7 +14,7 @@ import signal
 import ssl
 import sys
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -32,7 +32,6 @@ from tests.support.oracle.program import assert_books, toml
 PEOPLE = 30
 SMALL = {
     "importer.storage.spool.CHUNK_BYTES": 2_500,
-    "importer.destinations.attentive.destination.USERS_MAX": 5,
     "importer.destinations.attentive.bulk.USERS_MAX": 5,
     "importer.destinations.engagelab.destination.IDS_PER_CALL": 4,
 }
@@ -53,11 +52,12 @@ QUICK: Mapping[str, Any] = {
 
 @dataclass(frozen=True)
 class Case:
-    """One way to run one example of `config/`: `destination` and `attributes` change its tables."""
+    """One way to run one example of `config/`: `destination`, `attributes`, `run` change its tables."""
 
     example: str
     destination: Mapping[str, Any] = field(default_factory=dict)
     attributes: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    run: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def declared(self) -> dict[str, dict[str, Any]]:
@@ -80,6 +80,7 @@ class Case:
         tables: dict[str, Mapping[str, Any]] = {
             "source": {"path": str(source), "ignore": ignored},
             "identity": data["identity"],
+            **({"run": self.run} if self.run else {}),
             "destination": {**section, "base_url": url, "api_key": f"env:{KEY_NAME}"},
             **{f"attributes.{json.dumps(k)}": a for k, a in self.declared.items()},
         }
@@ -239,12 +240,17 @@ class World:
     def state(self) -> Path:
         return self.folder / ".importer"
 
-    def attempt(self, *words: object, trouble: Trouble | None = None) -> tuple[int, str]:
-        """One attempt of a run: its exit code and what it said on stderr."""
+    def attempt(
+        self, *words: object, trouble: Trouble | None = None, inside: Callable[[], None] | None = None
+    ) -> tuple[int, str]:
+        """One attempt of a run: its exit code and what it said on stderr.
+
+        `inside` is called in its process, before the program.
+        """
         trouble = trouble or Trouble()
         self.server._rules.picker = trouble  # type: ignore[assignment]
         err = self.folder / "err.txt"
-        arguments = ([*map(str, words), "--quiet"], str(self.folder), str(err))
+        arguments = ([*map(str, words), "--quiet"], str(self.folder), str(err), inside)
         process = _SERVER.Process(target=_run, args=arguments)
         ready = self.server._lock  # no request is answered before the process is known
         with ready:
@@ -271,7 +277,8 @@ class World:
         with (folder / "rejects.csv").open(encoding="utf-8", newline="") as file:
             names = ("row", "distinct_id", "attribute", "value", "stage", "reason", "message")
             lines = tuple(tuple(line[n] for n in names) for line in csv.DictReader(file))
-        kept = [p.read_text("utf-8").splitlines()[1:] for p in sorted((folder / "rejected_rows").glob("*"))]
+        paths = sorted((folder / "rejected_rows").glob("*"))
+        kept = [p.read_text("utf-8", "surrogateescape").splitlines()[1:] for p in paths]
         return RunResult(
             {self.distinct_id(id_): current for id_, current in self.server.stored.items()},
             summary["rows"],
@@ -302,17 +309,25 @@ class World:
 
 
 @contextmanager
-def world(folder: Path, case: Case, *, padding: int = 0, **destination: Any) -> Iterator[World]:
+def world(
+    folder: Path,
+    case: Case,
+    *,
+    padding: int = 0,
+    listed: Sequence[Mapping[str, str]] | None = None,
+    **destination: Any,
+) -> Iterator[World]:
     """A sandbox in a thread, which has something of some people already; `destination` changes its table.
 
     `padding` is how many characters every sixth row is longer, in a column that is ignored: workers know of
-    no small chunks.
+    no small chunks. `listed` is the list where it is not that of `rows`.
     """
     source, config = folder / "list.csv", folder / "import.toml"
     with source.open("w", encoding="utf-8", newline="") as file:
         lines = csv.DictWriter(file, HEADER)
         lines.writeheader()
-        lines.writerows(row | {"notes": "x" * padding * (n % 6 == 0)} for n, row in enumerate(rows(case)))
+        given = rows(case) if listed is None else listed
+        lines.writerows({**row, "notes": "x" * padding * (n % 6 == 0)} for n, row in enumerate(given))
     config.write_text(case.config(source, "http://127.0.0.1:1", **destination), "utf-8")
     loaded = configuration.load(config)
     with sandbox.running(loaded, SandboxOptions(), KEY) as server:
@@ -326,7 +341,7 @@ _SERVER = multiprocessing.get_context("forkserver")
 _SERVER.set_forkserver_preload(["importer.cli.main", "importer.pipeline.runner", __name__])
 
 
-def _run(words: Sequence[str], folder: str, err: str) -> None:
+def _run(words: Sequence[str], folder: str, err: str, inside: Callable[[], None] | None) -> None:
     """The program's own entrance, in a process of its own."""
     os.chdir(folder)
     os.environ[KEY_NAME] = KEY
@@ -337,6 +352,8 @@ def _run(words: Sequence[str], folder: str, err: str) -> None:
     for name, value in SMALL.items():
         module, _, attribute = name.rpartition(".")
         setattr(importlib.import_module(module), attribute, value)
+    if inside:
+        inside()
     from importer.cli import main
     from importer.transport import download
 
