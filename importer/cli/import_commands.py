@@ -115,5 +115,6 @@ def show(summary: RunSummary, state_dir: Path, args: argparse.Namespace) -> int:
         print_lines(text_report.next_lines(data, folder, state_dir))
     if summary.message:
         say(summary.message)
-        say_more(f"  next: {after_stop(data, state_dir)}")
+        if summary.state != "finished":
+            say_more(f"  next: {after_stop(data, state_dir)}")
     return summary.exit_code

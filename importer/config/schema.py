@@ -168,7 +168,8 @@ class GuardsConfig(_Section):
     """`[guards]`: what a list must look like before the first call, and how many people are tried first.
 
     `max_row_change` is a share of the last good run's rows; `max_blank_change` is in percentage points of an
-    attribute's blank cells; `max_unknown_options` is a share of a choice's values. `canary` counts people.
+    attribute's blank cells; `max_unknown_options` is a share of a choice's values; `max_attribute_rejects` is
+    a share of an attribute's values that are not blank. `canary` counts people.
     """
 
     max_age: Duration | None = None
@@ -176,6 +177,7 @@ class GuardsConfig(_Section):
     max_row_change: Percent | None = None
     max_blank_change: Percent | None = None
     max_unknown_options: Percent | None = None
+    max_attribute_rejects: Percent = 95.0
     canary: int | None = Field(default=None, ge=1)
 
 

@@ -132,7 +132,20 @@ def _result(spec: RunSpec, attempt: Attempt, ledger: Ledger) -> tuple[str, int, 
     if spec.sends and tally.values["not_attempted"]:
         return "stopped", InternalError.exit_code, _NOT_SENT
     bad = has_rejects(ledger.reading, tally)
-    return "finished", 1 if bad and spec.options.max_rejects is None else 0, ""
+    code = 1 if bad and spec.options.max_rejects is None else 0
+    return "finished", code, _lost_at_destination(spec, ledger) if code else ""
+
+
+def _lost_at_destination(spec: RunSpec, ledger: Ledger) -> str:
+    """A sentence on the attributes that the destination refuses nearly always; "" where there are none."""
+    lost, tally = [], ledger.tally
+    for key in spec.config.attributes:
+        refused = sum(n for (stage, _, name), n in tally.reasons.items() if (stage, name) == ("send", key))
+        applied = sum(n for (_, name, end), n in tally.values_by.items() if (name, end) == (key, "applied"))
+        answered = refused + applied
+        if answered >= guards.ATTRIBUTE_FROM and guards.is_lost(spec.config.guards, refused, answered):
+            lost.append(f"{refused:,} of {answered:,} values of {key}")
+    return f"The destination rejected {'; '.join(lost)}. rejects.csv says why." if lost else ""
 
 
 def _is_done(tally: Tally) -> bool:

@@ -5,20 +5,23 @@ A guard that trips stays tripped for the run until `--allow` names it. The rejec
 before the first call and with each answer, and so is the canary.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
 
 from importer.config.options import Options, RejectLimit
-from importer.config.schema import Config
+from importer.config.schema import Config, GuardsConfig
 from importer.core.durations import spoken
 from importer.core.errors import GuardError
 from importer.core.events import Event
+from importer.core.rejects import BLANK
 from importer.destinations.base import Destination
 from importer.reconcile.reconciler import Answers
 from importer.storage.run_history import ListShape
 from importer.validate.data_quality import DAMAGE
 from importer.validate.read_counts import ReadCounts
 from importer.validate.read_result import ReadResult, ReadSource
+from importer.validate.value_shapes import ValueShapes
 
 LOOK = "Look at rejects.csv before you go on."
 
@@ -44,12 +47,18 @@ def shape(reading: ReadResult, run_id: str) -> ListShape:
 
 
 def find_tripped(
-    config: Config, reading: ReadResult, good: ListShape | None, now: float, *, whole: bool
+    config: Config,
+    reading: ReadResult,
+    shapes: ValueShapes,
+    good: ListShape | None,
+    now: float,
+    *,
+    whole: bool,
 ) -> Tripped:
     """The guards of `config` that trip on what was read; `now` is Unix time in seconds.
 
-    `good` is the last good run's list, None where there is none. `whole` is false where only some rows were
-    to be read: then their number means nothing.
+    `shapes` are those of the values that the check refused. `good` is the last good run's list, None where
+    there is none. `whole` is false where only some rows were to be read: then their number means nothing.
     """
     found: dict[str, str] = {}
     guards, list_ = config.guards, shape(reading, "")
@@ -69,6 +78,7 @@ def find_tripped(
         _note(found, "max_blank_change", _blank_change(list_, good, guards.max_blank_change))
     if guards.max_unknown_options is not None:
         _note(found, "max_unknown_options", _unknown_options(list_, good, guards.max_unknown_options))
+    _note(found, "max_attribute_rejects", _lost_attributes(config, reading.counts, shapes))
     return found
 
 
@@ -139,6 +149,29 @@ def _unknown_options(list_: ListShape, good: ListShape | None, percent: float) -
             text = "" if before is None or good is None else f" where run {good.run_id} had {before:.1%}"
             share = f"{now:.1%} of the values of {key}"
             yield f"{share} name an option that is not declared{text}; at most {percent:g}%"
+
+
+ATTRIBUTE_FROM = 20
+"""From so many values on, an attribute of which nearly all are refused is most likely declared wrongly."""
+
+
+def _lost_attributes(config: Config, counts: ReadCounts, shapes: ValueShapes) -> Iterator[str]:
+    """The attributes of which our own check refuses more than is allowed; blank cells do not count."""
+    for key in config.attributes:
+        values = counts.rows - counts.gone_rows - counts.blanks[key]
+        refused = Counter({r: n for (s, r, a), n in counts.reasons.items() if (s, a) == ("check", key)})
+        del refused[BLANK]
+        if values >= ATTRIBUTE_FROM and is_lost(config.guards, refused.total(), values):
+            reasons = ", ".join(reason for reason, _ in refused.most_common())
+            yield (
+                f"{refused.total():,} of {values:,} values of {key} are rejected ({reasons}); they look like "
+                f"{shapes.text(key)}; at most {config.guards.max_attribute_rejects:g}%"
+            )
+
+
+def is_lost(guards: GuardsConfig, rejected: int, of: int) -> bool:
+    """Whether so many rejected values of one attribute are more than `max_attribute_rejects`."""
+    return rejected * 100 > guards.max_attribute_rejects * of
 
 
 def _share(part: int, whole: int) -> float:

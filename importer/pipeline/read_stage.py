@@ -31,6 +31,7 @@ from importer.validate import identities
 from importer.validate.change_filter import ChangeFilter
 from importer.validate.read_result import ReadResult
 from importer.validate.validator import ValidatedBatch, Validator
+from importer.validate.value_shapes import ValueShapes
 from importer.values.row_hash import RowHasher
 
 
@@ -86,7 +87,7 @@ def _read_sources(
     if spec.mode == "run" and not spec.options.allow_duplicates:
         spec.sent_content.refuse_again(result.contents, spec.folder.run_id)
     places = places_in(spec.corrected, ids) if spec.corrected else {}
-    result.guards = _tripped_guards(spec, result)
+    result.guards = _tripped_guards(spec, result, reader.shapes)
     # Before the journal: an attempt that finds the reading there relies on the whole spool.
     with disk_errors.state_errors(spec.folder.spool):
         spool = _finish_spool(spec, writer, result)
@@ -129,12 +130,13 @@ def _stop_between_batches(attempt: Attempt) -> Callable[[ValidatedBatch], None]:
     return check
 
 
-def _tripped_guards(spec: RunSpec, result: ReadResult) -> guards.Tripped:
+def _tripped_guards(spec: RunSpec, result: ReadResult, shapes: ValueShapes) -> guards.Tripped:
     """What the guards find in the list; a corrected list is not compared with the last good one."""
     if spec.mode == "retry":
         return {}
     good = RunHistory.load(spec.state_dir, spec.config).good
-    return guards.find_tripped(spec.config, result, good, time.time(), whole=spec.options.limit is None)
+    whole = spec.options.limit is None
+    return guards.find_tripped(spec.config, result, shapes, good, time.time(), whole=whole)
 
 
 def _finish_spool(spec: RunSpec, writer: SpoolWriter, result: ReadResult) -> Spool:

@@ -21,6 +21,7 @@ from importer.storage.sent_content import ContentHash, is_counting
 from importer.storage.spool import SpoolWriter
 from importer.validate.read_result import ReadResult, ReadSource
 from importer.validate.validator import IdentifiedBatch, ValidatedBatch, Validator
+from importer.validate.value_shapes import ValueShapes
 
 Made = TypeVar("Made")
 
@@ -44,7 +45,7 @@ class SourceReader:
 
     `limit` is the number of rows over all sources, None = all. `on_batch` is called with each checked batch;
     `spooled` returns what is spooled of one (default: its rows). With `filtering`, only rows that the
-    snapshot does not know are checked and spooled.
+    snapshot does not know are checked and spooled. `shapes` are those of the values that the check refused.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class SourceReader:
         self._on_batch = on_batch
         self._spooled = spooled or _rows_of
         self._filtering = filtering
+        self.shapes = ValueShapes()
         self._reading = ReadResult(counts=validator.counts)
         self._bytes = 0
         self._total_bytes: int | None = None
@@ -102,6 +104,7 @@ class SourceReader:
         for batch, checked in ahead(self._checked(source, index)):
             if isinstance(checked, ValidatedBatch):
                 self._on_batch(checked)
+                self.shapes.add(checked.rejects)
                 self._reports.add_batch(len(edges), checked.rejects, checked.kept)
                 self._spool(checked, layout)
             elif self._filtering:
@@ -144,6 +147,7 @@ class SourceReader:
         for number, (layout, rows) in enumerate(filtering.due()):
             batch = self._validator.validate_identified(rows, self._reading.cells(layout, rows))
             self._on_batch(batch)
+            self.shapes.add(batch.rejects)
             self._reports.add_late(number, batch.rejects, batch.kept)
             self._spool(batch, layout)
         filtering.count(self._validator.counts)

@@ -12,6 +12,9 @@ from dataclasses import dataclass
 from importer.core.errors import RefusedError
 from importer.core.models import Settled, Verdict
 
+_OF_REQUEST = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, 406, 410, 415})
+"""Statuses by which a server refuses the address, the key or the form of a request, not its content."""
+
 ROW = 10
 """So many calls in a row, each refused as a whole, stop the run."""
 
@@ -66,7 +69,7 @@ class RefusalRow:
         self._delayed.append(one)
         self._length += 1
         if self._length >= ROW and self.stopped_at is None:
-            self.stopped_at = _error(one.settled)
+            self.stopped_at = _error(one.settled, f"{ROW} calls in a row were")
         return self.stopped_at
 
     def accept(self, settled: Settled) -> bool:
@@ -88,6 +91,18 @@ class RefusalRow:
             self._finishing.append(then)
         else:
             then()
+
+    def end(self) -> RefusedError | None:
+        """No more calls come: the error where all that were sent were refused for the request itself.
+
+        That is no fault of the people, however few they are.
+        """
+        of_request = [one for one in self._delayed if one.settled.status in _OF_REQUEST]
+        if of_request and len(of_request) == len(self._delayed) and not self._any_accepted:
+            count = len(of_request)
+            what = f"all {count} calls were" if count > 1 else "the only call was"
+            self.stopped_at = self.stopped_at or _error(of_request[-1].settled, what)
+        return self.stopped_at
 
     def settle(self) -> None:
         """Rejects what is delayed."""
@@ -121,11 +136,11 @@ def _refuses_all(settled: Settled) -> bool:
     return all(n in people or n in waiting for n in range(len(targets)))
 
 
-def _error(settled: Settled) -> RefusedError:
+def _error(settled: Settled, calls: str) -> RefusedError:
     reasons = [refusal.reason for refusal in settled.classification.refused]
     reason = settled.classification.reason or (reasons[0] if reasons else "refused")
     return RefusedError(
-        f"{reason}: {ROW} calls in a row were refused with all that they carried, so it is most likely not "
-        "the people; check base_url, the key's rights and how the configuration names people. What these "
+        f"{reason}: {calls} refused with all that they carried, so it is most likely not the people; "
+        "check base_url, the key's rights and how the configuration names people. What these "
         "calls carried does not count as rejected: a resume sends it again, and rejects what is refused then."
     )

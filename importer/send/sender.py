@@ -209,6 +209,9 @@ class Sender:
                 await self._together([self._show(call)])
             await self._together([self._work(jobs, once=True)])
             await self._together([self._work(jobs) for _ in range(self.limits.max_in_flight)])
+        stopped_at = None if self.stop.is_set else self.refusals.end()
+        if stopped_at:
+            self.stop.because(stopped_at)
         if self.refusals.stopped_at is None:
             self.refusals.settle()
         else:
