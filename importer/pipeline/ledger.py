@@ -1,5 +1,6 @@
 """The chunks of a run: which are open, how they ended, and their counts."""
 
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -130,8 +131,19 @@ class Ledger:
         opened.restore(self.earlier.get(plan.number, ()), self.pending.get(plan.number, ()))
         self.prepare(opened)
         if self.diff:
-            self.diff.count(chunk)
+            chunk.tally.diff += self._diff_counts(self.diff, chunk)
         return opened
+
+    def _diff_counts(self, diff: Diff, chunk: Chunk) -> Counter[str]:
+        """The diff of a chunk as it was before its first call, which marks its people as known."""
+        name = f"diff-{chunk.plan.number}"
+        known = self.journal.fact(name) if self.sends else None
+        if isinstance(known, dict):
+            return Counter(known)
+        counts = diff.counts(chunk)
+        if counts and self.sends:
+            self.journal.remember(name, counts)
+        return counts
 
     def first_values(self, keys: Iterable[str]) -> list[Call]:
         """For each of these attributes, the call that sends a general text of it first.

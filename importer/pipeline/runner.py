@@ -246,7 +246,8 @@ def _in_folder(spec: RunSpec, attempt: Attempt, key: str) -> RunSummary:
     with closing(Journal(spec.folder.journal)) as journal:
         _report_lost_answers(journal, attempt.observer)
         try:
-            return _run_stages(spec, attempt, key, journal)
+            with attempt.stats.kept_in(spec.folder, journal):
+                return _run_stages(spec, attempt, key, journal)
         except ImporterError as error:
             if journal.fact("reading") is None:
                 finish_stage.close_unread(spec, attempt, error)
@@ -263,7 +264,6 @@ def _report_lost_answers(journal: Journal, observer: Observer) -> None:
 
 def _run_stages(spec: RunSpec, attempt: Attempt, key: str, journal: Journal) -> RunSummary:
     """The stages, one after the other."""
-    attempt.stats.add_earlier(journal)
     reports, diff = RejectFiles(spec.folder), open_diff(spec, journal)
     read = read_stage.read(spec, attempt, journal, reports, diff)
     with open_ledger(spec, read, journal, reports, diff) as ledger:

@@ -1,10 +1,29 @@
 """How many requests and seconds a run has taken so far, over all its attempts."""
 
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 from importer.send.sender import Counts
+from importer.storage.call_counts import open_counts
 from importer.storage.journal import Journal
+from importer.storage.run_folder import RunFolder
+
+_PLACES = {"sent": 0, "retried": 1, "throttled": 2}
+
+
+class _KeptCounts(Counts):
+    """Counts that are in a mapped file with each change, so that a killed attempt's are known."""
+
+    def __init__(self, numbers: memoryview) -> None:
+        self._numbers = numbers
+        super().__init__(*numbers)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        super().__setattr__(name, value)
+        if isinstance(value, int) and name in _PLACES:
+            self._numbers[_PLACES[name]] = value
 
 
 @dataclass
@@ -27,22 +46,28 @@ class RunStats:
         """The attempt has ended."""
         self.seconds["total"] += time.monotonic() - self._began
 
-    def add_earlier(self, journal: Journal) -> None:
-        """Adds what earlier attempts sent; of a killed one only the answers are known."""
-        self.counts.sent, self.counts.retried = self._answered(journal)
+    @contextmanager
+    def kept_in(self, folder: RunFolder, journal: Journal) -> Iterator[None]:
+        """Goes on from what earlier attempts took, and keeps each request's count on disk meanwhile.
+
+        Of a run that an earlier version began, only its answers are known.
+        """
         earlier = journal.fact("counts")
-        if isinstance(earlier, dict):
-            # Besides the answers in the journal: the one that stopped the run, for example.
-            self.counts.sent += int(earlier["sent_besides"])
-            self.counts.retried += int(earlier["retried_besides"])
-            self.counts.throttled = int(earlier["throttled"])
-            self.seconds = {name: float(earlier.get(name, 0.0)) for name in self.seconds}
+        earlier = earlier if isinstance(earlier, dict) else {}
+        self.seconds = {name: float(earlier.get(name, 0.0)) for name in self.seconds}
+        sent, retried = journal.attempts(several=self.several)
+        sent, retried = (
+            sent + int(earlier.get("sent_besides", 0)),
+            retried + int(earlier.get("retried_besides", 0)),
+        )
+        answered = (sent, retried, int(earlier.get("throttled", 0)))
+        with open_counts(folder.call_counts, answered) as numbers:
+            self.counts = _KeptCounts(numbers)
+            try:
+                yield
+            finally:
+                self.counts = Counts(*numbers)
 
     def save(self, journal: Journal) -> None:
-        """Stores it for a later attempt."""
-        sent, retried = self._answered(journal)
-        besides = {"sent_besides": self.counts.sent - sent, "retried_besides": self.counts.retried - retried}
-        journal.remember("counts", {"throttled": self.counts.throttled, **besides, **self.seconds})
-
-    def _answered(self, journal: Journal) -> tuple[int, int]:
-        return journal.attempts(several=self.several)
+        """Stores the seconds for a later attempt."""
+        journal.remember("counts", dict(self.seconds))

@@ -54,10 +54,13 @@ class Diff:
         ]
         return rows.with_columns(same)
 
-    def count(self, chunk: Chunk) -> None:
-        """The diff in numbers: new people, changed and unchanged ones, changes by attribute."""
+    def counts(self, chunk: Chunk) -> Counter[str]:
+        """The diff in numbers: new people, changed and unchanged ones, changes by attribute.
+
+        To be taken before `mark`, which makes everybody known.
+        """
         if not self.compares:
-            return
+            return Counter()
         people = chunk.people
         due = pl.any_horizontal(pl.col(f.value).is_not_null() for f in chunk.fields)
         new = pl.col("is_known").is_null()
@@ -67,7 +70,7 @@ class Diff:
             unchanged=(~new & ~due).sum(),
             **{f"attribute:{f.key}": (~new & pl.col(f.value).is_not_null()).sum() for f in chunk.fields},
         )
-        chunk.tally.diff += Counter({k: int(n) for k, n in counts.row(0, named=True).items() if n})
+        return Counter({k: int(n) for k, n in counts.row(0, named=True).items() if n})
 
     def mark(self, opened: OpenChunk) -> None:
         """Writes down what was known, and marks what is about to be sent, unless an earlier attempt did."""

@@ -61,6 +61,11 @@ class RunFolder:
         return self.path / "snapshot-before"
 
     @property
+    def call_counts(self) -> Path:
+        """How many requests were sent, in all attempts."""
+        return self.path / "calls.bin"
+
+    @property
     def kept(self) -> Path:
         """The rows with something rejected or unconfirmed, for `retry`."""
         return self.path / "kept"
