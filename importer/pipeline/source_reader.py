@@ -200,7 +200,9 @@ class SourceReader:
             if source.layout and (
                 found := dialect.suggest(source.path, source_options(config), config.declared_columns)
             ):
-                yield RunWarning("dialect_differs", f"[source] {found.line}", found.malformed, found.rows)
+                where = f"{source.path}: " if len(sources) > 1 else ""
+                line = f"{where}[source] {found.line}"
+                yield RunWarning("dialect_differs", line, found.malformed, found.rows)
 
     def _without_rows(self) -> Iterator[RunWarning]:
         """Sources that are a header alone; for a list of changes that is a normal day."""

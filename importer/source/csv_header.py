@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from importer.core.errors import SourceError
 from importer.source.csv_grammar import Dialect, Grammar, Layout, grammar_of
 from importer.source.decode import TextStream
+from importer.source.encodings import plausible_encodings
 from importer.source.options import SourceOptions
 
 MAX_HEADER = 1 << 20
@@ -111,9 +112,11 @@ class HeaderReader:
         try:
             return line.decode()
         except UnicodeDecodeError:
+            found = plausible_encodings(self._path)[:3]
+            others = f", or try encoding = {' or '.join(map(_in_quotes, found))}" if found else ""
             raise SourceError(
-                f'{self._path}: the header is not written in "{self._options.encoding}"; '
-                "declare the encoding the file has."
+                f'{self._path}: the header is not written in "{self._options.encoding}"; ask who sent it '
+                f"which encoding it has{others}."
             ) from None
 
     def _declared(self) -> tuple[None, tuple[str, ...]]:
@@ -153,6 +156,10 @@ class HeaderReader:
         more, self._final = self._stream.read(1 << 16)
         self.text += more
         return True
+
+
+def _in_quotes(text: str) -> str:
+    return f'"{text}"'
 
 
 def _in_signs(grammar: Grammar, text: str) -> str:

@@ -12,13 +12,14 @@ import polars as pl
 
 from importer.core.errors import SourceError
 from importer.source.batch import Batch
+from importer.source.encodings import plausible_encodings
 from importer.source.names import with_names
 from importer.source.options import SourceOptions
 from importer.source.reader import open_source
 
 _DELIMITERS = (",", ";", "\t", "|", ":")
 _QUOTES = ('"', "'")
-_ENCODINGS = ("utf-8", "utf-16", "cp1252", "latin-1")
+_UNICODE = ("utf-8", "utf-16")
 _SKIPPED = range(1, 11)
 _LOOK_BYTES = 1 << 18
 _MANY = 0.1
@@ -45,7 +46,7 @@ def suggest(path: str, options: SourceOptions, declared: Sequence[str]) -> Findi
     aside = seen.set_aside["row"] if seen else pl.Series([], dtype=pl.Int64)
     if seen and len(aside) < _MANY * (len(aside) + seen.cells.height):
         return None
-    for line, changed in changes(options):
+    for line, changed in changes(options, _encodings(path)):
         other = _try(path, changed, declared)
         if other and not other.set_aside.height and not _misreads(seen, other, options, changed):
             return Finding(line, len(aside), tuple(aside.head(5).to_list()))
@@ -81,11 +82,22 @@ def _any(cells: pl.DataFrame, sign: pl.Expr) -> bool:
     return bool(cells.select(sign.any()).select(pl.any_horizontal(pl.all())).item())
 
 
-def changes(options: SourceOptions) -> Iterator[tuple[str, SourceOptions]]:
+def _encodings(path: str) -> Sequence[str]:
+    """Those that may be proposed: one of eight bits only where it alone makes sense of the whole file."""
+    try:
+        found = plausible_encodings(path)
+    except SourceError:
+        found = []
+    return (*_UNICODE, *found) if len(found) == 1 else _UNICODE
+
+
+def changes(
+    options: SourceOptions, encodings: Sequence[str] = ("utf-8", "utf-16", "cp1252", "latin-1")
+) -> Iterator[tuple[str, SourceOptions]]:
     """One change at a time, then delimiter and encoding together, as a spreadsheet exports them."""
     for delimiter in _DELIMITERS:
         yield _line("delimiter", delimiter), replace(options, delimiter=delimiter)
-    for encoding in _ENCODINGS:
+    for encoding in encodings:
         yield _line("encoding", encoding), replace(options, encoding=encoding)
     for quote in _QUOTES:
         yield _line("quote", quote), replace(options, quote=quote, escape=quote)
@@ -94,7 +106,7 @@ def changes(options: SourceOptions) -> Iterator[tuple[str, SourceOptions]]:
     for skipped in _SKIPPED:
         yield f"skip_lines = {skipped}", replace(options, skip_lines=skipped)
     for delimiter in _DELIMITERS:
-        for encoding in _ENCODINGS:
+        for encoding in encodings:
             both = f"{_line('delimiter', delimiter)} and {_line('encoding', encoding)}"
             yield both, replace(options, delimiter=delimiter, encoding=encoding)
 
