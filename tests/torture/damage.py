@@ -54,7 +54,9 @@ def damage(chance: random.Random, folder: Path, figures: Figures) -> None:
         assert_nothing_doubled(here, base, what)
         if is_over(here, done, path):
             assert_as_undisturbed(here, base, what)
-        elif not what.sums:
+        elif what.sums:
+            _follow_advice(here, base, what, figures)
+        else:
             _start_again(here, base, what)
 
 
@@ -84,6 +86,17 @@ def is_over(here: World, done: Attempt, path: Path) -> bool:
     known = "is finished" in done.err or not (here.state / "runs/r/run.json").exists()
     assert done.code == 7 or known, done.err
     return done.code == 2 and "is finished" in done.err and path.parent.name != "r"
+
+
+def _follow_advice(here: World, base: RunResult, what: Import, figures: Figures) -> None:
+    """Moved away what is damaged, and the import run again: nothing is counted twice."""
+    run = here.state / "runs" / "r"
+    if run.exists():
+        run.rename(here.folder / "away")
+    done = go_on(here, run="again")
+    figures.note(f"moved away, again: exit {done.code}: {done.err.strip()[-160:]}")
+    assert_in_words(done, (0, 1, 2, 7))
+    assert_nothing_doubled(here, base, what)
 
 
 def _start_again(here: World, base: RunResult, what: Import) -> None:
