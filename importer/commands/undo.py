@@ -95,6 +95,11 @@ class _Writer:
         self._snapshot = snapshot
         self._later = later
         self._counts = dict.fromkeys(("people", "values", "cleared", "later", "unknown", "unreadable"), 0)
+        if config.source.computed:
+            raise ConfigError(
+                "undo: the values of [source.computed] cannot be written back as cells; take it out of a "
+                "copy of the configuration, then again with that."
+            )
         columns = list(config.columns.values())
         if len(set(columns)) < len(columns):
             raise ConfigError(

@@ -65,6 +65,7 @@ class SourceConfig(_Section):
     clear_values: tuple[str, ...] = ()
     trim: bool = True
     spreadsheet_text: Literal["keep", "unwrap"] = "keep"
+    computed: dict[str, str] = Field(default_factory=dict)
     ignore: tuple[str, ...] = ()
     where: str = ""
     latest_by: str | None = Field(default=None, min_length=1)
@@ -268,7 +269,23 @@ class Config(_Section):
         """Every column the configuration reads, once each, the id's first."""
         naming = (field.column for field in self.identity_fields)
         latest = [self.source.latest_by] if self.source.latest_by else []
-        return list(dict.fromkeys([self.identity.column, *naming, *self.columns.values(), *latest]))
+        named = [self.identity.column, *naming, *self.columns.values(), *latest]
+        return list(
+            dict.fromkeys([*(n for n in named if n not in self.source.computed), *self.computed_from])
+        )
+
+    @property
+    def computed_from(self) -> list[str]:
+        """The columns of the source that the computed ones are made of."""
+        if not self.source.computed:
+            return []
+        import polars as pl  # a command that reads no list starts without it
+
+        try:
+            found = [pl.sql_expr(sql).meta.root_names() for sql in self.source.computed.values()]
+        except pl.exceptions.PolarsError:
+            return []  # what is wrong is said where they are compiled
+        return list(dict.fromkeys(name for names in found for name in names))
 
     @property
     def identity_fields(self) -> Sequence[IdentityField]:

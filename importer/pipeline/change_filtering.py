@@ -14,6 +14,7 @@ from importer.validate.change_filter import ChangeFilter
 from importer.validate.read_counts import ReadCounts
 from importer.validate.read_result import ReadSource
 from importer.validate.validator import IdentifiedBatch, Validator
+from importer.values.expressions import without_computed
 from importer.values.row_hash import RowHasher
 
 
@@ -104,4 +105,4 @@ def _gone_cells(config: Config, gone: pl.DataFrame) -> pl.DataFrame:
         always = attribute.blank == "reject" or attribute.default is not None
         asks = pl.lit(value=True) if always else known.is_not_null() & (known != "")
         cells[config.columns[key]] = pl.when(asks).then(pl.lit(GONE)).otherwise(pl.lit(""))
-    return gone.select(**cells)
+    return without_computed(gone.select(**cells)) if config.source.computed else gone.select(**cells)

@@ -18,6 +18,8 @@ from importer.destinations.base import NORMALIZED
 from importer.reconcile.outcomes import CODE, MAY_BE_COUNTED, Outcomes, accepted_details
 from importer.validate import identities
 from importer.values import cell_texts
+from importer.values.column_types import with_computed
+from importer.values.expressions import as_in_source
 
 _WORDS = {code: str(outcome) for outcome, code in CODE.items()}
 
@@ -246,8 +248,8 @@ def _texts(rows: pl.DataFrame, config: Config, parse: Parse) -> pl.DataFrame:
     """`order` and, per attribute key, the cell as it is in the source."""
     found = [pl.DataFrame(schema={"order": pl.Int64, **dict.fromkeys(config.attributes, pl.String)})]
     for layout, part in rows.group_by("layout"):
-        cells = parse(int(str(layout[0])), part)
-        columns = {k: cell_texts.display(cells[c]) for k, c in config.columns.items()}
+        cells = with_computed(config, parse(int(str(layout[0])), part))
+        columns = {k: cell_texts.display(as_in_source(cells, c)) for k, c in config.columns.items()}
         found.append(part.select("order").with_columns(**columns))
     return pl.concat(found)
 

@@ -30,9 +30,9 @@ from importer.validate.refused_rows import (
 )
 from importer.values import cell_texts, column_types, messages
 from importer.values.cell_texts import all_texts
-from importer.values.column_types import cell_rules, count_blanks, typed_columns
+from importer.values.column_types import cell_rules, count_blanks, typed_columns, with_computed
 from importer.values.distinct_ids import NAMES_NOBODY, DistinctIds, IdReader
-from importer.values.expressions import compile_where
+from importer.values.expressions import compile_computed, compile_where
 from importer.values.inference import TypeInference
 from importer.values.typed_column import TypedColumn
 
@@ -64,6 +64,7 @@ class Validator:
         self._identity_fields = config.identity_fields
         self.inference = TypeInference(config) if config.build_destination().fixes_types else None
         self._where = compile_where(config.source.where)
+        compile_computed(config)  # what is wrong with it is said before anything is read
         self.counts = ReadCounts()
         self.data_quality = DataQuality(config)
 
@@ -81,6 +82,7 @@ class Validator:
         rows = with_original(rows, batch) if self._keeps_rows else rows.with_row_index("at")
         self.counts.rows_read += rows.height + batch.set_aside.height
         rows, cells = self._not_empty(rows, batch.cells, source)
+        cells = with_computed(self.config, cells)
         rows, cells = self._filtered(rows, cells, source)
         set_aside, end_marks = split_end_marks(batch)
         self._count_empty(end_marks, source)
@@ -111,7 +113,7 @@ class Validator:
 
     def blanks(self, cells: pl.DataFrame) -> Counter[str]:
         """Blank cells by attribute."""
-        columns = self.config.columns
+        columns, cells = self.config.columns, with_computed(self.config, cells)
         return Counter(
             {
                 key: count_blanks(attribute, cell_rules(self.config, attribute), cells[columns[key]])
@@ -248,8 +250,7 @@ class Validator:
         if attribute.blank == "skip":
             self.counts.blanks[key] += int((~typed.present).sum())
         else:
-            rules = cell_rules(self.config, attribute)
-            self.counts.blanks[key] += count_blanks(attribute, rules, column)
+            self.counts.blanks[key] += typed.blank_count()
         if attribute.options:
             self.counts.undeclared[key] += count_undeclared(attribute, typed)
 

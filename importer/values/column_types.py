@@ -15,9 +15,10 @@ from importer.config.attribute import Attribute
 from importer.config.schema import Config
 from importer.core.rejects import BLANK, PATTERN
 from importer.values.blanks import any_at_edges, strip
-from importer.values.cell_texts import as_text, blank_to_null
+from importer.values.cell_texts import all_texts, as_text, blank_to_null
 from importer.values.choices import type_boolean, type_multi_choice, type_single_choice
 from importer.values.contacts import type_email, type_phone
+from importer.values.expressions import add_computed, as_in_source, is_computed
 from importer.values.moments import type_date, type_datetime
 from importer.values.numbers import type_number
 from importer.values.spreadsheet_text import unwrap
@@ -51,9 +52,25 @@ def cell_rules(config: Config, attribute: Attribute) -> CellRules:
 
 def typed_columns(config: Config, cells: pl.DataFrame) -> Iterable[tuple[str, pl.Series, TypedColumn]]:
     """Each attribute's key, its column as it stands, and the column typed, in declared order."""
+    cells = with_computed(config, cells)
     for key, attribute in config.attributes.items():
-        column = cells[config.columns[key]]
-        yield key, column, type_cells(attribute, cell_rules(config, attribute), column)
+        name = config.columns[key]
+        typed = type_cells(attribute, cell_rules(config, attribute), cells[name])
+        yield key, as_in_source(cells, name), typed
+
+
+def with_computed(config: Config, cells: pl.DataFrame) -> pl.DataFrame:
+    """The cells with the columns of `[source.computed]`; the same frame where there are none, or are already.
+
+    SourceError where a cell cannot be computed.
+    """
+    if not config.source.computed or is_computed(cells):
+        return cells
+    wanted = set(config.computed_from)
+    texts = all_texts(cells.select(c for c in cells.columns if c in wanted), config.source)
+    if not texts.width:
+        texts = pl.DataFrame({"": pl.repeat(None, cells.height, dtype=pl.String, eager=True)})
+    return add_computed(config, texts, cells)
 
 
 def type_cells(attribute: Attribute, rules: CellRules, column: pl.Series) -> TypedColumn:

@@ -41,7 +41,13 @@ class RowHasher:
                 {key: a.model_dump(mode="json") for key, a in config.attributes.items()},
                 config.identity.model_dump(mode="json"),
                 [config.destination.type, config.vendor, repr(encoding)],
-                [source.null_values, source.clear_values, source.trim, source.spreadsheet_text],
+                [
+                    source.null_values,
+                    source.clear_values,
+                    source.trim,
+                    source.spreadsheet_text,
+                    source.computed,
+                ],
             ]
         )
 
@@ -66,7 +72,7 @@ class RowHasher:
 def decides(config: Config) -> set[str]:
     """The columns that decide what is sent of a person who stands on one row."""
     naming = (field.column for field in config.identity_fields)
-    return {config.identity.column, *naming, *config.columns.values()}
+    return {config.identity.column, *naming, *config.columns.values(), *config.computed_from}
 
 
 def _text(column: pl.Series) -> pl.Series:

@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from importer.config.attribute import Attribute
-from importer.core.rejects import INVALID
+from importer.core.rejects import BLANK, INVALID
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +35,15 @@ class TypedColumn:
     def value(self) -> pl.Series:
         """The typed values, null where the cell is blank or bad."""
         return self.values() if callable(self.values) else self.values
+
+    def blank_count(self) -> int:
+        """How many cells are blank."""
+        blank = (
+            self.value.is_null()
+            if self.reason is None
+            else self.value.is_null() & (self.reason.is_null() | (self.reason == BLANK))
+        )
+        return int((blank if self.cleared is None else blank & ~self.cleared).sum())
 
     def clearing(self, cleared: pl.Series) -> "TypedColumn":
         """The same column where some cells, blank so far, ask for the stored value to be removed."""
