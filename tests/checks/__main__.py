@@ -37,19 +37,22 @@ def run(name: str) -> bool:
     program, *arguments = CHECKS[name].split()
     shown = None if name == "tests" else subprocess.PIPE
     began = time.monotonic()
-    done = subprocess.run(
-        [PROGRAMS / program, *arguments],
-        cwd=ROOT,
-        stdout=shown,
-        stderr=subprocess.STDOUT,
-        text=True,
-        check=False,
-    )
-    verdict = "FAILED" if done.returncode else "ok"
-    print(f"{verdict:<7} {name:<10} {time.monotonic() - began:6.1f} s", flush=True)
-    if done.returncode and done.stdout:
-        print(done.stdout, flush=True)
-    return done.returncode == 0
+    try:
+        done = subprocess.run(
+            [PROGRAMS / program, *arguments],
+            cwd=ROOT,
+            stdout=shown,
+            stderr=subprocess.STDOUT,
+            text=True,
+            check=False,
+        )
+        passed, output = done.returncode == 0, done.stdout
+    except FileNotFoundError:
+        passed, output = False, f"{PROGRAMS}: there is no {program}; set up everything as README.md says\n"
+    print(f"{'ok' if passed else 'FAILED':<7} {name:<10} {time.monotonic() - began:6.1f} s", flush=True)
+    if output and not passed:
+        print(output, flush=True)
+    return passed
 
 
 def main(names: Sequence[str]) -> int:

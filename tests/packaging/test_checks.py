@@ -44,6 +44,14 @@ def test_an_unknown_check_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err == "no such check: typos; there are: bad, good, quick\n"
 
 
+def test_a_missing_program_fails_its_check_with_the_next_step(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(checks, "CHECKS", {"style": "no-such-program"})
+    assert checks.main([]) == 1
+    assert "there is no no-such-program; set up everything as README.md says" in capsys.readouterr().out
+
+
 def test_every_check_is_a_program_of_this_environment() -> None:
     for name, command in checks.CHECKS.items():
         assert shutil.which(command.split()[0], path=str(checks.PROGRAMS)), name
