@@ -31,7 +31,8 @@ def fold(operation: str, rows: pl.DataFrame) -> pl.DataFrame:
 
 def _sums(rows: pl.DataFrame) -> pl.DataFrame:
     text = rows["value"]
-    if text.str.contains(_INTEGER).all():
+    longest = int(str(text.str.len_bytes().max()))
+    if longest + _CARRY <= _DIGITS and text.str.contains(_INTEGER).all():
         return rows.group_by("id").agg(pl.col("value").cast(pl.Int128).sum().cast(pl.String))
     scale = _scale(text)
     if scale is None:

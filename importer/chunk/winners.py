@@ -18,8 +18,8 @@ class Winners:
     """The rows of some people that hold at least one winning value.
 
     `people` counts the people in all rows, also in those without a winner; `tally` counts what ended already.
-    `all_different`: no person has two of these rows. `repeated` are the ids that were on more than one row,
-    empty where nobody asked for them.
+    `all_different`: it is certain that no person has two of these rows. `repeated` are the ids that were on
+    more than one row, empty where nobody asked for them.
     """
 
     rows: pl.DataFrame

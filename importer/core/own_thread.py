@@ -20,12 +20,18 @@ def call(work: Callable[[], Result], interrupted: Callable[[BaseException], obje
     is handed to `interrupted`, and the end of `work` is waited for.
     """
     future, thread = _start(work)
-    while thread.is_alive():
+    done = threading.Event()  # a `join` that is interrupted may take a thread for ended that is not
+    future.add_done_callback(lambda _: done.set())
+    while True:
         try:
-            thread.join(_LOOK_EVERY)
-        except BaseException as error:  # noqa: BLE001 - `interrupted` keeps it
+            while not done.is_set():
+                done.wait(_LOOK_EVERY)
+            thread.join()
+            return future.result()
+        except BaseException as error:
+            if done.is_set():
+                raise
             interrupted(error)
-    return future.result()
 
 
 async def acall(work: Callable[[], Result], cancelled: Callable[[], object]) -> Result:
