@@ -22,7 +22,9 @@ _TICK = 1.0
 
 
 class Progress:
-    """A bar on standard error: stage, share, rows, rejects, time left. Silent where that is no terminal.
+    """A bar on standard error: stage, share, rows, rejects, time left.
+
+    Where that is no terminal, a line a minute says the same.
 
     `run_id` is that of the run, once it has begun.
     """
@@ -58,7 +60,8 @@ class Progress:
             self.run_id = str(event.fields.get("run_id", ""))
         if event.kind == "finishing":
             self._show("finishing", 0, None, unit=" steps")
-        shown = logs.is_json() or (event.kind in _SHOWN and self._shows_events)
+        is_wanted = event.kind in _SHOWN or (event.kind == "heartbeat" and self._off)
+        shown = logs.is_json() or (is_wanted and self._shows_events)
         level = logging.WARNING if event.kind in _PROBLEMS else logging.INFO
         logs.say(event.text, event.kind, level if shown else logging.DEBUG, **event.fields)
 

@@ -9,8 +9,8 @@ from typing import Protocol
 class Event:
     """Something that happened in a run: `text` is a sentence, `fields` the same for a program.
 
-    `kind` is `waiting`, `began`, `read`, `cost`, `finishing`, `ended`, `notified`, `not_notified`,
-    `not_written` (a report), `journal_lost` or `progress`. No event has a value of a person.
+    `kind` is `waiting`, `began`, `read`, `cost`, `heartbeat`, `finishing`, `ended`, `notified`,
+    `not_notified`, `not_written` (a report), `journal_lost` or `progress`. No event has a value of a person.
 
     `progress` comes often while a list is read, without a text of use to a log: `bytes` of `total_bytes`
     (null where the size says nothing, as of a compressed list) and `rejects` so far.

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from importer.core.durations import Deadline, deadline
 from importer.core.errors import OutOfTimeError
 from importer.core.events import Observer, Silent
+from importer.pipeline.heartbeat import Heartbeat
 from importer.pipeline.run_spec import RunSpec
 from importer.pipeline.stats import RunStats
 from importer.send.shutdown import Stop, StopRequest
@@ -32,7 +33,8 @@ class Attempt:
         stats = RunStats(several=spec.destination.people_per_call > 1)
         options = spec.options
         end = deadline(options.stop_by, options.max_duration) if spec.sends else None
-        return cls(observer or Silent(), stats, end, request or StopRequest())
+        beating = Heartbeat(observer or Silent(), lambda: stats.counts.sent)
+        return cls(beating, stats, end, request or StopRequest())
 
     def interrupt(self, error: BaseException) -> None:
         """Ctrl-C, say, in the thread that waits: the run stops and is reported, then the error is raised."""
