@@ -26,7 +26,7 @@ from pydantic.fields import FieldInfo
 import importer
 from importer import destinations
 from importer.cli import arguments
-from importer.config import attribute, schema
+from importer.config import attribute, json_schema, schema
 from importer.core import errors
 from importer.core.rejects import REPORT_COLUMNS
 from importer.destinations.attentive.settings import User
@@ -285,8 +285,19 @@ def names(text: str) -> list[str]:
     return [found[1] for found in _MARKS.findall(text)]
 
 
+SCHEMA = DOCS.parent / "config" / "importer.schema.json"
+"""What `importer schema` prints; the examples beside it name it for editors."""
+
+
+def schema_text() -> str:
+    """The JSON Schema of the configuration, with the meanings of the reference."""
+    return json.dumps(json_schema.json_schema(_meanings()), indent=2, ensure_ascii=False) + "\n"
+
+
 def write() -> None:
-    """Writes all tables of all pages."""
+    """Writes all tables of all pages, and the schema of the configuration."""
+    if not SCHEMA.exists() or SCHEMA.read_text("utf-8") != schema_text():
+        SCHEMA.write_text(schema_text(), "utf-8")
     for page in pages():
         text = page.read_text("utf-8")
         if (new := rendered(text)) != text:

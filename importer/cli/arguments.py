@@ -288,6 +288,14 @@ def _add_setup(commands: Any) -> None:
         commands, "init", "setup_commands:init", "draft a configuration from a file, to read and correct"
     )
     init.add_argument("source", metavar="SOURCE", help="the list")
+    _command(
+        commands, "schema", "setup_commands:schema", "print the JSON Schema of the configuration, for editors"
+    )
+    config = _command(
+        commands, "config", "setup_commands:show_config", "print a configuration as it is understood"
+    )
+    config.add_argument("action", metavar="ACTION", choices=("show",), help="show")
+    config.add_argument("config", metavar="CONFIG", help="the TOML file")
     completion = _command(
         commands, "completion", "completion:completion", "print what makes a shell complete our commands"
     )

@@ -1,4 +1,4 @@
-"""`demo`, `init`, `sandbox`: the commands of the first day."""
+"""`demo`, `init`, `config show`, `schema`, `sandbox`: the commands of the first day."""
 
 import argparse
 import os
@@ -55,6 +55,20 @@ def init(args: argparse.Namespace) -> int:
     from importer.commands.init import draft
 
     print_lines(draft(args.source))
+    return 0
+
+
+def schema(args: argparse.Namespace) -> int:
+    """`importer schema`: for editors that complete and check TOML."""
+    print_lines((examples.folder() / "config" / "importer.schema.json").read_text("utf-8").splitlines())
+    return 0
+
+
+def show_config(args: argparse.Namespace) -> int:
+    """`importer config show CONFIG`: bases joined, variables replaced, defaults filled in."""
+    from importer.config.show import as_toml
+
+    print_lines(as_toml(configuration.load(args.config)))
     return 0
 
 

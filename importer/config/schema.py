@@ -11,6 +11,7 @@ from pydantic import (
     ConfigDict,
     Field,
     PlainSerializer,
+    WithJsonSchema,
     field_validator,
     model_validator,
 )
@@ -36,7 +37,12 @@ def _percent(value: Any) -> Any:
     return float(found[1])
 
 
-Percent = Annotated[float, BeforeValidator(_percent), PlainSerializer(lambda percent: f"{percent:.9g}%")]
+Percent = Annotated[
+    float,
+    BeforeValidator(_percent),
+    PlainSerializer(lambda percent: f"{percent:.9g}%"),
+    WithJsonSchema({"type": "string", "pattern": "^[0-9.]+%$"}),
+]
 
 
 class _Section(BaseModel):

@@ -2,7 +2,7 @@
 
 from typing import Annotated, Any
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, WithJsonSchema
 
 from importer.core.durations import seconds_of
 
@@ -17,5 +17,12 @@ def _duration(value: Any) -> Any:
     return found
 
 
-Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0)]
+_SCHEMA = {
+    "anyOf": [
+        {"type": "number", "exclusiveMinimum": 0},
+        {"type": "string", "pattern": "^[0-9.]+(ms|s|m|h|d)$"},
+    ]
+}
+
+Duration = Annotated[float, BeforeValidator(_duration), Field(gt=0), WithJsonSchema(_SCHEMA)]
 """Seconds, or a text like "90s", "15m", "2h"."""
