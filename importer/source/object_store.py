@@ -4,6 +4,7 @@ import glob
 import io
 import os
 import re
+from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
@@ -13,6 +14,11 @@ from importer.source.errors import read_errors
 from importer.source.folders import is_side_file
 
 URL = re.compile(r"^(?:s3|s3a|gs|az|azure|abfss?|adl)://", re.IGNORECASE)
+
+
+_ENDPOINTS = ("AWS_ENDPOINT_URL", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT", "AZURE_STORAGE_ENDPOINT")
+_RETRIES = 3
+_RETRY_SECONDS = 60
 
 
 class ObjectStream(io.RawIOBase):
@@ -50,7 +56,18 @@ def store_of(url: str) -> tuple[Any, str]:
 
     scheme, _, rest = url.partition("://")
     bucket, _, key = rest.partition("/")
-    return from_url(f"{scheme}://{bucket}"), key
+    store = from_url(
+        f"{scheme}://{bucket}",
+        client_options={"allow_http": is_plain_http()},
+        retry_config={"max_retries": _RETRIES, "retry_timeout": timedelta(seconds=_RETRY_SECONDS)},
+    )
+    return store, key
+
+
+def is_plain_http() -> bool:
+    """Whether the user names an endpoint without TLS, as stores of one's own have it."""
+    endpoints = (os.environ.get(name, "") for name in _ENDPOINTS)
+    return any(value.lower().startswith("http://") for value in endpoints)
 
 
 def object_version(url: str) -> tuple[int, str, float]:

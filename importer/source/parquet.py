@@ -11,7 +11,7 @@ from importer.core.errors import SourceError
 from importer.source.batch import SET_ASIDE, Batch
 from importer.source.errors import read_errors
 from importer.source.names import unique_names
-from importer.source.object_store import URL
+from importer.source.object_store import URL, is_plain_http
 from importer.source.source import Source
 from importer.source.streams import refuse_folder
 
@@ -66,7 +66,8 @@ def _refuse_no_parquet(path: str) -> None:
 
 
 def _scan(path: str) -> pl.LazyFrame:
-    return pl.scan_parquet(path, glob=False, hive_partitioning=False)
+    options = {"allow_http": "true"} if URL.match(path) and is_plain_http() else None
+    return pl.scan_parquet(path, glob=False, hive_partitioning=False, storage_options=options)
 
 
 def _batches(path: str, columns: tuple[str, ...]) -> Iterator[Batch]:
