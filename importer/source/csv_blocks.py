@@ -141,6 +141,17 @@ def line_count(data: bytes) -> int:
     return data.count(b"\n") + data.count(b"\r")
 
 
+_WINDOW = 1 << 10
+_WINDOWS = 64
+
+
+def is_dense(data: bytes, most: int) -> bool:
+    """Whether the text may hold more than `most` lines, going by its densest window: a count costs more."""
+    step = max(_WINDOW, len(data) // _WINDOWS)
+    densest = max((line_count(data[at : at + _WINDOW]) for at in range(0, len(data), step)), default=0)
+    return densest * len(data) > most * _WINDOW
+
+
 def last_line_end(data: bytes) -> int:
     """Where the last line that is certainly complete ends; 0 when none is.
 

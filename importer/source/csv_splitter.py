@@ -128,9 +128,12 @@ class Splitter:
         if not self._header_cells or len(self._header_cells) != cells.width:
             return pl.repeat(False, cells.height, dtype=pl.Boolean, eager=True)
         first, *others = zip(cells.columns, self._header_cells, strict=True)
-        again = cells[first[0]].is_in([first[1], BOM + first[1]])
+        column, text = cells[first[0]], first[1]
+        again = (column == text) | (column == BOM + text)
         if again.any():
-            again &= cells.select(x=pl.all_horizontal(True, *(pl.col(n) == text for n, text in others)))["x"]
+            again &= cells.select(x=pl.all_horizontal(True, *(pl.col(n) == other for n, other in others)))[
+                "x"
+            ]
         return again
 
     def _numbers(self, at: pl.Series, units: list[Unit]) -> tuple[pl.Series, pl.Series]:

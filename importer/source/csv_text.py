@@ -6,7 +6,7 @@ from functools import partial
 
 from importer.core.errors import SourceError
 from importer.source.batch import Batch
-from importer.source.csv_blocks import line_count
+from importer.source.csv_blocks import is_dense, line_count
 from importer.source.csv_grammar import Dialect, Layout
 from importer.source.csv_header import HeaderReader, RowStart
 from importer.source.csv_splitter import Splitter
@@ -83,7 +83,7 @@ def _batches(path: str, layout: Layout, start: RowStart, block_bytes: int) -> It
 
 def _split(splitter: Splitter, data: bytes, *, final: bool, end: int) -> Iterator[Batch]:
     """The batches of one block; one of very short lines becomes several, so that rows stay bounded too."""
-    lines = line_count(data)
+    lines = line_count(data) if is_dense(data, BLOCK_LINES) else 0
     most = max(BLOCK_LINES, splitter.pending_lines) if lines > BLOCK_LINES else lines
     size = len(data) if lines <= most else len(data) * most // lines
     at = 0

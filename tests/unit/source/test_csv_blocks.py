@@ -1,0 +1,35 @@
+"""Lines of a block, counted and told apart."""
+
+import pytest
+
+from importer.source.csv_blocks import Block, cut_end_bytes, is_dense, last_line_end, line_count
+from importer.source.csv_grammar import Dialect, Layout
+
+
+@pytest.mark.parametrize(
+    ("data", "dense"),
+    [
+        (b"", False),
+        (b"x" * 79 + b"\n", False),
+        ((b"x" * 79 + b"\n") * 50_000, False),
+        (b"\n" * 1_000_000, True),
+        (b"\r" * 1_000_000, True),
+        ((b"x" * 79 + b"\n") * 50_000 + b"\n" * 100_000, True),
+        (b",,\n" * 400_000, True),
+    ],
+)
+def test_a_block_of_very_short_lines_is_dense(data: bytes, dense: bool) -> None:
+    assert is_dense(data, 200_000) == dense
+
+
+def test_lines_and_their_ends() -> None:
+    assert line_count(b"a\nb\rc\r\n") == 4
+    assert [last_line_end(data) for data in (b"a\nb", b"a\rb", b"a\n\r", b"ab", b"a\r\n")] == [2, 2, 2, 0, 3]
+    assert [cut_end_bytes(data) for data in (b"a\r\n", b"a\n", b"a\r", b"a")] == [b"a"] * 4
+
+
+def test_a_block_gives_its_lines_and_their_sizes() -> None:
+    block = Block(Layout(Dialect(), ("a", "b")), b"1,2\r\n\r\n3,4\n")
+    assert block.lines.to_list() == ["1,2", "", "3,4"]
+    assert [block.size_of_last(count) for count in range(4)] == [0, 4, 6, 11]
+    assert block.text(0, 3) == "1,2\r\n\r\n3,4"
