@@ -14,7 +14,7 @@ import polars as pl
 from importer.config.schema import Config
 from importer.core.models import RunWarning
 from importer.validate.edge_rows import EdgeRows
-from importer.validate.text_quality import Contents, TextQuality
+from importer.validate.text_quality import Contents, TextQuality, columns_beyond_ascii
 from importer.values import cell_texts, counted_moments
 from importer.values.distinct_ids import DistinctIds
 from importer.values.typed_column import TypedColumn
@@ -101,12 +101,16 @@ class DataQuality:
         self._look_at_ids(ids.rename(self.config.identity.column), numbers, found)
         self._look_at_dates(cells, numbers)
         contents = Contents.of(text)
+        beyond_ascii = columns_beyond_ascii(cells) if contents.more_than_ascii else ()
         for column in cells.get_columns():
             self._look_at_fill(column)
             sent = column.name in self._sent_as_text
             if column.dtype == pl.String:
                 for sign in self._texts.look(column, numbers, contents, sent=sent):
                     self._add(sign.code, column, sign.found, sign.rows)
+                if column.name in beyond_ascii:
+                    for sign in self._texts.look_at_characters(column, numbers):
+                        self._add(sign.code, column, sign.found, sign.rows)
             elif sent and column.dtype.is_float() and column.name != self.config.identity.column:
                 self._add("float_as_text", column, column.is_not_null(), numbers)
 

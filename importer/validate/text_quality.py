@@ -1,6 +1,6 @@
 """Signs of damage in texts: what spreadsheets and wrong encodings leave in the cells of a column."""
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -40,15 +40,14 @@ class TextQuality:
             yield Sign("spreadsheet_error", column.is_in(_ERRORS), numbers)
         if sent and may_have.mark and may_be_marked(column):
             yield Sign("spreadsheet_text", self._marked(column), numbers)
-        if sent and may_have.exponent and column.str.contains("(?i)e\\+").any():
+        if sent and may_have.exponent and column.str.contains_any(["E+", "e+"]).any():
             yield Sign("number_rounded", column.str.contains(_SCIENTIFIC), numbers)
-        if may_have.more_than_ascii:
-            yield from self._look_at_characters(column, numbers)
 
     def _marked(self, column: pl.Series) -> pl.Series:
         return unwrap(column).str.contains("^=.") if self.unwraps else column.str.contains(LOOKS_LIKE)
 
-    def _look_at_characters(self, column: pl.Series, numbers: pl.Series) -> Iterator[Sign]:
+    def look_at_characters(self, column: pl.Series, numbers: pl.Series) -> Iterator[Sign]:
+        """The signs of a wrong encoding in a column that has more than ASCII."""
         foreign = (column.str.len_bytes() != column.str.len_chars()).fill_null(value=False)
         text, rows = column.filter(foreign), numbers.filter(foreign)
         if len(text):
@@ -65,6 +64,13 @@ class TextQuality:
             for one in new.filter(~new.is_in(list(examined))).head(_EXAMINED - len(examined)):
                 examined[one] = is_bad(one)
         return [one for one, bad in examined.items() if bad]
+
+
+def columns_beyond_ascii(cells: pl.DataFrame) -> Collection[str]:
+    """The columns of text whose characters are not all one byte long; one pass over all of them."""
+    text = pl.col(pl.String)
+    longer = cells.select(text.str.len_bytes().sum() > text.str.len_chars().sum())
+    return [name for name, found in longer.row(0, named=True).items() if found] if longer.width else []
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +90,6 @@ class Contents:
         return cls(
             b"#" in text,
             b"'" in text or b"=" in text,
-            b"E+" in text or b"e+" in text,
+            b"+" in text,
             not text.isascii(),
         )

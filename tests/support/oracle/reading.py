@@ -193,7 +193,7 @@ def _single(a: Attribute, raw: str) -> tuple[Any, str, bool]:
 
 def _multi(a: Attribute, raw: str) -> tuple[Any, str, bool]:
     """The vendor drops such options without a word, so the word is ours."""
-    pieces = list(dict.fromkeys(p for p in raw.split(a.separator) if p))
+    pieces = list(dict.fromkeys(filter(None, map(_strip, raw.split(a.separator)))))
     kept = [p for p in pieces if a.allow_custom or p in a.options]
     return (kept, "", len(kept) < len(pieces)) if kept else (None, UNDECLARED, False)
 
@@ -311,17 +311,22 @@ def _identify(row: Row, declared: Declared) -> tuple[str, str]:
     if row.cells is None:
         return "", "row_malformed"
     person = row.cells[declared.id_column]
-    if person in declared.null_values:
+    if person in declared.null_values or not _strip(person):
         return "", "distinct_id_missing"
     return person, "distinct_id_too_long" if len(person) > declared.id_max else ""
+
+
+def _strip(text: str) -> str:
+    """Without the blanks around it: what Python calls white space, and characters of no width."""
+    return re.sub(r"^[\s\u200b-\u200f\u2060\ufeff]+|[\s\u200b-\u200f\u2060\ufeff]+$", "", text)
 
 
 def _values(index: int, row: Row, declared: Declared) -> Iterable[Value]:
     assert row.cells is not None
     for a in declared.attributes:
         raw = row.cells[a.source]
-        if raw not in declared.null_values:
-            typed, problem, trimmed = classify(a, raw)
+        if _strip(raw) not in declared.null_values:
+            typed, problem, trimmed = classify(a, raw if a.type == "free_text" else _strip(raw))
             yield Value(index, a.key, raw, typed, problem, trimmed, "rejected" if problem else "")
         elif a.blank == "clear":
             yield Value(index, a.key, raw, CLEAR)

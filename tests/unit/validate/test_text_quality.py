@@ -3,14 +3,17 @@
 import polars as pl
 import pytest
 
-from importer.validate.text_quality import _EXAMINED, Contents, TextQuality
+from importer.validate.text_quality import _EXAMINED, Contents, TextQuality, columns_beyond_ascii
 
 
 def signs(cells: list[str | None], *, sent: bool = True, unwraps: bool = False) -> dict[str, list[int]]:
     """Code → row numbers, from 1."""
     numbers = pl.Series(range(1, len(cells) + 1), dtype=pl.Int64)
     column = pl.Series("c", cells, dtype=pl.String)
-    found = TextQuality(unwraps).look(column, numbers, Contents(), sent=sent)
+    quality = TextQuality(unwraps)
+    found = list(quality.look(column, numbers, Contents(), sent=sent))
+    if columns_beyond_ascii(column.to_frame()):
+        found += quality.look_at_characters(column, numbers)
     rows = {sign.code: sign.rows.filter(sign.found.fill_null(value=False)).to_list() for sign in found}
     return {code: numbers for code, numbers in rows.items() if numbers}
 
