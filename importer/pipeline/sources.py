@@ -68,11 +68,17 @@ def open_sources(config: Config, named: Sequence[NamedSource]) -> list[Source]:
         opened = [with_partitions(with_names(source, wanted), config.declared_columns) for source in opened]
         check_columns(opened, config.declared_columns, config.source.ignore)
     except SourceError as error:
-        paths = [source for source in sources if isinstance(source, str)]
-        found = dialect.suggest(paths[0], options, config.declared_columns) if paths else None
-        proposal = f" It reads with {found.line} under [source]." if found else ""
-        raise SourceError(f"{error}{proposal}") from None
+        raise SourceError(f"{error}{_proposal(sources, options, config.declared_columns)}") from None
     return align(opened, config.declared_columns)
+
+
+def _proposal(sources: Sequence[NamedSource], options: SourceOptions, declared: Sequence[str]) -> str:
+    """A sentence with the line that reads the first source that wants another one; else ""."""
+    for path in sources:
+        found = dialect.suggest(path, options, declared) if isinstance(path, str) else None
+        if found:
+            return f" {'It' if len(sources) == 1 else path} reads with {found.line} under [source]."
+    return ""
 
 
 def _open(source: NamedSource, options: SourceOptions) -> Source:
