@@ -37,6 +37,9 @@ SMALL = {
 }
 """What is made small in the program, never in the sandbox: about nine people a chunk, two or three calls."""
 
+_QUIET = ("run", "resume", "retry")
+"""The commands that are asked for no progress and no summary."""
+
 ATTEMPTS = 3
 BEFORE = "Elsewhere"
 """What every fourth person's city is before the run, which clears it where the case has cities."""
@@ -250,7 +253,8 @@ class World:
         trouble = trouble or Trouble()
         self.server._rules.picker = trouble  # type: ignore[assignment]
         err = self.folder / "err.txt"
-        arguments = ([*map(str, words), "--quiet"], str(self.folder), str(err), inside)
+        quiet = ["--quiet"] if words[0] in _QUIET else []
+        arguments = ([*map(str, words), *quiet], str(self.folder), str(err), inside)
         process = _SERVER.Process(target=_run, args=arguments)
         ready = self.server._lock  # no request is answered before the process is known
         with ready:

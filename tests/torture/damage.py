@@ -2,11 +2,11 @@
 
 import random
 import shutil
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from tests.support.trouble import RunResult, World
-from tests.torture.attempts import Attempt, go_on
+from tests.torture.attempts import Attempt, attempt, go_on
 from tests.torture.figures import Figures
 from tests.torture.holding import assert_as_undisturbed, assert_in_words, assert_nothing_doubled, undisturbed
 from tests.torture.imports import Import, comparable, generate, prepared
@@ -39,6 +39,17 @@ DAMAGES: Mapping[str, Damage] = {
 """What becomes of the bytes of a file; None: the file is removed."""
 
 
+READING = (("runs",), ("report", "r"), ("explain", "p1"), ("verify", "r"))
+CHANGING = (
+    ("retry", "r", "--run-id", "more"),
+    ("undo", "r"),
+    ("erase", "p1"),
+    ("runs", "--prune", "1s"),
+    ("check", "import.toml"),
+)
+"""Commands that a user may give at any time; whatever the state folder is like, each ends in words."""
+
+
 def damage(chance: random.Random, folder: Path, figures: Figures) -> None:
     """One damaged file."""
     what = generate(chance)
@@ -49,6 +60,7 @@ def damage(chance: random.Random, folder: Path, figures: Figures) -> None:
         done = go_on(here, kill_at=at)
         figures.note(f"operation {at} of {operations}: exit {done.code}")
         path = _hit(chance, here, figures)
+        _command(chance.choice(READING), here, figures)
         done = go_on(here)
         figures.note(f"exit {done.code}: {done.err.strip()[-160:]}")
         assert_nothing_doubled(here, base, what)
@@ -58,6 +70,13 @@ def damage(chance: random.Random, folder: Path, figures: Figures) -> None:
             _follow_advice(here, base, what, figures)
         else:
             _start_again(here, base, what)
+        _command(chance.choice(CHANGING), here, figures)
+
+
+def _command(words: Sequence[str], here: World, figures: Figures) -> None:
+    done = attempt(here, *words)
+    figures.note(f"{' '.join(words)}: exit {done.code}")
+    assert_in_words(done, range(9))
 
 
 def _hit(chance: random.Random, here: World, figures: Figures) -> Path:
