@@ -31,10 +31,14 @@ class Answer:
         first = f"HTTP/1.1 {status or self.status} -"
         return "\r\n".join((first, "content-type: application/json", *lines, "", "")).encode()
 
+    def passed_on(self) -> bytes:
+        """As the sandbox has answered; the connection is kept."""
+        return self.head(f"content-length: {len(self.body)}") + self.body
+
     def whole(self, body: bytes | None = None, status: int = 0) -> bytes:
-        """A well-formed answer."""
+        """A well-formed answer, the last one of its connection."""
         body = self.body if body is None else body
-        return self.head(f"content-length: {len(body)}", status=status) + body
+        return self.head(f"content-length: {len(body)}", "connection: close", status=status) + body
 
 
 @dataclass
@@ -99,7 +103,7 @@ class _Handler(socketserver.StreamRequestHandler):
             with self.server.lock:
                 chosen = self.server.plan.choose(f"{method} {path} ".encode() + body)
             if chosen is None:
-                self.wfile.write(answer.whole())
+                self.wfile.write(answer.passed_on())
                 continue
             name, chance = chosen
             with suppress(OSError):  # the importer has had enough
