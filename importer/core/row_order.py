@@ -10,7 +10,7 @@ TIME = "time"
 """The column of a row's time in a spool, where `latest_by` decides which row is the newest."""
 
 ROW_OF = pl.col("order") & ((1 << ORDER_SHIFT) - 1)
-"""The two halves of a source order, of a frame that has it as `order`."""
+"""With SOURCE_OF: the two halves of a source order, of a frame that has it as `order`."""
 
 
 def original_columns(rows: pl.DataFrame) -> list[pl.Expr]:
