@@ -104,6 +104,8 @@ class DataQuality:
         beyond_ascii = columns_beyond_ascii(cells) if contents.more_than_ascii else ()
         for column in cells.get_columns():
             self._look_at_fill(column)
+            if found.digits and column.name == self.config.identity.column:
+                continue
             sent = column.name in self._sent_as_text
             if column.dtype == pl.String:
                 for sign in self._texts.look(column, numbers, contents, sent=sent):

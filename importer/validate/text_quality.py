@@ -12,6 +12,9 @@ _SCIENTIFIC = r"^[+-]?[0-9]+(?:[.,][0-9]+)?[eE]\+[0-9]+$"
 _CONTROL = r"[\x{80}-\x{9f}\x{fffd}]"
 """C1 control characters, which no keyboard writes, and the character that stands for a lost one."""
 
+_FIRST_LETTERS = ">"
+"""Digits and the marks of these signs sort before it, letters behind it."""
+
 _EXAMINED = 1000
 """So many distinct texts of a column are examined for a wrong encoding."""
 
@@ -36,6 +39,8 @@ class TextQuality:
         self, column: pl.Series, numbers: pl.Series, may_have: "Contents", *, sent: bool
     ) -> Iterator[Sign]:
         """The signs of one column of text. `sent`: it is sent as text, or it is the id."""
+        if not (column < _FIRST_LETTERS).any():
+            return  # each of these signs begins with a digit or a mark
         if may_have.hash and ((column >= "#") & (column < "$")).any():
             yield Sign("spreadsheet_error", column.is_in(_ERRORS), numbers)
         if sent and may_have.mark and may_be_marked(column):
