@@ -46,8 +46,9 @@ from importer.pipeline.source_reader import SourceReader
 from importer.pipeline.sources import open_sources
 from importer.reconcile.reconciler import Answers, OpenChunk
 from importer.report.reject_files import RejectFiles
+from importer.send.job import Job
 from importer.send.rate_limiter import RateLimiter
-from importer.send.sender import Job, Sender
+from importer.send.sender import Sender
 from importer.send.shutdown import Stop, StopRequest
 from importer.storage import atomic_files, run_folder, state_folder
 from importer.storage.journal import Journal

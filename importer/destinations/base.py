@@ -86,6 +86,8 @@ class Destination(ABC):
     people_per_call: int = 1
     requests_per_second: float = 0
     """The vendor's documented ceiling, used where the configuration names none; 0 = none documented."""
+    polls_per_second: float = 0
+    """The documented ceiling of status calls where they have one of their own, 0 = they share the other."""
     operations: ClassVar[frozenset[str]] = frozenset({"set"})
     dead_reasons: ClassVar[frozenset[str]] = frozenset()
     """Reasons that concern a whole attribute: after one of them the run does not send the attribute again."""

@@ -28,12 +28,16 @@ TRANSIENT_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
 """Statuses by which a server or a gateway says that it is worth trying again, at every vendor."""
 
 
+UNREADABLE = "answer_unreadable"
+"""The reason of an answer that is not the documented shape, with RETRY or with a CONTINUE that asks again."""
+
+
 def unreadable(message: str) -> Classification:
     """Not the documented shape: a proxy's page, a body cut short. Nobody who knows the call has answered.
 
     The call is sent again; `message` says what is missing, and quotes nothing of the body.
     """
-    return Classification(Verdict.RETRY, reason="answer_unreadable", message=message)
+    return Classification(Verdict.RETRY, reason=UNREADABLE, message=message)
 
 
 def contradiction(message: str) -> Classification:

@@ -19,9 +19,11 @@ from importer.core.events import Observer
 from importer.core.models import Call, Settled, Update
 from importer.pipeline.guards import limit_passed
 from importer.pipeline.ledger import Ledger
+from importer.pipeline.open_jobs import OpenJobs
 from importer.reconcile.id_resolution import IdResolution
 from importer.reconcile.reconciler import OpenChunk
-from importer.send.sender import Job, Limits, Sender
+from importer.send.job import Job, Limits
+from importer.send.sender import Sender
 from importer.send.shutdown import Stop
 from importer.storage.id_cache import IdCache
 from importer.storage.journal import COMMIT_SECONDS
@@ -37,12 +39,14 @@ class _Progress:
     """A chunk while its calls go out.
 
     `rounds` are its further jobs where ids are resolved first; each round begins when the one before is done.
+    `parked` are polls of jobs that the destination works on; the journal has them.
     """
 
     opened: OpenChunk
     resolution: IdResolution | None
     jobs: Iterator[Job] = field(init=False)
     rounds: Iterator[Iterator[Job]] = field(init=False)
+    parked: list[Call] = field(default_factory=list)
     waiting: int = 0
     exhausted: bool = False
 
@@ -53,7 +57,11 @@ class _Progress:
 
 
 class ChunkStream:
-    """Feeds the sender with the jobs of one chunk after another, and closes each chunk when it is over."""
+    """Feeds the sender with the jobs of one chunk after another, and closes each chunk when it is over.
+
+    A chunk of which everything is handed in, and that waits for jobs of the destination alone, is suspended:
+    its people leave the memory, and only its jobs are polled. It is opened again to fetch their results.
+    """
 
     def __init__(
         self,
@@ -74,7 +82,10 @@ class ChunkStream:
         self._plans_left = [p for p in ledger.plans if p.number in ledger.pending or not settle_only]
         self._advance_lock = asyncio.Lock()
         self._current: _Progress | None = None
+        self._next_plan: ChunkPlan | None = None
         self._next_chunk: asyncio.Task[tuple[OpenChunk, IdResolution | None]] | None = None
+        self._jobs_open = OpenJobs()
+        self._opened: set[int] = set()
         self._closing_tasks: set[asyncio.Task[None]] = set()
         # A person answered by an earlier attempt has one row at least; the others are known with the chunk.
         answered = sum(len(ledger.answered(plan)) for plan in ledger.plans)
@@ -114,7 +125,8 @@ class ChunkStream:
     def _count_unfinished(self) -> None:
         for progress in self.unfinished.values():
             self._ledger.tally.add(self._ledger.close(progress.opened).tally)
-        self._ledger.count_without_sending(self._plans_left)
+        begun = [self._next_plan] if self._next_plan else []
+        self._ledger.count_without_sending([*begun, *self._plans_left, *self._jobs_open.plans])
 
     async def _tick(self) -> None:
         """Commits the journal at its interval, and shows how far the run is.
@@ -149,6 +161,8 @@ class ChunkStream:
         while True:
             if self._people_allowed == 0:
                 raise StopAsyncIteration
+            if poll := self._jobs_open.next_poll():
+                return poll
             current = self._current
             jobs = current.jobs if current else None
             job = next(jobs, None) if jobs else None
@@ -159,6 +173,8 @@ class ChunkStream:
                 if self._current is current and (current is None or current.jobs is jobs):
                     await self._advance()
                 if self._current is None:
+                    if poll := self._jobs_open.next_poll():  # of a chunk that was suspended just now
+                        return poll
                     raise StopAsyncIteration
 
     async def _advance(self) -> None:
@@ -188,9 +204,10 @@ class ChunkStream:
         """The next chunk; the one after it is prepared meanwhile."""
         assert self._next_chunk is not None
         opened, resolution = await self._next_chunk
-        self._plans_left.pop(0)
         self._next_chunk = self._prepare()
-        self._rows += sum(opened.chunk.tally.rows.values()) + self._further_rows(opened.chunk)
+        if opened.chunk.plan.number not in self._opened:
+            self._rows += sum(opened.chunk.tally.rows.values()) + self._further_rows(opened.chunk)
+            self._opened.add(opened.chunk.plan.number)
         progress = _Progress(opened, resolution)
         progress.rounds = self._rounds(progress)
         progress.jobs = next(progress.rounds)
@@ -206,9 +223,12 @@ class ChunkStream:
         return int(rows.sum()) - rows.len()
 
     def _prepare(self) -> "asyncio.Task[tuple[OpenChunk, IdResolution | None]] | None":
-        if not self._plans_left:
+        self._next_plan = self._jobs_open.pop_ended() or (
+            self._plans_left.pop(0) if self._plans_left else None
+        )
+        if not self._next_plan:
             return None
-        return asyncio.create_task(asyncio.to_thread(self._open, self._plans_left[0]))
+        return asyncio.create_task(asyncio.to_thread(self._open, self._next_plan))
 
     def _open(self, plan: ChunkPlan) -> tuple[OpenChunk, IdResolution | None]:
         opened, cache = self._ledger.open(plan), self._id_cache
@@ -240,7 +260,12 @@ class ChunkStream:
         size = min(self._ledger.destination.people_per_call, self._people_allowed or sys.maxsize)
         rows = progress.opened.chunk.people["rows"].to_list()
         for call in progress.opened.carried:
-            yield self._job(progress, [call], sum(rows[t.person] for t in call.targets))
+            if self._jobs_open.is_overdue(call):
+                progress.waiting += 1  # what it carries stays open for a later attempt
+            elif self._jobs_open.is_polled(call):
+                progress.parked.append(call)
+            else:
+                yield self._job(progress, [call], sum(rows[t.person] for t in call.targets))
         updates: list[Update] = []
         for update in waiting:
             updates.append(update)
@@ -259,7 +284,17 @@ class ChunkStream:
     def _job(self, progress: _Progress, calls: Sequence[Call], rows: int) -> Job:
         opened = progress.opened
         settle, finish = partial(self._settle, progress), partial(self._finish, progress, rows)
-        return Job(calls, settle, finish, opened.intend, opened.release, opened.keep)
+        park = partial(self._park, progress)
+        return Job(calls, settle, finish, opened.intend, opened.release, opened.keep, park)
+
+    def _park(self, progress: _Progress, call: Call) -> bool:
+        """Takes over a poll that the journal has; not for the first people, which are waited for."""
+        if self._people_allowed is not None or not call.path.startswith("/"):
+            return False
+        progress.parked.append(call)
+        progress.waiting -= 1
+        self._close_if_done(progress)
+        return True
 
     def _settle(self, progress: _Progress, settled: Settled) -> None:
         (progress.resolution or progress.opened).settle(settled)
@@ -289,6 +324,11 @@ class ChunkStream:
             self._next_rounds.append(progress)
             return
         del self.unfinished[number]
+        if progress.parked:
+            with self._stopping():
+                self._ledger.suspend(number)
+            self._jobs_open.suspend(progress.opened.chunk.plan, progress.parked)
+            return
         self._closing_tasks.add(asyncio.create_task(self._close(progress.opened)))
 
     async def _close(self, opened: OpenChunk) -> None:

@@ -69,9 +69,10 @@ class Ledger:
 
     `plans` are the chunks that are not closed, `tally` the counts of those that are; `answers` counts what
     was answered in this attempt. `earlier` is what was answered in an earlier attempt of chunks that are not
-    closed; `pending` are, by chunk, the calls that ask for the results of what was accepted then. `dead` maps
-    an attribute to the destination's reason for refusing it always. `prepare` may end values of a chunk
-    without a call. `sends` is false for `check`.
+    closed; `pending` are the numbers of the chunks of which calls ask for the results of what was accepted.
+    The calls come from the journal when the chunk is opened. `dead` maps an attribute to the destination's
+    reason for refusing it always. `prepare` may end values of a chunk without a call. `sends` is false for
+    `check`.
     """
 
     config: Config
@@ -85,12 +86,13 @@ class Ledger:
     dead: dict[str, str] = field(default_factory=dict)
     sends: bool = True
     earlier: dict[int, list[Entry]] = field(default_factory=dict)
-    pending: dict[int, list[Call]] = field(default_factory=dict)
+    pending: set[int] = field(default_factory=set)
     tally: Tally = field(default_factory=Tally)
     answers: Answers = field(default_factory=Answers)
     plans: list[ChunkPlan] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self._suspended: set[int] = set()
         self._doubts = Doubts() if self.destination.splits else None
         closed = self.journal.closed_chunks()
         for tally in closed.values():
@@ -106,7 +108,7 @@ class Ledger:
         self.earlier = {}
         for entry in self.journal.open_answers():
             self.earlier.setdefault(entry.chunk, []).append(entry)
-        self.pending = self.journal.pending()
+        self.pending = self.journal.pending_chunks()
 
     def answered(self, plan: ChunkPlan) -> set[str]:
         """The people of an open chunk of whom an earlier attempt has an answer."""
@@ -128,7 +130,8 @@ class Ledger:
         chunk = self.builder.build(plan)
         dead_reasons = self.destination.dead_reasons
         opened = OpenChunk(chunk, self.journal, self.answers, self.dead, dead_reasons, self._doubts)
-        opened.restore(self.earlier.get(plan.number, ()), self.pending.get(plan.number, ()))
+        # What is unconfirmed goes out again in a later attempt, and only there.
+        opened.restore(*self._earlier(plan.number), final=plan.number in self._suspended)
         self.prepare(opened)
         if self.diff:
             chunk.tally.diff += self._diff_counts(self.diff, chunk)
@@ -144,6 +147,19 @@ class Ledger:
         if counts and self.sends:
             self.journal.remember(name, counts)
         return counts
+
+    def suspend(self, number: int) -> None:
+        """Lets go of a chunk that waits for the destination; it may be opened again from the journal."""
+        self.journal.flush()
+        self._suspended.add(number)
+        self.pending.add(number)
+
+    def _earlier(self, number: int) -> tuple[list[Entry], list[Call]]:
+        """What the journal knows of a chunk: how calls ended, and those that go on."""
+        calls = self.journal.pending(number).get(number, []) if number in self.pending else []
+        if number in self._suspended:
+            return list(self.journal.open_answers(number)), calls
+        return self.earlier.get(number, []), calls
 
     def first_values(self, keys: Iterable[str]) -> list[Call]:
         """For each of these attributes, the call that sends a general text of it first.
@@ -173,7 +189,6 @@ class Ledger:
         """How the chunk ended; its lines and rows become parts of the reports."""
         closed = opened.close(self.config, self.reading.cells, check=not self.sends)
         self.earlier.pop(opened.chunk.plan.number, None)
-        self.pending.pop(opened.chunk.plan.number, None)
         self.reports.add_chunk(opened.chunk.plan.number, closed.rejects, closed.kept)
         return closed
 

@@ -13,9 +13,10 @@ from importer.pipeline.chunk_stream import ChunkStream, limits_of
 from importer.pipeline.ledger import Ledger
 from importer.pipeline.run_spec import RunSpec
 from importer.send import shutdown
+from importer.send.job import Limits
 from importer.send.rate_limiter import RateLimiter
 from importer.send.refusals import RefusalRow
-from importer.send.sender import Limits, Sender
+from importer.send.sender import Sender
 from importer.storage import run_history
 from importer.storage.id_cache import IdCache
 from importer.storage.journal import Journal
@@ -73,6 +74,8 @@ async def _send(
     learned_rate = run_history.pace(spec.state_dir, spec.config)
     limiter = RateLimiter(spec.config.destination.requests_per_second or 0, learned_rate=learned_rate)
     sender = Sender(limits, destination, limiter, stop, attempt.stats.counts)
+    if polls := destination.polls_per_second:
+        sender.poll_limiter = RateLimiter(min(polls, spec.config.destination.requests_per_second or polls))
     sender.key_check = destination.check_key()
     sender.tell = lambda code, text: attempt.observer.tell(Event(code, text, {}))
     sender.refusals = RefusalRow(_refused_before(ledger.journal))

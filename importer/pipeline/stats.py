@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from importer.send.sender import Counts
+from importer.send.job import Counts
 from importer.storage.call_counts import open_counts
 from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder

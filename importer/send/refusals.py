@@ -75,7 +75,7 @@ class RefusalRow:
     def accept(self, settled: Settled) -> bool:
         """Whether a call that does not count ends the row: something that it writes is accepted."""
         accepted = settled.classification.verdict is Verdict.DONE and not _refuses_all(settled)
-        if accepted and (settled.call.writes or not settled.call.targets):
+        if accepted and (settled.call.writes or not (settled.call.targets or settled.call.after)):
             self._any_accepted, self._length = True, 0
             return True
         return False

@@ -262,27 +262,35 @@ class Journal:
             rows = self._db.execute("SELECT chunk, tally, seal FROM chunks").fetchall()
             return {int(chunk): json.loads(checked(tally, seal)) for chunk, tally, seal in rows}
 
-    def pending(self) -> dict[int, list[Call]]:
+    def pending_chunks(self) -> set[int]:
+        """The numbers of the chunks that are not finished and have kept calls."""
+        query = "SELECT DISTINCT chunk FROM pending WHERE chunk NOT IN (SELECT chunk FROM chunks)"
+        with journal_errors(self._path):
+            return {int(number) for (number,) in self._db.execute(query)}
+
+    def pending(self, chunk: int | None = None) -> dict[int, list[Call]]:
         """The kept calls of chunks that are not finished, by chunk, as far as nothing was answered since.
 
-        A target of which everything was answered, or is carried on by a later call, has no keys left.
+        A target of which everything was answered, or is carried on by a later call, has no keys left. `chunk`
+        is the one to look at, None = all.
         """
         with journal_errors(self._path):
-            where = "WHERE chunk NOT IN (SELECT chunk FROM chunks) ORDER BY id DESC"
+            one = "" if chunk is None else f" AND chunk = {chunk:d}"
+            where = f"WHERE chunk NOT IN (SELECT chunk FROM chunks){one} ORDER BY id DESC"  # noqa: S608 - a number
             rows = self._db.execute(f"SELECT chunk, calls, seal FROM pending {where}").fetchall()  # noqa: S608
-            texts = [(int(chunk), checked(text, seal)) for chunk, text, seal in rows]
-        answered = self._answered_keys() if texts else {}
+            texts = [(int(number), checked(text, seal)) for number, text, seal in rows]
+        answered = self._answered_keys(chunk) if texts else {}
         found: dict[int, list[Call]] = {}
-        for chunk, text in texts:
+        for number, text in texts:
             for data in reversed(json.loads(text)):
                 call = without_answered(load_call(data), answered)
                 if any(target.keys for target in call.targets):
-                    found.setdefault(chunk, []).insert(0, call)
+                    found.setdefault(number, []).insert(0, call)
         return found
 
-    def _answered_keys(self) -> dict[tuple[str, str], set[str]]:
+    def _answered_keys(self, chunk: int | None) -> dict[tuple[str, str], set[str]]:
         answered: dict[tuple[str, str], set[str]] = {}
-        for entry in self.open_answers():
+        for entry in self.open_answers(chunk):
             answered.setdefault((entry.person, entry.operation), set()).update(entry.attributes)
         return answered
 
@@ -300,12 +308,20 @@ class Journal:
             repeated = self._scalar(f"SELECT {repeats} FROM {calls}")  # noqa: S608 - constants
             return sent + self._scalar("SELECT count(*) FROM pending"), repeated
 
-    def open_answers(self) -> Iterator[Entry]:
+    def open_answers(self, chunk: int | None = None) -> Iterator[Entry]:
         """What was answered of chunks that are not finished, in the order of the answers.
+
+        `chunk` is the one to look at, None = all. It is found by an index, made when it is first asked for.
 
         Then the calls that must not be sent again and have no usable answer, unconfirmed as NOT_REPEATABLE.
         """
-        return chain(self._entries(_OPEN), self._entries(_OPEN, "intents"))
+        if chunk is None:
+            where = _OPEN
+        else:
+            with journal_errors(self._path):
+                self._db.execute("CREATE INDEX IF NOT EXISTS answers_by_chunk ON answers (chunk)")
+            where = f"WHERE a.chunk = {chunk:d} AND {_OPEN.removeprefix('WHERE ')}"
+        return chain(self._entries(where), self._entries(where, "intents"))
 
     def written_people(self) -> Iterator[str]:
         """Everybody of whom this run has written something, once each."""

@@ -12,9 +12,10 @@ import pytest
 from importer.core.errors import OutOfTimeError, RefusedError
 from importer.core.models import ALL_APPLIED, Answer, Call, Classification, Refusal, Settled, Target, Verdict
 from importer.destinations.base import RateHint
+from importer.send.job import Job, Limits
 from importer.send.rate_limiter import RateLimiter
 from importer.send.refusals import ROW
-from importer.send.sender import Job, Limits, Sender
+from importer.send.sender import Sender
 from importer.storage.journal import Journal
 from importer.storage.journal_records import Entry
 from tests.support.oracle.replies import Received, Reply, ReplyServer

@@ -3,10 +3,11 @@
 import json
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from importer.core.models import (
+    ALL_APPLIED,
     SEPARATOR,
     Answer,
     Call,
@@ -29,8 +30,8 @@ from importer.destinations.attentive.endpoints import (
     stop,
     transient,
 )
-from importer.destinations.attentive.results import read_results
-from importer.destinations.responses import TRANSIENT_STATUS, contradiction, json_of
+from importer.destinations.attentive.results import is_json_lines, read_results
+from importer.destinations.responses import TRANSIENT_STATUS, UNREADABLE, contradiction, json_of
 
 _ENDED = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 _FAILED = frozenset({"FAILED", "CANCELLED"})
@@ -44,6 +45,9 @@ _NEEDS_REVIEW = (
 """What the status asks for is not documented; its name says that a person must act."""
 
 _AT_ONCE = 0.01  # s; a fetch that waits at all is asked for again as a poll is, until the job's deadline
+_FETCHES = 3
+"""So often results are fetched that are cut short, or are a page of a proxy."""
+
 _RECORD_REFUSED = "the job's results say that this person's record was refused; no value is named"
 
 
@@ -128,6 +132,8 @@ def classify_poll(call: Call, answer: Answer) -> Classification:
 
 
 def _classify_job(poll: Call, status: str, url: Any) -> Classification:
+    if not poll.targets and status in _ENDED:
+        return ALL_APPLIED  # only asked whether the job has ended
     if status in _ENDED and isinstance(url, str) and url:
         return Classification(Verdict.CONTINUE, follow_up=(_fetch(poll, url),))
     if status in _FAILED:
@@ -156,7 +162,12 @@ def classify_results(call: Call, answer: Answer, poll_seconds: float) -> Classif
     if answer.status != OK:
         poll = _poll(call, context["job"], json.dumps(context["records"]), poll_seconds)
         return Classification(Verdict.CONTINUE, follow_up=(poll,))
-    return _settle(len(call.targets), answer.body, context["records"])
+    found = _settle(len(call.targets), answer.body, context["records"])
+    fetched = int(context.get("fetched", 0)) + 1
+    if found.unreported and fetched < _FETCHES and not is_json_lines(answer.body):
+        again = replace(call, after=poll_seconds, context=json.dumps({**context, "fetched": fetched}))
+        return Classification(Verdict.CONTINUE, reason=UNREADABLE, follow_up=(again,))
+    return found
 
 
 def _settle(people: int, body: bytes, records: Sequence[Any]) -> Classification:

@@ -61,6 +61,7 @@ class Destination(base.Destination):
         super().__init__(settings, definitions)
         if self._own.mode == "bulk":
             self.confirms, self.people_per_call, self.requests_per_second = "job", USERS_MAX, 100
+            self.polls_per_second = 100
         self._fields = tuple(identity_fields(self._own.user))
 
     @property

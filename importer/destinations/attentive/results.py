@@ -17,6 +17,11 @@ class _Result:
     status: int
 
 
+def is_json_lines(body: bytes) -> bool:
+    """Whether each line is JSON: it is not where a file is cut short, or where a proxy answers."""
+    return all(json_of(line) is not None for line in body.splitlines() if line.strip())
+
+
 def read_results(body: bytes, records: Sequence[Any]) -> dict[int, _Result]:
     """By index of the record. How a line is written is not documented, so several forms are understood.
 

@@ -35,9 +35,13 @@ class User(BaseModel):
 
 
 class Settings(base.Settings):
-    """Attentive's own keys. `job_deadline` is how long one attempt of a run polls one job."""
+    """Attentive's own keys.
+
+    `poll_seconds` is the time before the first poll of a job; the intervals after it grow. `job_deadline` is
+    how long one attempt of a run polls one job: the vendor takes some 12 hours for a large list.
+    """
 
     mode: Literal["single", "bulk"] = "single"
     user: User
     poll_seconds: Duration = 30.0
-    job_deadline: Duration = 12 * 3600.0
+    job_deadline: Duration = 20 * 3600.0

@@ -11,8 +11,9 @@ import pytest
 
 from importer.core.models import ALL_APPLIED, Answer, Call, Classification, Settled, Target, Verdict
 from importer.destinations.base import RateHint
+from importer.send.job import Job, Limits
 from importer.send.rate_limiter import RateLimiter
-from importer.send.sender import Job, Limits, Sender
+from importer.send.sender import Sender
 from importer.transport.retry_after import retry_after
 from tests.support.oracle.replies import Received, Reply, ReplyServer
 
