@@ -114,6 +114,7 @@ class Ledger:
 
     def __init__(self, journal: Journal, jobs: int, destination: Destination) -> None:
         self.journal, self.destination, self.jobs = journal, destination, jobs
+        self.pending: set[int] = set()
         counts = SimpleNamespace(filtered=0, set_aside=0, unchanged_rows=0, rows_read=jobs, rejected=0)
         self.reading = SimpleNamespace(counts=counts)
         self.answers = SimpleNamespace(bad=0)
@@ -124,6 +125,10 @@ class Ledger:
 
     def open(self, plan: ChunkPlan) -> "Opened":
         return Opened(self, plan)
+
+    def answered(self, _: ChunkPlan) -> set[str]:
+        """For the rows shown on a screen."""
+        return set()
 
     def suspend(self, number: int) -> None:
         self.journal.flush()

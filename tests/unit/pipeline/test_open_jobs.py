@@ -1,9 +1,13 @@
 """Chunks that wait for jobs of the destination: polled without their people, and opened again."""
 
+import asyncio
+
 import pytest
 
 from importer.core.models import Call, Target
+from importer.pipeline import open_jobs
 from importer.pipeline.open_jobs import OpenJobs
+from importer.send.job import Job
 from importer.storage.spool import ChunkPlan
 
 PLAN = ChunkPlan(3, 0, 1, 100)
@@ -13,6 +17,12 @@ def poll(number: int) -> Call:
     return Call("GET", f"/jobs/{number}", b"", (Target(0, "p1", "set", ("a",)),), after=30.0, context="[1]")
 
 
+def polled(jobs: OpenJobs) -> Job:
+    job = jobs.next_poll()
+    assert job is not None
+    return job
+
+
 @pytest.fixture
 def jobs() -> OpenJobs:
     found = OpenJobs()
@@ -20,40 +30,57 @@ def jobs() -> OpenJobs:
     return found
 
 
+def in_a_loop(*steps: object) -> None:
+    async def go() -> None:
+        for step in steps:
+            assert callable(step)
+            step()
+
+    asyncio.run(go())
+
+
 def test_a_poll_holds_nothing_of_the_people_and_waits_first(jobs: OpenJobs) -> None:
-    first, second = jobs.next_poll(), jobs.next_poll()
-    assert first is not None
-    assert second is not None
-    assert jobs.next_poll() is None
+    first = polled(jobs)
     [call] = first.calls
     assert (call.path, call.targets, call.context, call.after) == ("/jobs/1", (), "", 30.0)
     assert first.waits
+    assert polled(jobs).calls[0].path == "/jobs/2"
+    assert jobs.next_poll() is None
     assert (jobs.plans, jobs.pop_ended()) == ([PLAN], None)
 
 
 def test_a_chunk_is_opened_again_when_the_last_of_its_jobs_has_ended(jobs: OpenJobs) -> None:
-    for _ in range(2):
-        assert jobs.pop_ended() is None
-        job = jobs.next_poll()
-        assert job is not None
-        job.finish()
+    first, second = polled(jobs), polled(jobs)
+    in_a_loop(first.finish)
+    assert jobs.pop_ended() is None
+    in_a_loop(second.finish)
     assert jobs.plans == [PLAN]
     assert (jobs.pop_ended(), jobs.plans) == (PLAN, [])
 
 
-def test_a_job_that_is_late_keeps_the_results_of_the_others_not_waiting(jobs: OpenJobs) -> None:
-    first, second = jobs.next_poll(), jobs.next_poll()
-    assert first is not None
-    assert second is not None
-    first.finish()
-    second.give_up()
+def test_results_do_not_wait_long_for_a_job_that_is_late(
+    jobs: OpenJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(open_jobs, "FETCH_AFTER", 0.0)
+    first, second = polled(jobs), polled(jobs)
+    in_a_loop(first.finish)
+    assert jobs.pop_ended() == PLAN
+    assert [jobs.is_polled(poll(n)) for n in (1, 2)] == [False, True]
+    jobs.suspend(PLAN, [poll(2)])
+    assert jobs.next_poll() is None, "its poll waits already"
+    in_a_loop(second.finish)
+    assert jobs.pop_ended() == PLAN
+
+
+def test_a_job_that_ends_while_its_chunk_is_open_is_polled_again(jobs: OpenJobs) -> None:
+    first, second = polled(jobs), polled(jobs)
+    in_a_loop(first.finish, second.give_up)
     assert jobs.pop_ended() == PLAN
     assert [jobs.is_overdue(poll(n)) for n in (1, 2)] == [False, True]
+    jobs.suspend(PLAN, [poll(1)])
+    assert polled(jobs).calls[0].path == "/jobs/1"
 
 
 def test_a_chunk_of_which_no_job_has_ended_stays_suspended(jobs: OpenJobs) -> None:
-    for _ in range(2):
-        job = jobs.next_poll()
-        assert job is not None
-        job.give_up()
+    in_a_loop(polled(jobs).give_up, polled(jobs).give_up)
     assert (jobs.pop_ended(), jobs.plans) == (None, [PLAN])
