@@ -234,13 +234,13 @@ def play(
     monkeypatch.setattr(sending, "connect", connect)
     monkeypatch.setattr(sending, "fetch", vendor.fetch)
     submitting = jobs / 100
-    endings: list[float | None] = [None] * attempts
+    undisturbed: list[float | None] = [None] * attempts
     moments = [
         chance.choice([chance.uniform(0, submitting), chance.uniform(0, 3 * HOUR)]) for _ in range(kills)
     ]
     stops = []
     try:
-        for seconds in [*moments, *endings]:
+        for seconds in [*moments, *undisturbed]:
             stops.append(attempt(loop, vendor, path, jobs, seconds, job_deadline))
             loop.now += 2.0  # a process takes longer to start
     finally:
