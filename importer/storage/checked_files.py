@@ -1,6 +1,6 @@
 """Files of the state folder that carry a checksum of what was written.
 
-Damage is told by the checksum alone: what reads back with the right one, and still cannot be used, is a fault
+Damage is recognised by the checksum alone. What has the right one, and still cannot be used, is a fault
 of ours. Files of version 0.1.0 have no checksum; they are read as they are.
 
     JSON    the members "state_version" and "checksum" beside the others

@@ -2,7 +2,7 @@
 
 Ours is one that belongs to us or to root, that others may not write to, and whose folders are no symbolic
 links. Root's with the write permission of a group of ours is how containers are given a volume. Windows
-keeps no such permissions; there the folder is taken as it is.
+keeps no such permissions; there every folder is accepted.
 """
 
 import os

@@ -8,12 +8,12 @@ NORMAL`); what a power cut takes is the newest commits, never one from the middl
 A call that is not repeatable is written down before it goes out, and that commit waits for the disk. It
 stays so until a usable answer is recorded: a later attempt of the run finds it unconfirmed and leaves it.
 
-A call that carries on what the destination has taken (a poll) is written down before it goes out, too: a
+A call that carries on what the destination has accepted (a poll) is written down before it goes out, too: a
 later attempt of the run goes on with it instead of sending the values again.
 
 A half-written end of the log is SQLite's to cut: each frame has a checksum. The file itself has none, so
 every record carries its own, and one that does not fit it, or is missing from the sequence, is damage. What
-is missing at the end is told by a count outside of the journal (`high_water`).
+is missing at the end is found by a count outside of the journal (`high_water`).
 
 People are named by their distinct id and values by their attribute, never by a position in a chunk: a later
 attempt of the run derives the same updates from the spool and takes out what stands here.
@@ -60,7 +60,7 @@ class Journal:
     """Appends entries from any thread; `flush` commits what waits. Several processes may have it open.
 
     Every method raises StateError where the disk does not take it or the file is damaged; opening it also
-    where it has lost calls that must not be sent again. `lost` is how many other answers it has lost.
+    where it has lost calls that must not be sent again. `lost` is how many other answers it lost.
     """
 
     def __init__(self, path: Path) -> None:
@@ -170,7 +170,7 @@ class Journal:
         self._raise_high_water()
 
     def keep(self, chunk: int, calls: Sequence[Call]) -> None:
-        """Records calls that carry on what the destination has taken; on disk when this returns."""
+        """Records calls that carry on what the destination has accepted; on disk when this returns."""
         text = json.dumps([dump_call(call) for call in calls])
         with journal_errors(self._path), self._synchronous(), self._transaction():
             query = "INSERT INTO pending (chunk, calls, seal) VALUES (?, ?, ?)"
@@ -430,7 +430,7 @@ def _lost_intents(path: Path, count: Count, expected: Count) -> StateError:
 
 
 def count_pending(path: Path) -> int:
-    """How many kept calls of a run still carry on what the destination has taken."""
+    """How many kept calls of a run still carry on what the destination has accepted."""
     with journal_errors(path), closing(sqlite3.connect(path)) as db:
         known = db.execute("SELECT 1 FROM sqlite_master WHERE name = 'pending'").fetchone()
         if not known or not db.execute("SELECT 1 FROM pending LIMIT 1").fetchone():

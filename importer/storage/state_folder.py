@@ -43,20 +43,20 @@ def prepare(state_dir: Path) -> None:
 
 
 def new_run(state_dir: Path, run_id: str | None) -> RunFolder:
-    """The folder of a new run, not there yet; ConfigError where the id is not one or is taken."""
+    """The folder of a new run, not there yet; ConfigError where the id is not one, or another run has it."""
     run_id = run_folder.new_run_id() if run_id is None else run_id
     if not NAME.fullmatch(run_id):
         raise ConfigError("--run-id: expected a letter or digit, then up to 63 of A-Z a-z 0-9 . _ -")
     folder = RunFolder(state_dir / "runs" / run_id)
     if folder.meta.exists():
-        raise _taken(run_id)
+        raise _id_is_used(run_id)
     return folder
 
 
 def create(folder: RunFolder, meta: Mapping[str, Any]) -> None:
     """Makes a new run's folder, whole or not at all: a kill never leaves one that is no run yet.
 
-    ConfigError where another process has just taken the id.
+    ConfigError where another process has just used the id.
     """
     state_dir = folder.path.parent.parent
     with short_lock(state_dir, _FOLDERS_LOCK), state_errors(state_dir):
@@ -68,7 +68,7 @@ def create(folder: RunFolder, meta: Mapping[str, Any]) -> None:
         except OSError as error:
             shutil.rmtree(whole.path, ignore_errors=True)
             if error.errno in (errno.EEXIST, errno.ENOTEMPTY, errno.ENOTDIR):
-                raise _taken(folder.run_id) from None
+                raise _id_is_used(folder.run_id) from None
             raise
         except StateError:
             shutil.rmtree(whole.path, ignore_errors=True)
@@ -82,7 +82,7 @@ def _delete_unfinished(state_dir: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _taken(run_id: str) -> ConfigError:
+def _id_is_used(run_id: str) -> ConfigError:
     return ConfigError(f"--run-id: there is a run {run_id} already; choose another id.")
 
 
