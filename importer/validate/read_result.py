@@ -8,7 +8,6 @@ from typing import Any
 
 import polars as pl
 
-from importer.core.errors import StateError
 from importer.core.models import RunWarning
 from importer.source import csv_grammar
 from importer.source.csv_grammar import Layout
@@ -101,19 +100,20 @@ class ReadResult:
 
     @classmethod
     def load(cls, data: dict[str, Any]) -> "ReadResult":
-        """The result that an earlier attempt of the run stored; StateError where it is damaged."""
-        try:
-            intake = dict(data["intake"])
-            intake["reasons"] = Counter({(s, r, a): n for s, r, a, n in intake["reasons"]})
-            intake["by_source"] = Counter({(source, name): n for source, name, n in intake["by_source"]})
-            intake |= {name: Counter(intake[name]) for name in _BY_ATTRIBUTE}
-            sources = [_load_source(s) for s in data["sources"]]
-            warnings = [RunWarning(**{**w, "rows": tuple(w["rows"])}) for w in data["warnings"]]
-            edges, limited, contents = list(data["edges"]), bool(data["limited"]), dict(data["contents"])
-            guards, mixed = dict(data["guards"]), list(data["mixed"])
-            return cls(sources, edges, ReadCounts(**intake), limited, warnings, contents, guards, mixed)
-        except (KeyError, TypeError, ValueError):
-            raise StateError("What this run had read is damaged; start a new run.") from None
+        """The result that an earlier attempt of the run stored.
+
+        The journal has checked that it is what was stored. Version 0.1.0 stored fewer counts.
+        """
+        intake = dict(data["intake"])
+        intake["reasons"] = Counter({(s, r, a): n for s, r, a, n in intake["reasons"]})
+        by_source = intake.get("by_source", ())
+        intake["by_source"] = Counter({(source, name): n for source, name, n in by_source})
+        intake |= {name: Counter(intake.get(name, {})) for name in _BY_ATTRIBUTE}
+        sources = [_load_source(s) for s in data["sources"]]
+        warnings = [RunWarning(**{**w, "rows": tuple(w["rows"])}) for w in data["warnings"]]
+        edges, limited, contents = list(data["edges"]), bool(data["limited"]), dict(data["contents"])
+        guards, mixed = dict(data["guards"]), list(data["mixed"])
+        return cls(sources, edges, ReadCounts(**intake), limited, warnings, contents, guards, mixed)
 
 
 def _load_source(data: dict[str, Any]) -> ReadSource:
