@@ -182,6 +182,7 @@ class Ledger:
         """Closes a chunk after its last call."""
         closed = self.close(opened)
         if self.diff and closed.codes is not None:
+            self.journal.flush()  # else a kill here leaves values that are known and have no answer
             self.diff.settle(opened, closed.codes)
         return closed
 
