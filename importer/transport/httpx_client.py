@@ -5,6 +5,7 @@ import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
 from contextlib import asynccontextmanager
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
@@ -42,7 +43,11 @@ async def open_httpx(endpoint: "Endpoint") -> AsyncIterator["HttpxClient"]:
     transport = BoundedTransport(MAX_ANSWER, tls, proxy_for(url))
     timeout = httpx2.Timeout(endpoint.read_timeout, connect=endpoint.connect_timeout, pool=None)
     async with httpx2.AsyncClient(
-        headers=endpoint.all_headers, timeout=timeout, trust_env=False, transport=transport
+        headers=endpoint.all_headers,
+        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),  # httpx2 would keep cookies by itself
+        timeout=timeout,
+        trust_env=False,
+        transport=transport,
     ) as client:
         yield HttpxClient(client, url, endpoint.request_timeout)
 

@@ -163,6 +163,22 @@ def test_a_redirect_is_an_answer_and_not_followed(kind: Kind) -> None:
     assert len(seen) == 1
 
 
+def test_a_cookie_is_neither_kept_nor_sent(kind: Kind) -> None:
+    seen: list[bytes] = []
+    text = b"HTTP/1.1 200 OK\r\nSet-Cookie: a=b; Path=/\r\nConnection: close\r\nContent-Length: 2\r\n\r\n{}"
+
+    async def send_twice(endpoint: Endpoint) -> None:
+        async with connect(endpoint) as client:
+            for _ in range(2):
+                answer = await client.send(Call("POST", "/v1/people", BODY, ()))
+                assert answer.headers.get("set-cookie") == "a=b; Path=/"
+
+    with server(answering(text, seen)) as host:
+        asyncio.run(send_twice(Endpoint(f"http://{host}", {}, client=kind)))
+    assert len(seen) == 2
+    assert [b"cookie:" in request.lower() for request in seen] == [False, False]
+
+
 def test_a_certificate_is_checked_and_the_environment_may_add_its_own(
     kind: Kind, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
