@@ -29,7 +29,7 @@ _EXPECTED: Mapping[str, str] = {
     "less_than": "expected less than {lt}",
     "less_than_equal": "expected at most {le}",
     "string_too_short": "expected a text, found none",
-    "string_too_long": "expected at most {max_length} characters",
+    "string_too_long": "expected at most {max_length} character(s)",
     "too_short": "expected at least {min_length} entry",
 }
 """pydantic's kind of error → what we say; the names in braces come from the error's own facts."""

@@ -10,6 +10,7 @@ import pytest
 
 from docs import generate
 from importer.cli import main
+from importer.config.json_schema import json_schema
 
 ROOT = Path(__file__).parents[3]
 EXAMPLES = sorted((ROOT / "config").glob("*.toml"))
@@ -55,3 +56,26 @@ def test_the_keys_of_the_common_sections_are_described() -> None:
 def test_the_command_prints_it(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.main(["schema"]) == 0
     assert json.loads(capsys.readouterr().out) == SCHEMA
+
+
+def test_a_key_gets_its_meaning_by_its_section_and_one_without_has_no_description() -> None:
+    made = json_schema(
+        {"source": {"path": "Where the list is"}, "destination-vevee": {"envelope": "The field"}}
+    )
+    source, section = (made["$defs"][name]["properties"] for name in ("SourceConfig", "DestinationConfig"))
+    assert source["path"]["description"] == "Where the list is"
+    assert section["envelope"]["description"] == "The field"
+    assert "description" not in source["delimiter"]
+
+
+def test_the_keys_of_every_vendor_stand_in_the_destination() -> None:
+    made = json_schema({})
+    keys = made["$defs"]["DestinationConfig"]["properties"]
+    assert {"api_key", "auth_scheme", "poll_seconds", "data_center"} <= keys.keys()
+    assert keys["data_center"]["enum"] == ["singapore", "virginia"]
+
+
+def test_what_only_the_program_sets_is_no_key_of_the_file() -> None:
+    keys = json_schema({})["properties"].keys()
+    assert "extends" in keys
+    assert not {"vendor", "path"} & keys
