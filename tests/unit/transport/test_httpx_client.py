@@ -1,0 +1,146 @@
+"""What httpx2's errors mean, and the bound of an answer that it has not itself."""
+
+import asyncio
+import errno
+import socket
+import ssl
+from collections.abc import AsyncIterator
+
+import httpx2
+import pytest
+
+from importer.core.models import Call
+from importer.transport.client import Endpoint
+from importer.transport.errors import BROKEN, LATE, NO_CONNECTION, NO_FILES, NO_HOST, TLS, TOO_LONG
+from importer.transport.httpx_client import BoundedTransport, open_httpx, read_body, transport_error
+
+
+def caused_by(error: Exception, *causes: BaseException) -> Exception:
+    """`error` with a chain of causes, as httpx2 raises it: its own, httpcore2's, the operating system's."""
+    at: BaseException = error
+    for cause in causes:
+        at.__cause__ = cause
+        at = cause
+    return error
+
+
+REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
+
+
+@pytest.mark.parametrize(
+    ("error", "sentence"),
+    [
+        (caused_by(httpx2.ConnectError("x"), ssl.SSLCertVerificationError("x")), TLS),
+        (caused_by(httpx2.ConnectError("x"), OSError("all"), socket.gaierror(-2, "x")), NO_HOST),
+        (caused_by(httpx2.ConnectError("x"), REFUSED), NO_CONNECTION),
+        (caused_by(httpx2.ConnectError("x"), ExceptionGroup("x", [REFUSED, ssl.SSLError("x")])), TLS),
+        (httpx2.ConnectTimeout("x"), LATE),
+        (httpx2.ProxyError("403"), NO_CONNECTION),
+    ],
+)
+def test_where_no_connection_came_about_nothing_arrived(error: Exception, sentence: str) -> None:
+    found = transport_error(error, answered=False)
+    assert (str(found), found.connected, found.answered, found.hopeless) == (sentence, False, False, False)
+
+
+@pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
+def test_without_a_free_file_trying_again_is_hopeless(number: int) -> None:
+    error = caused_by(httpx2.ConnectError("x"), ExceptionGroup("x", [REFUSED, OSError(number, "x")]))
+    found = transport_error(error, answered=False)
+    assert (str(found), found.connected, found.hopeless) == (NO_FILES, False, True)
+
+
+@pytest.mark.parametrize("error", [TimeoutError(), httpx2.ReadTimeout("x"), httpx2.WriteTimeout("x")])
+def test_what_is_late_may_have_arrived(error: Exception) -> None:
+    found = transport_error(error, answered=False)
+    assert (str(found), found.connected) == (LATE, True)
+
+
+@pytest.mark.parametrize(
+    ("error", "answered", "begun"),
+    [
+        (httpx2.ReadError("x"), False, False),
+        (httpx2.ReadError("x"), True, True),
+        (httpx2.WriteError("x"), False, False),
+        (httpx2.RemoteProtocolError("Server disconnected without sending a response."), False, False),
+        (httpx2.RemoteProtocolError("illegal status line"), False, True),
+    ],
+)
+def test_a_connection_that_broke_tells_whether_an_answer_had_begun(
+    error: Exception, answered: bool, begun: bool
+) -> None:
+    found = transport_error(error, answered=answered)
+    assert (str(found), found.connected, found.answered) == (BROKEN, True, begun)
+
+
+def test_no_sentence_quotes_what_the_library_says() -> None:
+    for kind in (httpx2.ConnectError, httpx2.ReadError, httpx2.RemoteProtocolError, httpx2.ReadTimeout):
+        assert "key-in-the-text" not in str(transport_error(kind("key-in-the-text"), answered=False))
+
+
+@pytest.mark.parametrize(
+    ("most", "taken"), [(4, b"abcd"), (6, b"abcdef"), (7, b"abcdefg"), (99, b"abcdefghi")]
+)
+def test_a_body_is_read_to_its_bound_and_no_further_piece_is_asked_for(most: int, taken: bytes) -> None:
+    asked: list[bytes] = []
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for piece in (b"abc", b"def", b"ghi"):
+            asked.append(piece)
+            yield piece
+
+    async def read() -> bytes:
+        return await read_body(httpx2.Response(200, content=pieces()), most)
+
+    assert asyncio.run(read()) == taken
+    assert len(asked) == min(3, -(-most // 3))
+
+
+async def serve(answer: bytes, answers: int = 1) -> asyncio.Server:
+    """A server on loopback that gives each request without a body `answer`, so often on one connection."""
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        for _ in range(answers):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(answer)
+        await writer.drain()
+        writer.close()
+
+    return await asyncio.start_server(talk, "127.0.0.1", 0)
+
+
+def url_of(server: asyncio.Server) -> str:
+    return f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}"
+
+
+@pytest.mark.asyncio
+async def test_the_bound_counts_the_bytes_of_one_answer_and_begins_again_with_the_next() -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    async with (
+        await serve(OK, answers=3) as server,
+        httpx2.AsyncClient(transport=BoundedTransport(len(OK), tls, None)) as client,
+    ):
+        assert [(await client.get(url_of(server))).content for _ in range(3)] == [b"{}"] * 3
+
+
+@pytest.mark.asyncio
+async def test_one_byte_more_than_the_bound_is_an_error_of_its_own() -> None:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    async with (
+        await serve(OK) as server,
+        httpx2.AsyncClient(transport=BoundedTransport(len(OK) - 1, tls, None)) as client,
+    ):
+        with pytest.raises(httpx2.ReadError) as failure:
+            await client.get(url_of(server))
+    found = transport_error(failure.value, answered=False)
+    assert (str(found), found.answered) == (TOO_LONG, True)
+
+
+@pytest.mark.asyncio
+async def test_a_call_comes_back_with_its_status_headers_and_body() -> None:
+    async with await serve(OK) as server, open_httpx(Endpoint(url_of(server), {})) as client:
+        answer = await client.send(Call("GET", "/v1/me", b"", ()))
+    assert (answer.status, answer.headers.get("content-length"), answer.body) == (200, "2", b"{}")
