@@ -1,0 +1,150 @@
+"""`report.html` says what happened, shows data as text, and has a copy without values."""
+
+import re
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from importer.core.rejects import REPORT_COLUMNS
+from importer.report import html_report
+from importer.storage.run_folder import RunFolder
+from tests.unit.report.ended_runs import ROWS, VALUES, run_folder, summary
+
+SCRIPT = "<script>alert(1)</script>"
+REJECT = {
+    "file": "/lists/people.csv",
+    "row": "7",
+    "distinct_id": "user-17",
+    "attribute": "age",
+    "value": SCRIPT,
+    "stage": "check",
+    "reason": "attribute_value_invalid",
+    "message": "expected a number",
+}
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> RunFolder:
+    made = run_folder(tmp_path)
+    line = ",".join(REJECT.get(name, "") for name in REPORT_COLUMNS)
+    made.rejects.write_text(f"{','.join(REPORT_COLUMNS)}\n{line}\n")
+    return made
+
+
+def page(folder: RunFolder, *, values: bool = True, **changes: Any) -> str:
+    return html_report.write(folder, summary(**changes), values=values).read_text("utf-8")
+
+
+def test_the_report_stands_in_the_folder_of_the_run(folder: RunFolder) -> None:
+    assert html_report.write(folder, summary()) == folder.html_report
+    copy = html_report.write(folder, summary(), values=False)
+    assert (copy.parent, copy.name) == (folder.path, "report-no-values.html")
+
+
+def test_text_of_the_list_is_never_markup(folder: RunFolder) -> None:
+    found = page(folder, message=f"stopped by {SCRIPT}")
+    assert SCRIPT not in found
+    assert found.count("&lt;script&gt;alert(1)&lt;/script&gt;") == 3, "message, frequent values, example"
+    assert found.count("<script>") == 1
+
+
+def test_nothing_runs_or_loads_but_what_the_policy_names_by_its_hash(folder: RunFolder) -> None:
+    found = page(folder)
+    (policy,) = re.findall(r'http-equiv="Content-Security-Policy" content="([^"]*)"', found)
+    assert re.fullmatch(
+        r"default-src &#39;none&#39;; style-src &#39;sha256-[\w+/]{43}=&#39;; "
+        r"script-src &#39;sha256-[\w+/]{43}=&#39;; base-uri &#39;none&#39;; form-action &#39;none&#39;",
+        policy,
+    )
+    assert not re.findall(r"(?:src|href)=", found)
+
+
+def test_a_copy_without_values_has_counts_and_no_person(folder: RunFolder) -> None:
+    full, copy = page(folder), page(folder, values=False)
+    assert "user-17" in full
+    assert "user-17" not in copy
+    assert "alert(1)" not in copy
+    assert "expected a number" in copy
+    assert "This copy shows no value and no id of a person." in copy
+
+
+def test_each_reject_says_what_is_accepted_and_what_to_do(folder: RunFolder) -> None:
+    found = page(folder)
+    assert "<dd>a number (min 0.0)</dd>" in found
+    assert (
+        "<dd>Correct the cells, or declare type, format, decimal or options as the list has them.</dd>"
+        in found
+    )
+    assert ">Cells such as #N/A (3, in rows 7, 9)" in re.sub(r"<b>age</b>: ", ">", found)
+
+
+def test_the_age_of_a_source_is_counted_to_the_start_of_the_run(folder: RunFolder) -> None:
+    assert "1 h 5 min before the run" in page(folder)
+    unknown = [{**summary()["sources"][0], "modified": None, "size": None}]
+    assert "before the run" not in page(folder, sources=unknown)
+
+
+def test_shares_are_compared_with_the_run_before(folder: RunFolder, tmp_path: Path) -> None:
+    assert '<span class="arrow">' not in page(folder)
+    before = run_folder(tmp_path, "r0", started_at="2026-02-28T02:00:00.000+00:00")
+    worse = {"attribute": "age", **VALUES, "applied": 1960, "rejected": 270, "blank": 100}
+    before.write_summary(summary(run_id="r0", attributes=[worse]))
+    assert re.findall(r'<span class="arrow">(.*?)</span>', page(folder)) == ["▲ 10.0%", "▼ 10.0%"]
+
+
+def test_a_good_run_asks_for_nothing(tmp_path: Path) -> None:
+    good = page(run_folder(tmp_path), exit_code=0, reject_counts=(), warnings=())
+    assert "<strong>Nothing has to be done.</strong>" in good
+    assert "<p>Nothing was rejected or changed.</p>" in good
+
+
+def test_a_name_that_is_not_utf_8_is_shown_as_an_escape(tmp_path: Path) -> None:
+    made = run_folder(tmp_path, config_path="people-\udcff.toml")
+    assert r"people-\udcff.toml" in page(made)
+
+
+@pytest.mark.parametrize(
+    ("mode", "changes", "sentence"),
+    [
+        (
+            "run",
+            {},
+            "2,200 values are applied, 30 rejected, 10 rows were not used at all.",
+        ),
+        (
+            "run",
+            {"rows": ROWS | {"rejected": 1}, "values": VALUES | {"rejected": 0}},
+            "2,200 values are applied, none rejected, 1 row was not used at all.",
+        ),
+        (
+            "run",
+            {"rows": ROWS | {"rejected": 0}, "values": VALUES | {"unconfirmed": 5}},
+            "2,200 values are applied, 30 rejected and 5 unconfirmed.",
+        ),
+        (
+            "run",
+            {"rows": ROWS | {"rejected": 0, "read": 1}, "values": VALUES | {"rejected": 0}},
+            "All is well: 2,200 values of 1 row are applied, none was rejected.",
+        ),
+        (
+            "run",
+            {"state": "stopped", "values": VALUES | {"applied": 7, "not_attempted": 1000}},
+            "The run was stopped: 7 values are applied, 1,000 are not sent.",
+        ),
+        (
+            "check",
+            {"values": VALUES | {"not_attempted": 2200}},
+            "Nothing was sent: this was a check. 2,200 values would be sent, 30 are rejected in 1,200 rows.",
+        ),
+    ],
+)
+def test_the_headline_is_one_sentence(mode: str, changes: dict[str, Any], sentence: str) -> None:
+    assert html_report.headline(summary(**changes), mode) == sentence
+
+
+def test_a_template_gets_every_fact_that_it_names() -> None:
+    from jinja2 import UndefinedError
+
+    with pytest.raises(UndefinedError, match="'title' is undefined"):
+        html_report.render("report.html.j2")
