@@ -37,12 +37,12 @@ Tripped = Mapping[str, str]
 def shape(reading: ReadResult, run_id: str) -> ListShape:
     """The properties of a list with which the next list is compared."""
     intake = reading.counts
-    filled = {key: intake.rows - blanks for key, blanks in intake.blanks.items()}
+    rows = intake.rows_of_list
     return ListShape(
         run_id,
-        intake.rows_read,
-        {key: _share(blanks, intake.rows) for key, blanks in intake.blanks.items()},
-        {key: _share(count, filled[key]) for key, count in intake.undeclared.items()},
+        intake.rows_read - intake.gone_rows,
+        {key: _share(blanks, rows) for key, blanks in intake.blanks.items()},
+        {key: _share(count, rows - intake.blanks[key]) for key, count in intake.undeclared.items()},
     )
 
 
@@ -69,12 +69,12 @@ def find_tripped(
             f"{config.run.max_gone:g}% may be"
         )
     if guards.max_age is not None:
-        _note(found, "max_age", _too_old(reading.sources, guards.max_age, now))
+        _note(found, "max_age", _too_old(reading.sources_of_list, guards.max_age, now))
     if whole and guards.min_rows is not None and list_.rows < guards.min_rows:
         found["min_rows"] = f"{list_.rows:,} rows where at least {guards.min_rows:,} are expected"
     if whole and guards.max_row_change is not None and good:
         _note(found, "max_row_change", _row_change(list_, good, guards.max_row_change))
-    if guards.max_blank_change is not None and good and reading.counts.rows:
+    if guards.max_blank_change is not None and good and reading.counts.rows_of_list:
         _note(found, "max_blank_change", _blank_change(list_, good, guards.max_blank_change))
     if guards.max_unknown_options is not None:
         _note(found, "max_unknown_options", _unknown_options(list_, good, guards.max_unknown_options))
@@ -158,7 +158,7 @@ ATTRIBUTE_FROM = 20
 def _lost_attributes(config: Config, counts: ReadCounts, shapes: ValueShapes) -> Iterator[str]:
     """The attributes of which our own check refuses more than is allowed; blank cells do not count."""
     for key in config.attributes:
-        values = counts.rows - counts.gone_rows - counts.blanks[key]
+        values = counts.rows_of_list - counts.blanks[key]
         refused = Counter({r: n for (s, r, a), n in counts.reasons.items() if (s, a) == ("check", key)})
         del refused[BLANK]
         if values >= ATTRIBUTE_FROM and is_lost(config.guards, refused.total(), values):

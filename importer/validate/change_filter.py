@@ -23,6 +23,9 @@ from importer.storage.snapshot_frames import CLEARED, column, hashed
 SEGMENT_ROWS = 1 << 20
 """The hashes of this many rows are sorted and written together."""
 
+_KEYS = {"hash": pl.UInt64, "print": pl.UInt64, "file": pl.UInt32, "at": pl.UInt32}
+"""What is compared of a row: the hashes of its person and of the row, and where the row is on disk."""
+
 
 @dataclass
 class ChangeFilter:
@@ -81,11 +84,7 @@ class ChangeFilter:
         """(layout, rows) of all rows that may have changed, in source order; then deletes the folder."""
         self._flush()
         width = self._width()
-        found = [
-            self._find_changed(first, first + width)
-            for first in range(0, PARTITIONS, width)
-            if self._segments
-        ]
+        found = [self._find_changed(first, first + width) for first in range(0, PARTITIONS, width)]
         by_file = pl.concat([pl.DataFrame(schema={"file": pl.UInt32, "at": pl.UInt32}), *found])
         for (number,), part in by_file.sort("file", "at").group_by("file", maintain_order=True):
             rows = pl.read_ipc(self._file(int(str(number))))[part["at"]]
@@ -101,7 +100,8 @@ class ChangeFilter:
 
     def _find_changed(self, first: int, end: int) -> pl.DataFrame:
         """Counts the unchanged rows of these partitions; the others as `file` and `at`."""
-        keys = pl.concat([segment.read(self.folder, first, end) for segment in self._segments])
+        segments = [segment.read(self.folder, first, end) for segment in self._segments]
+        keys = pl.concat([pl.DataFrame(schema=_KEYS), *segments])
         known = self.snapshot.read_prints(first, end).rename({"print": "known"})
         self._note_gone(first, end, known, keys)
         keys = keys.join(known, on="hash", how="left")

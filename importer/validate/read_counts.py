@@ -45,12 +45,17 @@ class ReadCounts:
     def values_of(self, key: str, attribute: Attribute) -> int:
         """How many values of an attribute were read; a blank cell is one where it is not skipped."""
         skipped = self.blanks[key] if attribute.blank == "skip" else 0
-        return self.rows - self.gone_rows - skipped + self.gone_values[key]
+        return self.rows_of_list - skipped + self.gone_values[key]
 
     @property
     def rows(self) -> int:
         """Well-formed, chosen rows with an id."""
         return self.rows_read - self.filtered - self.empty_rows - self.set_aside
+
+    @property
+    def rows_of_list(self) -> int:
+        """The same without our own rows, which clear the people who have left the list."""
+        return self.rows - self.gone_rows
 
     @property
     def rejected(self) -> int:

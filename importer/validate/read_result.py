@@ -2,7 +2,7 @@
 
 from base64 import b64decode, b64encode
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -64,6 +64,11 @@ class ReadResult:
     contents: dict[str, str] = field(default_factory=dict)
     guards: Mapping[str, str] = field(default_factory=dict)
     mixed: list[str] = field(default_factory=list)
+
+    @property
+    def sources_of_list(self) -> Sequence[ReadSource]:
+        """The sources without the one of our own rows, the last one, which clear who has left the list."""
+        return self.sources[:-1] if self.counts.gone_rows else self.sources
 
     def cells(self, layout: int, rows: pl.DataFrame) -> pl.DataFrame:
         """Spooled rows → their cells under the source's own column names."""

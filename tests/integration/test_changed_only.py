@@ -89,7 +89,7 @@ class World:
     def config(self) -> dict[str, Any]:
         data = mapping(self.source, self.server.url)
         for table, keys in self.changes.items():
-            data[table] = {**data[table], **keys}
+            data[table] = {**data.get(table, {}), **keys}
         return data
 
     def write(self, rows: List) -> None:

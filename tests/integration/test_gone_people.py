@@ -48,6 +48,31 @@ def test_too_many_gone_stop_the_run_before_the_first_call(tmp_path: Path) -> Non
         assert len(here.server.stored) == 8
 
 
+@pytest.mark.parametrize("left", [[], [("", "a", "1", "x")]])
+def test_everybody_is_gone_from_a_list_without_people(tmp_path: Path, left: List) -> None:
+    with world(tmp_path) as here:
+        clearing(here)
+        here.night(ROWS)
+        before = here.calls()
+        summary = here.night(left)
+        assert (summary.exit_code, here.calls()) == (6, before)
+        assert "10 of 10 known people are gone" in summary.message
+        assert here.night(left, allow=("max_gone",)).people["called"] == 10
+        assert not here.server.stored
+
+
+def test_guards_look_at_the_list_and_not_at_the_rows_that_clear(tmp_path: Path) -> None:
+    with world(tmp_path) as here:
+        clearing(here, "100%")
+        here.night(ROWS)
+        here.changes["guards"] = {"max_age": "1d", "min_rows": 3, "max_blank_change": "1%"}
+        assert here.night(ROWS[5:]).exit_code == 0
+        summary = here.night(ROWS[8:])
+        assert (summary.exit_code, summary.guards) == (6, ("min_rows",))
+        assert "2 rows where at least 3 are expected" in summary.message
+        assert len(here.server.stored) == 5
+
+
 @pytest.mark.parametrize("why", ["another source", "rows set aside", "where"])
 def test_nobody_is_gone_unless_the_whole_list_was_read(tmp_path: Path, why: str) -> None:
     with world(tmp_path) as here:
