@@ -301,8 +301,8 @@ def test_the_reject_limit_stops_within_a_few_calls(night: Night) -> None:
         ("max_row_change", 30, "like"),
         ("max_row_change", "thirty", "like"),
         ("max_age", "yesterday", "number"),
-        ("min_rows", 0, "greater"),
-        ("canary", 0, "greater"),
+        ("min_rows", 0, "expected at least 1"),
+        ("canary", 0, "expected at least 1"),
         ("max_rows", 10, "unknown key"),
     ],
 )

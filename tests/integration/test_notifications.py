@@ -299,10 +299,10 @@ def test_a_log_for_programs(
     assert json.loads(out.out)["run_id"] == "r"
     lines = [json.loads(line) for line in out.err.splitlines()]
     kinds = [line["event"] for line in lines]
-    assert kinds == ["began", "cost", "ended", "message", "message"]
+    assert kinds == ["began", "cost", "finishing", "ended", "message", "message"]
     assert all({"at", "level", "event", "text"} <= line.keys() for line in lines)
-    assert lines[2]["exit_code"] == 4
-    assert lines[2]["summary"]["rows"]["read"] == 2
+    assert lines[3]["exit_code"] == 4
+    assert lines[3]["summary"]["rows"]["read"] == 2
     assert MARK not in out.err
     assert main.main(["run", str(tmp_path / "none.toml"), "--log-format", "json"]) == 2
     (line,) = capsys.readouterr().err.splitlines()
