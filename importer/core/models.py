@@ -152,8 +152,9 @@ class Classification:
     this one, for the same people, before anything else of theirs. `durable`, with CONTINUE: they are on disk
     before they go out, and a later attempt goes on with them instead of sending again. `unreported`, with
     DONE: indices of targets of which the answer says nothing; `carried`: of those that are still to be sent,
-    by the follow-up calls. `resolved_ids` maps each distinct id that the answer resolved to the destination's
-    own id, "" where it gives several.
+    by the follow-up calls. `names_values`: the answer names what it refuses, so that a refusal of all of
+    a call's values is about these values. `resolved_ids` maps each distinct id that the answer resolved to
+    the destination's own id, "" where it gives several.
     """
 
     verdict: Verdict
@@ -165,6 +166,7 @@ class Classification:
     durable: bool = False
     unreported: tuple[int, ...] = ()
     carried: tuple[int, ...] = ()
+    names_values: bool = False
     resolved_ids: Mapping[str, str] = field(default_factory=dict)
 
 

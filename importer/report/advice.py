@@ -44,6 +44,38 @@ _WARNINGS: Mapping[str, tuple[str, str]] = {
         "Ids with blanks around them",
         "Declare trim = true under [identity], or correct the list.",
     ),
+    "distinct_id_from_float": (
+        "Ids that are floats: they were written as digits, without .0",
+        "Export the ids as text or as integers.",
+    ),
+    "surrounding_blanks": (
+        "Texts with blanks around them",
+        "Declare trim = true for the attribute, or correct the list.",
+    ),
+    "spreadsheet_text": (
+        "Cells that a spreadsheet marked as text or would calculate, such as '+1202 or =1+1",
+        'Declare spreadsheet_text = "unwrap" under [source], or export again without formulas.',
+    ),
+    "number_rounded": (
+        "Texts like 4.47912E+11: a spreadsheet has rounded them, the last digits are lost",
+        "Export again with the column formatted as text.",
+    ),
+    "float_as_text": (
+        "Floats that are sent as text: zeros in front are lost, and digits may be",
+        "Write the column as text, or declare it as a number.",
+    ),
+    "edge_rows_differ": (
+        "The first or last rows have ids unlike all others: a second header, a total or a note",
+        "Declare skip_after_header or skip_footer under [source], or take the rows out.",
+    ),
+    "control_characters": (
+        "Characters that no text should hold: the list was read in a wrong encoding",
+        "Ask who sent the list for its encoding, and declare it under [source].",
+    ),
+    "source_without_rows": (
+        "A list that is a header alone",
+        "Nothing has to be done where an empty list is normal; min_rows under [guards] makes it a stop.",
+    ),
     "spreadsheet_error": ("Cells such as #N/A", "Correct the formulas in the sheet, then export again."),
     "date_serial_number": (
         "Numbers such as 45123 in a column of dates",

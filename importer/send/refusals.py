@@ -37,7 +37,7 @@ class RefusalRow:
         self._delayed: list[DelayedRefusal] = []
         self._finishing: list[Callable[[], None]] = []
         self._length = 0
-        self._unknown: set[str] = set()
+        self._unknown: set[tuple[str, str]] = set()
         self._any_accepted = False
 
     def counts(self, settled: Settled) -> bool:
@@ -55,10 +55,13 @@ class RefusalRow:
         return classification.verdict is Verdict.REFUSED
 
     def _is_unknown_again(self, settled: Settled) -> bool:
-        """An id that is unknown for the first time is resolved once more; after that it is refused."""
-        ids = {target.distinct_id for target in settled.call.targets}
-        known, self._unknown = ids <= self._unknown, self._unknown | ids
-        return known
+        """An id that is unknown for the first time is resolved once more; after that it is refused.
+
+        A person has a call for each operation, and each of them may find the id unknown once.
+        """
+        parts = {(target.distinct_id, target.operation) for target in settled.call.targets}
+        again, self._unknown = parts <= self._unknown, self._unknown | parts
+        return again
 
     def _was_in_a_row(self, settled: Settled) -> bool:
         targets = settled.call.targets
@@ -129,7 +132,7 @@ def _refuses_all(settled: Settled) -> bool:
     if not refused or settled.classification.unreported:
         return False
     people = {refusal.target for refusal in refused if not refusal.key}
-    if settled.status >= 300:
+    if settled.status >= 300 and not settled.classification.names_values:
         keys = {(refusal.target, refusal.key) for refusal in refused}
         people |= {n for n, target in enumerate(targets) if all((n, key) in keys for key in target.keys)}
     waiting = settled.classification.carried

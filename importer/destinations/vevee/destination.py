@@ -257,7 +257,8 @@ def _classify_error(call: Call, status: int, code: str) -> Classification:
     if code in _STOPS:
         return Classification(Verdict.STOP, reason=code, message=_STOPS[code])
     if code in _VALUE_CODES and call.path == VALUES and call.method != "GET":
-        return Classification(Verdict.DONE, (Refusal(0, call.targets[0].keys[0], code),))
+        refused = (Refusal(0, call.targets[0].keys[0], code),)
+        return Classification(Verdict.DONE, refused, names_values=True)
     if code == "limit_reached":
         # An end user's metering plan is used up; the vendor says not to repeat it.
         return Classification(Verdict.REFUSED, reason=code, message="the person's plan limit is reached")

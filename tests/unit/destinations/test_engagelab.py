@@ -489,9 +489,9 @@ def plainly(rows: Sequence[Mapping[str, str]], before: Mapping[str, Mapping[str,
         last[row["id"], "plan"] = row["plan"]
         if row["points"] not in ("", "x"):
             mine["points"] = mine.get("points", 0) + Decimal(row["points"])
-        if added := [t for t in row["topics"].split("|") if t]:
+        if added := _options(row["topics"]):
             mine["topics"] = list(dict.fromkeys([*mine.get("topics", []), *added]))
-        gone = [t for t in row["old_topics"].split("|") if t]
+        gone = _options(row["old_topics"])
         mine["old_topics"] = [t for t in mine.get("old_topics", []) if t not in gone]
     for (id_, key), value in last.items():
         mine = current[id_]
@@ -500,6 +500,11 @@ def plainly(rows: Sequence[Mapping[str, str]], before: Mapping[str, Mapping[str,
         elif value != "old":
             mine[key] = Decimal(value) if key == "age" else value
     return {i: kept for i, mine in current.items() if (kept := {k: v for k, v in mine.items() if v != []})}
+
+
+def _options(text: str) -> list[str]:
+    """The options of a cell; none where a quotation mark shows another form of list, which is rejected."""
+    return [] if '"' in text else [option for option in text.split("|") if option]
 
 
 BEFORE: Mapping[str, Mapping[str, Any]] = {
@@ -521,7 +526,7 @@ def test_sums_and_unions_are_a_plain_reading_of_the_list(
         summary = here.run(run_id="r")
         assert server.stored == plainly(rows, BEFORE)
         bad = sum((row["points"] == "x") + (row["age"] == "old") for row in rows)
-        lists = sum(row[k] == "|" for row in rows for k in ("topics", "old_topics"))
+        lists = sum(row[k] in ("|", 'q"|b') for row in rows for k in ("topics", "old_topics"))
         assert summary.values["rejected"] == bad + lists
         taken = sum(bool(row[k]) for row in rows for k in ("points", "topics", "old_topics"))
         last = len({(row["id"], k) for row in rows for k in ("age", "nickname") if row[k]})

@@ -142,7 +142,7 @@ INVALID = "attribute_value_invalid"
         ("persona", ["teacher"], INVALID, None),
         ("langs", ["en", "xx", "de"], None, ["en", "de"]),
         ("langs", ["xx"], INVALID, None),
-        ("langs", [], INVALID, None),
+        ("langs", [], None, []),
         ("langs", "de", INVALID, None),
         ("langs", ["de", 1], INVALID, None),
         ("free_langs", ["xx"], None, ["xx"]),
