@@ -8,6 +8,7 @@ rate limits        https://docs.attentive.com/docs/api-rate-limits   150 a secon
 A refusal (400) has no documented body: neither the value at fault nor a reason is ever named.
 """
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from typing import Any, ClassVar, cast
@@ -177,7 +178,8 @@ class Destination(base.Destination):
 
 
 def _number(text: str) -> int | None:
-    return int(text) if text.isascii() and text.isdecimal() else None
+    """None for what is no number of a limit; Python refuses to read thousands of digits as one."""
+    return int(text) if re.fullmatch("[0-9]{1,9}", text) else None
 
 
 DESTINATION = Destination

@@ -1,6 +1,7 @@
 """The results of a bulk job, a line for each record."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -63,10 +64,14 @@ class _RecordFinder:
 
 
 def _canonical(value: Any) -> str:
-    return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    try:
+        return json.dumps(value, sort_keys=True, ensure_ascii=False)
+    except RecursionError:  # nested about as deep as JSON can be read: no record of ours is
+        return ""
 
 
 _STATUS_NAMES = ("status", "statusCode", "status_code", "responseCode", "code", "success")
+_DIGITS = re.compile("[0-9]{1,9}")  # Python refuses to read thousands of them as one number
 _ACCEPTED_WORDS = frozenset({"success", "succeeded", "ok", "accepted", "completed", "created", "updated"})
 
 
@@ -85,7 +90,7 @@ def _result_of(line: Any) -> _Result | None:
 def _status_of(value: Any) -> _Result | None:
     if isinstance(value, bool):
         return _Result(value, OK if value else BAD_REQUEST)
-    if isinstance(value, str) and value.isascii() and value.isdecimal():
+    if isinstance(value, str) and _DIGITS.fullmatch(value):
         value = int(value)
     if isinstance(value, int):
         accepted = OK <= value < MULTIPLE_CHOICES

@@ -1,6 +1,7 @@
 """The results of a job: which record a line is about, and what became of it."""
 
 import json
+import sys
 from typing import Any
 
 import pytest
@@ -93,6 +94,20 @@ def test_a_status_is_a_number_or_a_word_in_one_of_several_places(
 @pytest.mark.parametrize("told", [{}, {"status": None}, {"status": []}, {"status": ""}, {"status": 2.5}])
 def test_a_line_that_does_not_say_how_its_record_ended_is_no_result(told: dict[str, Any]) -> None:
     assert read(body_of({"identifiers": ANN} | told), ANN) == {}
+
+
+def test_a_status_of_thousands_of_digits_is_no_success() -> None:
+    line = {"identifiers": ANN, "status": "2" * 5000}
+    assert read(body_of(line), ANN) == {0: (False, 400)}
+
+
+def test_a_line_nested_as_deep_as_json_can_be_read_is_no_fault() -> None:
+    for depth in range(sys.getrecursionlimit() - 200, sys.getrecursionlimit()):
+        deep = b'{"identifiers":{"email":"ann@example.com"},"status":200,"x":%s1%s}' % (
+            b"[" * depth,
+            b"]" * depth,
+        )
+        assert read(deep, ANN) in ({}, {0: (True, 200)})
 
 
 @pytest.mark.parametrize("body", [b"", b"\n\n", b"<html></html>", b"[1]", b'"200"', b"null"])
