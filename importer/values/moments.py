@@ -1,5 +1,6 @@
 """The types date and datetime."""
 
+import datetime as dt
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -13,10 +14,11 @@ from importer.values.typed_column import TypedColumn, checked, replace_where
 def type_date(attribute: Attribute, column: pl.Series) -> TypedColumn:
     """A date in the declared format; a Parquet moment only where it is midnight."""
     if column.dtype == pl.Date:
-        return TypedColumn(column, column.is_not_null())
+        return checked(column, _writable(column, _FIRST.date(), _LAST.date()))
     if isinstance(column.dtype, pl.Datetime):
         days = column.dt.date()
-        return checked(column, days.set(column.dt.truncate("1d") != column, None))
+        days = days.set(column.dt.truncate("1d") != column, None)
+        return checked(column, _writable(days, _FIRST.date(), _LAST.date()))
     text = as_text(column)
     if attribute.format == counted_moments.EXCEL:
         return checked(text, counted_moments.excel_days(text))
@@ -41,9 +43,20 @@ def _plausible(moments: pl.Series, pattern: str) -> pl.Series:
     return moments.set(early, None) if early.any() else moments
 
 
+_FIRST, _LAST = dt.datetime.min, dt.datetime.max  # noqa: DTZ901 - the series they bound have no zone
+"""Moments with a year of four digits. Parquet, an offset or a count of seconds can lead beyond them, and the
+text of such a moment would be no date that a destination reads."""
+
+
+def _writable(moments: pl.Series, first: dt.date, last: dt.date) -> pl.Series:
+    """The moments with null where they stand before `first` or behind `last`."""
+    outside = (moments < first) | (moments > last)
+    return moments.set(outside, None) if outside.any() else moments
+
+
 _ISO = (
     r"^([0-9]{4}-[0-9]{2}-[0-9]{2})[T ]([0-9]{2}:[0-9]{2})(:[0-9]{2})?(\.[0-9]{1,9})?"
-    r"(Z|[+-][0-9]{2}:?[0-9]{2})?$"
+    r"(Z|[+-](?:[01][0-9]|2[0-3]):?[0-5][0-9])?$"
 )
 
 
@@ -51,10 +64,15 @@ def type_datetime(attribute: Attribute, column: pl.Series) -> TypedColumn:
     """A date and time in the declared format, else ISO 8601; an offset is converted to UTC.
 
     With `zone` a moment without an offset is one of that zone, and is converted too. It is bad where the zone
-    has no such moment, or has it twice, as clocks go forward or back.
+    has no such moment, or has it twice, as clocks go forward or back. A moment whose year is not of four
+    digits is bad too.
     """
     typed = _type_moment(attribute, column)
-    return typed if attribute.zone is None else _in_zone(attribute.zone, column, typed)
+    if attribute.zone is not None:
+        typed = _in_zone(attribute.zone, column, typed)
+    moments = typed.value
+    known = _writable(moments, _FIRST, _LAST)
+    return typed if known is moments else replace(checked(column, known), utc=typed.utc)
 
 
 def _type_moment(attribute: Attribute, column: pl.Series) -> TypedColumn:

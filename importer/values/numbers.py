@@ -78,15 +78,20 @@ def _number_expr() -> pl.Expr:
     big = text.str.strip_prefix("+").cast(pl.UInt64, strict=False)
     approximate = text.cast(pl.Float64, strict=False)
     finite = approximate.is_finite()
-    decimal = shortest(text.str.strip_prefix("+").str.replace(r"^(-?)0+([0-9])", "${1}${2}"))
+    decimal = _unsigned_zero(text.str.strip_prefix("+").str.replace(r"^(-?)0+([0-9])", "${1}${2}"))
     return (
         pl.when(text.str.contains(_PLAIN))
         .then(pl.coalesce(small.cast(pl.String), big.cast(pl.String)))
         .when(text.str.contains(_DECIMAL) & finite)
         .then(decimal)
         .when(text.str.contains(_EXPONENT) & finite & ((approximate != 0) | ~text.str.contains(_NOT_ZERO)))
-        .then(shortest(approximate.cast(pl.String)))
+        .then(_unsigned_zero(approximate.cast(pl.String)))
     )
+
+
+def _unsigned_zero(text: pl.Expr) -> pl.Expr:
+    """The shortest decimal text; zero has one text alone."""
+    return shortest(text).str.replace("^-0$", "0")
 
 
 def _has_marks(attribute: Attribute) -> bool:

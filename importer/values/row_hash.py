@@ -17,7 +17,7 @@ from importer.core.models import Encoding
 from importer.source.csv_grammar import Layout
 from importer.values import cell_texts
 
-_DERIVATION = 2
+_DERIVATION = 3
 """Raised whenever the same text, under the same declaration, comes to another value than before."""
 
 _BETWEEN = "\x1f"
