@@ -27,7 +27,7 @@ def open_table(name: str, table: ArrowTable) -> Source:
     SourceError where it has no columns, or one that cannot be read exactly.
     """
     with read_errors(name):
-        rows = pl.scan_arrow_c_stream(table)
+        rows = _scan(table)
         schema = rows.collect_schema()
     if not schema:
         raise SourceError(f"{name}: the table has no columns.")
@@ -48,6 +48,12 @@ def open_table(name: str, table: ArrowTable) -> Source:
             for name, kind in zip(columns, schema.values(), strict=True)
         },
     )
+
+
+def _scan(table: ArrowTable) -> pl.LazyFrame:
+    if isinstance(table, pl.DataFrame):  # by Arrow, polars does not read back an Enum column of its own
+        return table.lazy()
+    return pl.scan_arrow_c_stream(table)
 
 
 def _batches(name: str, rows: pl.LazyFrame) -> Iterator[Batch]:

@@ -1,9 +1,13 @@
 """Lines around the rows: `sep=`, records behind the header, rows at the end."""
 
+from collections.abc import Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
+from importer.source.batch import SET_ASIDE, Batch
+from importer.source.footer import rows_up_to, without_last
 from importer.source.options import SourceOptions
 from importer.source.reader import open_source
 
@@ -56,3 +60,44 @@ def test_rows_at_the_end_are_skipped_whatever_they_are(count: int, block: int, t
     everything = read(path, SourceOptions(), block)
     assert len(everything) == 102
     assert read(path, SourceOptions(skip_footer=count), block) == everything[: max(0, 102 - count)]
+
+
+def batch(*rows: int, aside: tuple[int, ...] = ()) -> Batch:
+    """Healthy rows and rows set aside, by their numbers."""
+    row = pl.Series("row", rows, dtype=pl.Int64)
+    reasons = [(number, number + 1, b"x", "row_malformed", "why") for number in aside]
+    return Batch(
+        pl.DataFrame({"id": row.cast(pl.String)}),
+        row,
+        (row + 1).alias("line"),
+        lambda: row.cast(pl.String),
+        pl.DataFrame(reasons, schema=SET_ASIDE, orient="row"),
+    )
+
+
+def numbers(batch: Batch) -> tuple[list[int], list[int]]:
+    return batch.row.to_list(), batch.set_aside["row"].to_list()
+
+
+def test_rows_up_to_a_number_are_kept_with_all_that_belongs_to_them() -> None:
+    kept = rows_up_to(batch(1, 2, 4, aside=(3, 5)), 3)
+    assert numbers(kept) == ([1, 2], [3])
+    assert kept.cells["id"].to_list() == ["1", "2"]
+    assert kept.line.to_list() == [2, 3]
+    assert kept.records is not None
+    assert kept.records.to_list() == ["1", "2"]
+
+
+def test_a_batch_is_given_out_as_soon_as_enough_rows_follow_it() -> None:
+    asked: list[int] = []
+
+    def batches(block_bytes: int) -> Iterator[Batch]:
+        for at, one in enumerate([batch(1, 2), batch(3), batch(4, aside=(5,)), batch(6)]):
+            asked.append(at)
+            assert block_bytes == 77
+            yield one
+
+    kept = without_last(batches, 2, 77)
+    assert numbers(next(kept)) == ([1, 2], [])
+    assert asked == [0, 1, 2]
+    assert [numbers(one) for one in kept] == [([3], []), ([4], [])]
