@@ -110,8 +110,8 @@ def _from_frame(path: Path, person: str) -> bool:
 def _from_kept(path: Path, person: str) -> bool:
     """Rows of the person, and damaged ones in which the id stands as a word: whose they are is not known."""
     try:
-        frame = pl.read_parquet(path, glob=False)
-    except (OSError, pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        frame = checked_files.scan_parquet(path).collect()
+    except (OSError, DamagedError):
         raise _unreadable(path) from None
     mine = pl.col("id").eq_missing(person) if "id" in frame.columns else pl.lit(value=False)
     word = rf"(?:^|[^0-9A-Za-z]){re.escape(person)}(?:[^0-9A-Za-z]|$)"
@@ -123,8 +123,7 @@ def _from_kept(path: Path, person: str) -> bool:
         mine = mine | (pl.col("id").is_null() & pl.col("original").str.contains(person, literal=True))
     left = frame.filter(~mine)
     if left.height < frame.height:
-        with atomic_files.replacing(path) as file:
-            left.write_parquet(file, compression="lz4")
+        checked_files.write_parquet(path, left)
     return left.height < frame.height
 
 

@@ -58,7 +58,8 @@ class _PersonHistory:
 def explain(state_dir: str | PathLike[str], person: str, run_id: str | None = None) -> Iterator[str]:
     """The lines of the newest run that knows this distinct id, or of the run named.
 
-    Of a run that read a table only the rows with rejects are known. ConfigError where no run knows the id.
+    Of a run that read a table only the rows with rejects are known. ConfigError where no run knows the id,
+    StateError where a file of the run is damaged.
     """
     state_dir = Path(state_dir)
     if run_id is not None:
@@ -150,13 +151,13 @@ def _add_spooled(history: _PersonHistory, reading: ReadResult, person: str) -> N
 
 
 def _add_kept(history: _PersonHistory, reading: ReadResult, person: str) -> None:
-    for path in sorted(history.folder.kept.glob("*.parquet")):
-        frame = pl.read_parquet(path, glob=False)
+    for part in history.folder.kept_parts():
+        frame = part.collect()
         for original in {"original", "original_cells"} & set(frame.columns) if "id" in frame.columns else ():
             mine = frame.filter((pl.col("id") == person) & pl.col(original).is_not_null())
-            for (index,), part in mine.group_by(SOURCE_OF):
-                name = "cells" if isinstance(part.schema[original], pl.Struct) else "raw"
-                _add_rows(history, part, reading.cells(int(str(index)), part.rename({original: name})))
+            for (index,), rows in mine.group_by(SOURCE_OF):
+                name = "cells" if isinstance(rows.schema[original], pl.Struct) else "raw"
+                _add_rows(history, rows, reading.cells(int(str(index)), rows.rename({original: name})))
 
 
 def _add_from_source(history: _PersonHistory, index: int, path: str, count: int, person: str) -> None:

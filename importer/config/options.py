@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from os import PathLike
 from pathlib import Path
 from typing import Any
 
@@ -55,7 +56,7 @@ class Options:
     `changed_only` is configured.
     """
 
-    state_dir: Path | None = None
+    state_dir: str | PathLike[str] | None = None
     run_id: str | None = None
     base_url: str | None = None
     limit: int | None = None
@@ -99,7 +100,7 @@ class Options:
     def state_dir_of(self, config: Config) -> Path:
         """Where the state of this import is kept."""
         if self.state_dir is not None:
-            return self.state_dir
+            return Path(self.state_dir)
         return (config.path.parent if config.path else Path()) / ".importer"
 
     def applied_to(self, config: Config) -> Config:

@@ -17,6 +17,7 @@ from importer.pipeline.ledger import Ledger
 from importer.pipeline.run_spec import RunSpec, iso
 from importer.report import after_run, html_report
 from importer.report.notify import RunEnd
+from importer.report.reject_files import Written
 from importer.report.summary import (
     as_json,
     attribute_counts,
@@ -28,6 +29,7 @@ from importer.report.summary import (
     source_counts,
 )
 from importer.storage import run_history
+from importer.storage.run_folder import RunFolder
 from importer.validate.read_result import ReadResult
 
 _NOT_SENT = (
@@ -42,6 +44,11 @@ _REPORT_FAULT = (
     "journal; please report it."
 )
 
+_INCOMPLETE = (
+    "{what}, so this is not complete: {reports}. What was sent is complete in the summary and the journal; "
+    "summary.json counts all rejects by reason, and importer check lists those of the check again."
+)
+
 _SETTLED = "The jobs of this run are settled; a run of the newer list takes its place."
 
 
@@ -54,8 +61,10 @@ def finish(spec: RunSpec, attempt: Attempt, ledger: Ledger) -> RunSummary:
     state, code, message = _result(spec, attempt, ledger)
     if changes and spec.sends and state == "finished":
         changes.snapshot.finish(full_at=_full_at(spec, ledger))
-    if fault := _write_rejects(ledger):
-        code, message = InternalError.exit_code, f"{message} {fault}".strip()
+    if problem := _write_rejects(spec.folder, ledger):
+        message = f"{message} {problem}".strip()
+        if state == "finished" or isinstance(problem, InternalError):
+            code = problem.exit_code
     summary = _summary(spec, attempt, reading, ledger.tally, state, code, message)
     if changes and changes.compares:
         summary = replace(summary, diff=diff(reading, ledger.tally))
@@ -67,20 +76,41 @@ def finish(spec: RunSpec, attempt: Attempt, ledger: Ledger) -> RunSummary:
     return summary
 
 
-def _write_rejects(ledger: Ledger) -> str:
-    """Writes `rejects.csv` and the rejected rows; a sentence where a fault of ours keeps them from that.
+def _write_rejects(folder: RunFolder, ledger: Ledger) -> ImporterError | None:
+    """Writes `rejects.csv` and the rejected rows; what keeps them from being whole.
 
-    Such a fault must not keep a run from its end: every resumed attempt would meet it again. StateError, of
-    a full disk for example, passes: a resumed attempt only writes the reports.
+    Neither a fault of ours nor a damaged part must keep a run from its end: every resumed attempt would meet
+    it again. StateError, of a full disk for example, is raised: a resumed attempt only writes the reports.
     """
     reading = ledger.reading
     try:
-        ledger.reports.write(reading.edges, [source.original() for source in reading.sources])
+        written = ledger.reports.write(reading.edges, [source.original() for source in reading.sources])
     except StateError:
         raise
     except Exception as error:  # noqa: BLE001 - whatever it is, the run is over
-        return _REPORT_FAULT.format(file="rejects.csv", kind=type(error).__name__)
-    return ""
+        return InternalError(_REPORT_FAULT.format(file="rejects.csv", kind=type(error).__name__))
+    counted = (reading.counts.reasons + ledger.tally.reasons).total()
+    return _incomplete(folder, written, counted)
+
+
+def _incomplete(folder: RunFolder, written: Written, counted: int) -> StateError | None:
+    """The error where parts of the reports are damaged, or gone: then lines that were counted are missing."""
+    reports = [
+        name
+        for name, of in (("rejects.csv", folder.work), ("rejected_rows", folder.kept))
+        if any(path.parent == of for path in written.damaged)
+    ]
+    if written.damaged:
+        more = len(written.damaged) - 1
+        what = f"{written.damaged[0]}{f' and {more:,} more' if more else ''}: damaged"
+    elif written.lines < counted:
+        what, reports = (
+            f"{folder.work}: {counted - written.lines:,} of {counted:,} lines are missing",
+            ["rejects.csv"],
+        )
+    else:
+        return None
+    return StateError(_INCOMPLETE.format(what=what, reports=" and ".join(reports)))
 
 
 def _write_html(spec: RunSpec, attempt: Attempt, summary: RunSummary) -> None:

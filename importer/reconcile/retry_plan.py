@@ -251,17 +251,25 @@ def collect_ids(found: list[pl.DataFrame]) -> Callable[[ValidatedBatch], None]:
 
 
 def places_in(corrected: RunFolder, ids: Sequence[pl.DataFrame]) -> dict[int, int]:
-    """Where the rows of corrected files (`collect_ids`) were in the run they correct."""
+    """Where the rows of corrected files (`collect_ids`) were in the run they correct.
+
+    StateError where a part of the rows that the run kept is damaged.
+    """
     if not ids:
         return {}
-    paths = sorted(corrected.kept.glob("*.parquet"))
-    kept = pl.scan_parquet(paths, glob=False, missing_columns="insert", extra_columns="ignore")
-    every = kept.select("order", "id").unique("order").sort("order").collect()
+    every = _kept_ids(corrected).unique("order").sort("order")
     rows = pl.concat(ids).unique("order").sort("order")
     places: dict[int, int] = {}
     for _, file in rows.group_by(SOURCE_OF, maintain_order=True):
         places |= align(file, every)
     return places
+
+
+def _kept_ids(run: RunFolder) -> pl.DataFrame:
+    """`order` and `id` of the rows that a run kept; the id is null in a part without ids."""
+    found = [pl.DataFrame(schema={"order": pl.Int64, "id": pl.String})]
+    found += [part.select(pl.col("^order|id$")).collect() for part in run.kept_parts()]
+    return pl.concat(found, how="diagonal_relaxed")
 
 
 def align(rows: pl.DataFrame, kept: pl.DataFrame) -> dict[int, int]:

@@ -9,18 +9,21 @@ import gzip
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, cast
 
 import polars as pl
 
+from importer.core.errors import StateError
 from importer.core.rejects import REJECTS, REPORT_COLUMNS
 from importer.core.row_order import ROW_OF, SOURCE_OF
 from importer.source.csv_grammar import Layout
 from importer.source.decode import TextEncoding
 from importer.source.streams import zstd_module
-from importer.storage import atomic_files
+from importer.storage import atomic_files, checked_files
+from importer.storage.checked_files import DamagedError
 from importer.storage.disk_errors import state_errors
 from importer.storage.run_folder import RunFolder
 from importer.validate.read_result import Original
@@ -29,8 +32,13 @@ STRETCH_LINES = 50_000
 STRETCH_BYTES = 32 << 20
 """Batches of the reader are merged together up to so many lines or rows, and bytes of them in memory."""
 
-_BYTES = "importer.bytes"
-"""The size of a part in memory, in the metadata of its file."""
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """How many lines `rejects.csv` has, and the parts that could not be read because they are damaged."""
+
+    lines: int
+    damaged: tuple[Path, ...]
 
 
 class RejectFiles:
@@ -57,20 +65,18 @@ class RejectFiles:
             part = folder / f"{name}.parquet"
             with state_errors(self._folder.path):
                 if frame.height:
-                    size = str(int(frame.estimated_size()))
-                    with atomic_files.replacing(part) as file:
-                        frame.write_parquet(file, compression="lz4", metadata={_BYTES: size})
+                    checked_files.write_parquet(part, frame)
                 else:
                     part.unlink(missing_ok=True)  # written by an earlier attempt of the run
 
-    def _stretches(self, batches: int) -> Iterator[tuple[int, int]]:
+    def _stretches(self, parts: "_Parts", batches: int) -> Iterator[tuple[int, int]]:
         """Runs of neighbouring batches [first, end) that are small enough together."""
         first, lines, size = 0, 0, 0
         for batch in range(batches):
-            parts = [
+            paths = [
                 folder / f"batch-{batch:06d}.parquet" for folder in (self._folder.work, self._folder.kept)
             ]
-            here, bytes_here = (sum(counts) for counts in zip(*map(_height_and_bytes, parts), strict=True))
+            here, bytes_here = (sum(counts) for counts in zip(*map(parts.size, paths), strict=True))
             if lines and (lines + here > STRETCH_LINES or size + bytes_here > STRETCH_BYTES):
                 yield first, batch
                 first, lines, size = batch, 0, 0
@@ -79,67 +85,92 @@ class RejectFiles:
             yield first, batches
 
     def write_rows(self, edges: Sequence[int], originals: Sequence[Original]) -> None:
-        """Writes `rejected_rows/` again from the rows that are kept."""
+        """Writes `rejected_rows/` again from the rows that are kept; StateError where a part is damaged."""
+        parts = _Parts()
         with state_errors(self._folder.path), ExitStack() as stack:
             for path in self._folder.rejected_rows.glob("*"):
                 path.unlink()
             atomic_files.make_folder(self._folder.work)
             rows = _RowFiles(self._folder.rejected_rows, originals, stack)
             chunks = sorted(self._folder.kept.glob("chunk-*.parquet"))
-            for first, last in self._stretches(len(edges)):
-                kept = _merged(self._folder.kept, chunks, first, last, edges)
+            for first, last in self._stretches(parts, len(edges)):
+                kept = parts.merged(self._folder.kept, chunks, first, last, edges)
                 if kept is not None and kept.height:
                     rows.write(kept.unique("order", keep="first", maintain_order=True))
             rows.finish()
+        if parts.damaged:
+            raise StateError(f"{parts.damaged[0]}: damaged, so rejected_rows lacks its rows.")
         shutil.rmtree(self._folder.path / "work", ignore_errors=True)
 
-    def write(self, edges: Sequence[int], originals: Sequence[Original]) -> None:
-        """Writes `rejects.csv` and `rejected_rows/`. `edges` is the last source order of each batch read."""
+    def write(self, edges: Sequence[int], originals: Sequence[Original]) -> Written:
+        """Writes `rejects.csv` and `rejected_rows/`. `edges` is the last source order of each batch read.
+
+        A damaged part is left out, so that the rest of the report is there.
+        """
+        parts, written = _Parts(), 0
         with state_errors(self._folder.path), ExitStack() as stack:
             report = stack.enter_context(atomic_files.replacing(self._folder.rejects))
             report.write((",".join(REPORT_COLUMNS) + "\n").encode())
             rows = _RowFiles(self._folder.rejected_rows, originals, stack)
             chunks = [sorted(f.glob("chunk-*.parquet")) for f in (self._folder.work, self._folder.kept)]
-            for first, last in self._stretches(len(edges)):
-                lines = _merged(self._folder.work, chunks[0], first, last, edges)
+            for first, last in self._stretches(parts, len(edges)):
+                lines = parts.merged(self._folder.work, chunks[0], first, last, edges)
                 if lines is not None:
+                    written += lines.height
                     _report_lines(lines, originals).write_csv(report, include_header=False)
-                kept = _merged(self._folder.kept, chunks[1], first, last, edges)
+                kept = parts.merged(self._folder.kept, chunks[1], first, last, edges)
                 if kept is not None:
                     rows.write(kept.unique("order", keep="first", maintain_order=True))
             rows.finish()
+        return Written(written, tuple(parts.damaged))
 
 
-def _height_and_bytes(path: Path) -> tuple[int, int]:
-    """The rows of a part, and its size in memory; 0 of a part written by version 0.1.0, which has no size."""
-    if not path.exists():
+class _Parts:
+    """Reads the parts of the reports; `damaged` are those that are not what was written."""
+
+    def __init__(self) -> None:
+        self.damaged: list[Path] = []
+
+    def size(self, path: Path) -> tuple[int, int]:
+        """The rows of a part, and its bytes in memory."""
+        with self._damage_of(path):
+            return checked_files.size_of(path)
         return 0, 0
-    height = int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
-    return height, int(pl.read_parquet_metadata(path).get(_BYTES, "0"))
 
+    def merged(
+        self, folder: Path, chunks: Sequence[Path], first: int, last: int, edges: Sequence[int]
+    ) -> pl.DataFrame | None:
+        """The parts of one stretch, in source order, None = there are none.
 
-def _merged(
-    folder: Path, chunks: Sequence[Path], first: int, last: int, edges: Sequence[int]
-) -> pl.DataFrame | None:
-    """The parts of one stretch, in source order, None = there are none.
+        The damaged rows of a source have no column `original`.
+        """
+        low = edges[first - 1] if first else -1
+        between = pl.col("order").is_between(low, edges[last - 1], closed="right")
+        batches = [folder / f"batch-{n:06d}.parquet" for n in range(first, last)]
+        read = [frame for path in batches if (frame := self._read(path)) is not None]
+        read += [frame for path in chunks if (frame := self._read(path, between)) is not None]
+        found = [frame for frame in read if frame.height]
+        if len(found) <= 1:
+            return found[0] if found else None
+        by = ["order", "position"] if "position" in found[0].columns else ["order"]
+        return pl.concat(found, how="diagonal").sort(by)
 
-    The damaged rows of a source have no column `original`.
-    """
-    low = edges[first - 1] if first else -1
-    found = [
-        pl.read_parquet(path, glob=False)
-        for path in (folder / f"batch-{n:06d}.parquet" for n in range(first, last))
-        if path.exists()
-    ]
-    between = pl.col("order").is_between(low, edges[last - 1], closed="right")
-    for path in chunks:
-        frame = pl.scan_parquet(path, glob=False).filter(between).collect()
-        if frame.height:
-            found.append(frame)
-    if len(found) <= 1:
-        return found[0] if found else None
-    by = ["order", "position"] if "position" in found[0].columns else ["order"]
-    return pl.concat(found, how="diagonal").sort(by)
+    def _read(self, path: Path, where: pl.Expr | None = None) -> pl.DataFrame | None:
+        with self._damage_of(path):
+            part = checked_files.scan_parquet(path)
+            return (part if where is None else part.filter(where)).collect()
+        return None
+
+    @contextmanager
+    def _damage_of(self, path: Path) -> Iterator[None]:
+        """Notes a damaged part; one that is not there had nothing in it."""
+        try:
+            yield
+        except FileNotFoundError:
+            pass
+        except DamagedError:
+            if path not in self.damaged:
+                self.damaged.append(path)
 
 
 def _report_lines(frame: pl.DataFrame, originals: Sequence[Original]) -> pl.DataFrame:

@@ -4,7 +4,8 @@ Damage is recognised by the checksum alone. What has the right one, and still ca
 of ours. Files of version 0.1.0 have no checksum; they are read as they are.
 
     JSON    the members "state_version" and "checksum" beside the others
-    tables  an Arrow IPC file, then 24 bytes: its rows, its bytes in memory, its CRC-32, and "CRC1"
+    tables  an Arrow IPC or a Parquet file, then 24 bytes: its rows, its bytes in memory, its CRC-32, and
+            "CRC1"
 """
 
 import json
@@ -14,7 +15,7 @@ import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import IO, Any
 
 import polars as pl
 
@@ -26,7 +27,8 @@ VERSION = 1
 _TRAILER = struct.Struct("<QQI4s")
 _MAGIC = b"CRC1"
 _ARROW = b"ARROW1"
-"""The first and the last bytes of an Arrow IPC file."""
+_PARQUET = b"PAR1"
+"""The first and the last bytes of an Arrow IPC file, and of a Parquet file."""
 
 
 class DamagedError(Exception):
@@ -69,11 +71,14 @@ def write_frame(path: Path, frame: pl.DataFrame, *, durable: bool = False) -> No
     """Puts a table into a file; StateError where the disk does not take it."""
     with atomic_files.replacing(path, durable=durable) as file:
         frame.write_ipc(file, compression="lz4")
-        file.seek(0)
-        crc = 0
-        while data := file.read(1 << 20):
-            crc = zlib.crc32(data, crc)
-        file.write(_TRAILER.pack(frame.height, int(frame.estimated_size()), crc, _MAGIC))
+        _add_trailer(file, frame)
+
+
+def write_parquet(path: Path, frame: pl.DataFrame) -> None:
+    """Puts a table into a smaller file, of which `scan_parquet` reads a part; errors as `write_frame`."""
+    with atomic_files.replacing(path) as file:
+        frame.write_parquet(file, compression="lz4")
+        _add_trailer(file, frame)
 
 
 def read_frame(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
@@ -81,23 +86,50 @@ def read_frame(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame
 
     DamagedError where the file is not what was written, OSError where there is none to read.
     """
-    with path.open("rb") as file:
-        trailer = _trailer(file)
-        data = file.read(-1 if trailer is None else trailer.begin)
-    if trailer is None:
+    data, checked = _read(path)
+    if not checked:
         return _read_unchecked(data, columns)
-    if zlib.crc32(data) != trailer.crc:
-        raise DamagedError("the checksum is another")
     return pl.read_ipc(data, columns=None if columns is None else list(columns))
 
 
+def scan_parquet(path: Path) -> pl.LazyFrame:
+    """What `write_parquet` has written; the bytes are read and checked now, the rows later.
+
+    Errors as `read_frame`.
+    """
+    data, checked = _read(path)
+    return pl.scan_parquet(data) if checked else _read_unchecked_parquet(data).lazy()
+
+
 def size_of(path: Path) -> tuple[int, int]:
-    """The rows of a table that `write_frame` has written, and its bytes in memory; errors as `read_frame`."""
+    """The rows of a table of either kind, and its bytes in memory.
+
+    They are taken from the trailer, without a look at the rest. Errors as `read_frame`.
+    """
     with path.open("rb") as file:
         if trailer := _trailer(file):
             return trailer.rows, trailer.size
-    frame = read_frame(path)
+        is_parquet = file.read(len(_PARQUET)) == _PARQUET
+    frame = scan_parquet(path).collect() if is_parquet else read_frame(path)
     return frame.height, int(frame.estimated_size())
+
+
+def _add_trailer(file: IO[bytes], frame: pl.DataFrame) -> None:
+    file.seek(0)
+    crc = 0
+    while data := file.read(1 << 20):
+        crc = zlib.crc32(data, crc)
+    file.write(_TRAILER.pack(frame.height, int(frame.estimated_size()), crc, _MAGIC))
+
+
+def _read(path: Path) -> tuple[bytes, bool]:
+    """The bytes of a table, and whether they have a checksum, which is right then."""
+    with path.open("rb") as file:
+        trailer = _trailer(file)
+        data = file.read(-1 if trailer is None else trailer.begin)
+    if trailer is not None and zlib.crc32(data) != trailer.crc:
+        raise DamagedError("the checksum is another")
+    return data, trailer is not None
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +142,7 @@ class _Trailer:
     crc: int
 
 
-def _trailer(file: BinaryIO) -> _Trailer | None:
+def _trailer(file: IO[bytes]) -> _Trailer | None:
     """None where there is none; the file is at its first byte again."""
     begin = file.seek(0, os.SEEK_END) - _TRAILER.size
     file.seek(max(0, begin))
@@ -130,3 +162,13 @@ def _read_unchecked(data: bytes, columns: Sequence[str] | None) -> pl.DataFrame:
         return pl.read_ipc(data, columns=None if columns is None else list(columns))
     except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
         raise DamagedError("no Arrow file") from None
+
+
+def _read_unchecked_parquet(data: bytes) -> pl.DataFrame:
+    """As above; polars also panics where it meets a page that is none."""
+    if not (data.startswith(_PARQUET) and data.endswith(_PARQUET)):
+        raise DamagedError("no whole Parquet file")
+    try:
+        return pl.read_parquet(data)
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException):
+        raise DamagedError("no Parquet file") from None

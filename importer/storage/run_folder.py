@@ -3,11 +3,13 @@
 import json
 import secrets
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
+
+import polars as pl
 
 from importer.core.errors import StateError
 from importer.core.text import json_text
@@ -84,6 +86,18 @@ class RunFolder:
     def rejected_rows(self) -> Path:
         """The original rows with something rejected, a file per source."""
         return self.path / "rejected_rows"
+
+    def kept_parts(self) -> Iterator[pl.LazyFrame]:
+        """The rows that are kept, part by part; StateError where a part is damaged."""
+        for path in sorted(self.kept.glob("*.parquet")):
+            try:
+                yield checked_files.scan_parquet(path)
+            except (OSError, DamagedError):
+                raise StateError(
+                    f"{path}: damaged or not readable, so some rows with rejects are not known; what was "
+                    "sent and counted is in the journal. Move this file away, then the same command again, "
+                    "which goes on without these rows."
+                ) from None
 
     def read_meta(self) -> dict[str, Any]:
         """What the run was started with; StateError where it cannot be read."""

@@ -56,6 +56,8 @@ def id_cache_errors(path: Path) -> Iterator[None]:
 def _errors(path: Path, what: str, again: str, damaged: str) -> Iterator[None]:
     try:
         yield
+    except sqlite3.ProgrammingError:
+        raise  # a wrong call, of a closed database for example: a fault of ours, whatever the file is like
     except sqlite3.OperationalError as error:
         text = str(error)
         if "decode" in text or "no such" in text:  # text that is not UTF-8, a lost table or column

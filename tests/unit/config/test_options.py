@@ -1,9 +1,12 @@
 """What a run may add to its configuration, and what a later attempt keeps of it."""
 
+from pathlib import Path
+
 import pytest
 
 from importer.config.options import Options, RejectLimit
 from importer.core.errors import ConfigError
+from tests.unit.storage.conftest import config_of
 
 
 @pytest.mark.parametrize(
@@ -36,3 +39,8 @@ def test_a_later_attempt_keeps_what_the_first_was_given() -> None:
     assert (later.limit, later.strict, later.full_refresh) == (5, True, True)
     assert later.max_rejects == RejectLimit(percent=2)
     assert later.allow == ("canary", "min_rows")
+
+
+@pytest.mark.parametrize("state_dir", ["some/where", Path("some/where")])
+def test_a_state_folder_is_text_or_a_path(state_dir: str | Path) -> None:
+    assert Options(state_dir=state_dir).state_dir_of(config_of()) == Path("some/where")

@@ -7,7 +7,8 @@ import pytest
 
 from importer.core.models import Outcome
 from importer.core.row_order import ORDER_SHIFT
-from importer.reconcile.retry_plan import RetryPlan, align, collect_ids
+from importer.reconcile.retry_plan import RetryPlan, align, collect_ids, places_in
+from importer.storage import checked_files
 from importer.storage.journal_records import KnownValue
 from importer.storage.run_folder import RunFolder
 from importer.validate.validator import ValidatedBatch
@@ -59,3 +60,15 @@ def test_the_ids_of_all_rows_are_collected() -> None:
     kept = _rows((2, None), (3, "c")).with_columns(original=pl.lit("x"))
     collect_ids(found)(ValidatedBatch(_rows((1, "a"), (3, "c")), kept.clear(), kept, []))
     assert sorted(pl.concat(found).rows()) == [(1, "a"), (2, None), (3, "c")]
+
+
+def test_a_part_without_ids_and_one_of_the_version_before_are_matched_too(tmp_path: Path) -> None:
+    run = RunFolder(tmp_path)
+    run.kept.mkdir()
+    checked_files.write_parquet(run.kept / "batch-000000.parquet", _rows((4, None)).drop("id"))
+    _rows((6, "b")).write_parquet(run.kept / "batch-000001.parquet")
+    assert places_in(run, [_rows((1, "a"), (2, "b"))]) == {1: 4, 2: 6}
+
+
+def test_a_run_that_kept_no_rows_matches_nothing(tmp_path: Path) -> None:
+    assert places_in(RunFolder(tmp_path), [_rows((1, "a"))]) == {}

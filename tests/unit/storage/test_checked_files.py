@@ -107,3 +107,48 @@ def test_a_column_that_is_not_there_is_a_fault_of_the_caller(tmp_path: Path) -> 
     checked_files.write_frame(tmp_path / "f.arrow", FRAME)
     with pytest.raises(pl.exceptions.PolarsError):
         checked_files.read_frame(tmp_path / "f.arrow", ["no such"])
+
+
+def test_a_parquet_file_comes_back(tmp_path: Path) -> None:
+    path = tmp_path / "f.parquet"
+    checked_files.write_parquet(path, FRAME)
+    assert checked_files.scan_parquet(path).collect().equals(FRAME)
+    assert checked_files.size_of(path) == (3, FRAME.estimated_size())
+
+
+def test_a_parquet_file_of_the_version_before_is_read(tmp_path: Path) -> None:
+    path = tmp_path / "f.parquet"
+    FRAME.write_parquet(path)
+    assert checked_files.scan_parquet(path).collect().equals(FRAME)
+    assert checked_files.size_of(path)[0] == 3
+
+
+@pytest.mark.parametrize("trailer", [True, False])
+@pytest.mark.parametrize("kept", [0, 1, 5, 100, -1, -25])
+def test_a_shortened_parquet_file_is_damage(kept: int, trailer: bool, tmp_path: Path) -> None:
+    path = tmp_path / "f.parquet"
+    write = checked_files.write_parquet if trailer else lambda path, frame: frame.write_parquet(path)
+    write(path, FRAME)
+    path.write_bytes(path.read_bytes()[:kept])
+    with pytest.raises(DamagedError):
+        checked_files.scan_parquet(path)
+    with pytest.raises(DamagedError):
+        checked_files.size_of(path)
+
+
+@pytest.mark.parametrize("place", [0, 30, -26])
+def test_a_flipped_bit_of_a_parquet_file_is_damage(place: int, tmp_path: Path) -> None:
+    path = tmp_path / "f.parquet"
+    checked_files.write_parquet(path, FRAME)
+    data = bytearray(path.read_bytes())
+    data[place] ^= 1
+    path.write_bytes(data)
+    with pytest.raises(DamagedError):
+        checked_files.scan_parquet(path)
+
+
+def test_a_parquet_file_without_a_checksum_whose_middle_is_lost_is_damage(tmp_path: Path) -> None:
+    path = tmp_path / "f.parquet"
+    path.write_bytes(b"PAR1" + bytes(100) + b"PAR1")
+    with pytest.raises(DamagedError, match="no Parquet file"):
+        checked_files.scan_parquet(path)

@@ -63,3 +63,11 @@ def test_a_fault_of_ours_is_not_called_damage() -> None:
     for error in (ValueError(), TypeError(), KeyError()):
         with pytest.raises(type(error)), journal_errors(JOURNAL):
             raise error
+
+
+def test_a_wrong_call_of_sqlite_is_a_fault_of_ours(tmp_path: Path) -> None:
+    database = sqlite_errors.connect(tmp_path / "db")
+    database.close()
+    for errors in (journal_errors, id_cache_errors):
+        with pytest.raises(sqlite3.ProgrammingError), errors(tmp_path / "db"):
+            database.execute("SELECT 1")

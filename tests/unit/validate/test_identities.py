@@ -155,9 +155,7 @@ def test_a_refused_value_is_kept_with_the_row_that_names_its_person(
         server.change(SandboxOptions(archived=frozenset({"name"})))
         first = importer.run(config, (), options)
         assert options.state_dir
-        kept = (options.state_dir / "runs" / first.run_id / "rejected_rows" / "01-list.csv").read_text(
-            "utf-8"
-        )
+        kept = (first.folder / "rejected_rows" / "01-list.csv").read_text("utf-8")
         assert kept == HEADER + "a,a@b.de,,7,\na,,,,old\nb,b@b.de,,8,old\n"
         server.change(SandboxOptions())
         again = importer.retry(options.state_dir, first.run_id, None, options)
