@@ -14,7 +14,6 @@ from importer.destinations.base import RateHint
 from importer.send.job import Job, Limits
 from importer.send.rate_limiter import RateLimiter
 from importer.send.sender import Sender
-from importer.transport.retry_after import retry_after
 from tests.support.oracle.replies import Received, Reply, ReplyServer
 
 
@@ -177,32 +176,3 @@ def test_nobody_there_is_found_out_soon_and_nothing_counts_as_sent() -> None:
         play = Play(url, [call(n) for n in range(5)], retry_seconds=0.5).run()
     assert "no connection" in str(play.sender.stop.error)
     assert play.settled == []
-
-
-@pytest.mark.parametrize(
-    ("text", "seconds"),
-    [
-        ("7", 7),
-        ("0", 0),
-        ("0.2", 0.2),
-        ("", 0),
-        ("soon", 0),
-        ("-5", 0),
-        ("nan", 0),
-        ("Thu, 01 Jan 1970 00:02:00 GMT", 20),
-        ("Thu, 01 Jan 1970 00:00:00 GMT", 0),
-        ("Thu, 99 Foo 1970", 0),
-        ("9" * 5000, 1e9),
-        ("Fri, 31 Dec 9999 23:59:59 GMT", 253402300799 - 100),
-        ("Fri, 31 Dec 99999 23:59:59 GMT", 0),
-        ("\x1b[2J", 0),
-    ],
-)
-def test_retry_after_is_read_in_both_forms(text: str, seconds: float) -> None:
-    assert retry_after({"Retry-After": text}, 100.0) == pytest.approx(seconds)
-
-
-def test_a_date_is_counted_from_the_answers_own_clock() -> None:
-    headers = {"Retry-After": "Thu, 01 Jan 1970 00:02:00 GMT", "Date": "Thu, 01 Jan 1970 00:01:57 GMT"}
-    assert retry_after(headers, 1e9) == pytest.approx(3)
-    assert retry_after({**headers, "Date": "yesterday"}, 100.0) == pytest.approx(20)
