@@ -2,6 +2,7 @@
 
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,23 +15,14 @@ from importer.pipeline.import_lock import locked
 from importer.pipeline.run_spec import RunSpec
 from importer.storage import locks
 from importer.storage.journal import Journal
+from tests.unit.pipeline.conftest import Listening
 from tests.unit.storage.conftest import config_of
 
 
-class Listening(Silent):
-    """Keeps the events that it is given."""
-
-    def __init__(self) -> None:
-        self.events: list[Event] = []
-
-    def tell(self, event: Event) -> None:
-        self.events.append(event)
-
-
-def spec_of(state: Path, run_id: str, account: str = "test", **options: float) -> RunSpec:
+def spec_of(state: Path, run_id: str, account: str = "test", **options: Any) -> RunSpec:
     destination = {"type": "vevee", "api_key": "env:KEY", "account": account}
     config = config_of(run_id.partition("-")[0], destination=destination)
-    return RunSpec.new(config, (), Options(state_dir=state, run_id=run_id, **options), "run")  # type: ignore[arg-type] # floats alone
+    return RunSpec.new(config, (), Options(state_dir=state, run_id=run_id, **options), "run")
 
 
 @pytest.fixture
