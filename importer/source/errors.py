@@ -22,6 +22,8 @@ def read_errors(path: str) -> Iterator[None]:
         raise SourceError(f"{path}: not allowed to read it; check its permissions.") from None
     except (EOFError, zlib.error, gzip.BadGzipFile):
         raise SourceError(f"{path}: the compressed stream is truncated or damaged; fetch it again.") from None
+    except pl.exceptions.DuplicateError:
+        raise SourceError(f"{path}: two columns have the same name; rename one of them.") from None
     except (OSError, pl.exceptions.PolarsError) as error:
         raise SourceError(
             f"{path}: cannot be read ({type(error).__name__}); fetch or export it again."

@@ -34,6 +34,10 @@ def said(error: BaseException) -> str:
         ),
         (OSError(5, SECRET), "list.csv: cannot be read (OSError); fetch or export it again."),
         (
+            pl.exceptions.DuplicateError(SECRET),
+            "list.csv: two columns have the same name; rename one of them.",
+        ),
+        (
             pl.exceptions.ComputeError(SECRET),
             "list.csv: cannot be read (ComputeError); fetch or export it again.",
         ),

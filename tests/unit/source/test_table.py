@@ -43,6 +43,13 @@ def test_rows_are_numbered_on_from_batch_to_batch() -> None:
     assert rows.equals(pl.int_range(1, height + 1, eager=True, dtype=pl.Int64).alias("row"))
 
 
+def test_two_columns_of_one_name_are_refused() -> None:
+    table = pa.table([pa.array(["1"]), pa.array(["a"])], names=["id", "id"])
+    with pytest.raises(SourceError) as caught:
+        list(open_table("people", table).batches())
+    assert str(caught.value) == "people: two columns have the same name; rename one of them."
+
+
 def test_dictionaries_and_bytes_that_are_text_are_text() -> None:
     table = pl.DataFrame(
         {"c": ["a"], "b": [b"x"], "e": ["k"]},
