@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 import importer
-from importer.cli import arguments, logs
+from importer.cli import arguments, logs, run_commands
 from importer.config import parse
 from importer.core.errors import ConfigError
 from importer.sandbox import server as sandbox
@@ -69,6 +69,23 @@ def call(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> Call:
         return code, *capsys.readouterr()
 
     return called
+
+
+@pytest.mark.parametrize(
+    ("words", "function"),
+    [
+        (["runs"], run_commands.runs),
+        (["report"], run_commands.report),
+        (["verify"], run_commands.verify),
+        (["explain", "u1"], run_commands.explain),
+        (["undo"], run_commands.undo),
+        (["erase", "u1"], run_commands.erase),
+        (["forget", "u1"], run_commands.erase),
+    ],
+    ids=lambda value: value[0] if isinstance(value, list) else "",
+)
+def test_each_command_has_its_function(words: list[str], function: Callable[..., int]) -> None:
+    assert arguments.handler(arguments.parse(words)) is function
 
 
 def test_the_runs_are_listed_as_a_table_or_as_data(call: Call) -> None:
