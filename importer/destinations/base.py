@@ -85,7 +85,7 @@ class Destination(ABC):
     """Longest distinct id, in characters."""
     people_per_call: int = 1
     requests_per_second: float = 0
-    """The vendor's documented ceiling, used where the configuration names none; 0 = none documented."""
+    """Used where the configuration names none: the vendor's documented ceiling, or ours; 0 = no ceiling."""
     polls_per_second: float = 0
     """The documented ceiling of status calls where they have one of their own, 0 = they share the other."""
     operations: ClassVar[frozenset[str]] = frozenset({"set"})

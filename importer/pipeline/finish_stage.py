@@ -28,6 +28,7 @@ from importer.report.summary import (
     reject_counts,
     source_counts,
 )
+from importer.send.shutdown import is_own_fault
 from importer.storage import run_history
 from importer.storage.run_folder import RunFolder
 from importer.validate.read_result import ReadResult
@@ -148,12 +149,12 @@ def notify_end(
 
 
 def _result(spec: RunSpec, attempt: Attempt, ledger: Ledger) -> tuple[str, int, str]:
-    """State, exit code and sentence. Where several hold: a signal, then the stop, then the rejects."""
+    """State, exit code and sentence. Where several hold: a fault of ours, a signal, the stop, the rejects."""
     stop, tally = attempt.stop, ledger.tally
-    if stop.signal:
+    error = stop.error
+    if stop.signal and not is_own_fault(error):
         name = signal.Signals(stop.signal).name
         return "interrupted", 128 + stop.signal, f"{name}: stopped after the calls in flight."
-    error = stop.error
     if error is not None and not (isinstance(error, OutOfTimeError) and _is_done(tally)):
         code = error.exit_code if isinstance(error, ImporterError) else ImporterError.exit_code
         return "stopped", code, str(error)

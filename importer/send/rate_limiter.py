@@ -261,11 +261,6 @@ class RateLimiter:
                 self._search.at_most(hint.remaining / hint.reset)
         self._set_rate(self._search.rate)
 
-    def set_ceiling(self, requests_per_second: float) -> None:
-        """Another ceiling from now on; hints may lower it again."""
-        self._ceiling = requests_per_second
-        self._set_rate(self._search.rate)
-
     def _set_rate(self, rate: float) -> None:
         self._rate = rate = min(rate, self._ceiling)
         self._search.rate = rate

@@ -58,11 +58,17 @@ class Stop:
             then()
 
 
-_ORDER = (9, 7, 4, 5, 6, 8)  # of exit codes, where several hold
+_ORDER = (9, 7, 4, 5, 6, 8)  # of exit codes, where several hold; any other comes after them
 
 
 def _rank(error: Exception) -> int:
-    return _ORDER.index(error.exit_code) if isinstance(error, ImporterError) else 0
+    code = error.exit_code if isinstance(error, ImporterError) else ImporterError.exit_code
+    return _ORDER.index(code) if code in _ORDER else len(_ORDER)
+
+
+def is_own_fault(error: Exception | None) -> bool:
+    """Whether a stop is a fault of the importer, exit 9, which comes before every other reason."""
+    return error is not None and _rank(error) == 0
 
 
 DRAIN_SECONDS = 20.0

@@ -221,8 +221,6 @@ class RecordFinder:
         cells = cells_of(self._layout, block.grammar, raw, "\n".join(raw.to_list()).encode())
         return Records(cut, raw, cells, at, [unit for unit in units if unit.message is not None])
 
-    # -- numbers, and the checks that need the cells
-
 
 def _without_extras(block: Block, unit: Unit) -> str | None:
     """The line without its empty fields too many; None where it has none, or something else is wrong."""

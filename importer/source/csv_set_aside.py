@@ -110,11 +110,3 @@ class SetAside:
             sizes = (len(self._restore(line)) for line in block.kept)
             self._counted = block, list(accumulate(sizes, initial=0))
         return self._counted[1]
-
-
-EXTRA = "expected nothing behind the last named column, found text"
-AGAIN = "the header is repeated here"
-ESCAPE = "expected the escape before a quote, a delimiter or an escape, found it before another character"
-CUT_OFF = "the file ends in the middle of this row and may be incomplete: fetch or export it again"
-END_MARK = b"\x1a"
-"""Ctrl-Z, which old programs write behind the last row."""
