@@ -141,6 +141,21 @@ def test_clearing_needs_a_vendor_that_can_clear() -> None:
     )
 
 
+def test_a_vendor_that_can_clear_takes_a_clear_value() -> None:
+    assert parse(with_keys(source={"clear_values": ["-"]})).clearing_cells == ("-",)
+
+
+def test_who_left_is_cleared_only_by_a_vendor_that_can_clear() -> None:
+    wrong = with_keys(
+        run={"changed_only": True, "on_gone": "clear"},
+        destination={"type": "attentive", "account": "test", "user": {"phone": "mobile"}},
+    )
+    wrong["attributes"] = {"age": {"type": "number"}}
+    assert refusal(wrong) == (
+        'configuration: run.on_gone: attentive has no way to clear a value; take "ignore".'
+    )
+
+
 def test_only_what_changed_needs_an_account_and_values_that_can_be_compared() -> None:
     wrong = with_keys(run={"changed_only": True})
     wrong["attributes"] = {"visits": {"type": "number", "operation": "increase"}}

@@ -69,6 +69,12 @@ def test_no_attribute_at_all_is_too_few() -> None:
     assert mistakes(GOOD | {"attributes": {}}) == ["attributes: expected at least 1 entry"]
 
 
+def test_a_name_that_is_no_text_is_named_as_it_stands() -> None:
+    assert mistakes(GOOD | {"attributes": {1: {"type": "number"}}}) == [
+        'attributes.1: expected a text in quotes, like "text"'
+    ]
+
+
 def test_a_key_that_clashes_with_another_is_named_below_its_section() -> None:
     assert mistakes(with_key("source", "columns", ("a",))) == [
         "source.columns: only with header = false; with a header the names stand in the file"
