@@ -8,7 +8,6 @@ import pytest
 from importer.config import loader as configuration
 from importer.config.options import Options
 from importer.core.errors import ConfigError
-from importer.pipeline.attempt import Attempt
 from importer.pipeline.run_spec import RunSpec, sources_of
 from importer.pipeline.sources import Table
 
@@ -41,17 +40,3 @@ def test_a_later_attempt_is_asked_for_the_same(tmp_path: Path) -> None:
 def test_the_first_rows_of_an_increase_are_not_a_trial(tmp_path: Path) -> None:
     with pytest.raises(ConfigError, match="--limit"):
         RunSpec.new(_config(operation="increase"), (), Options(state_dir=tmp_path, limit=5), "run")
-
-
-def test_a_check_has_no_deadline(tmp_path: Path) -> None:
-    options = Options(state_dir=tmp_path, max_duration=0.0)
-    late = Attempt.of(RunSpec.new(_config(), (), options, "run"), None)
-    assert late.out_of_time() is not None
-    assert Attempt.of(RunSpec.new(_config(), (), options, "check"), None).out_of_time() is None
-
-
-def test_an_interrupted_attempt_keeps_the_error_and_asks_for_a_stop(tmp_path: Path) -> None:
-    attempt = Attempt.of(RunSpec.new(_config(), (), Options(state_dir=tmp_path), "run"), None)
-    error = KeyboardInterrupt()
-    attempt.interrupt(error)
-    assert (attempt.interrupted, attempt.request.asked) == (error, 2)

@@ -4,9 +4,11 @@ import csv
 import io
 import random
 import tempfile
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -14,9 +16,12 @@ from hypothesis import strategies as st
 import importer
 from importer.config import loader as configuration
 from importer.config.schema import Config
+from importer.reconcile.check_counts import CheckCounts
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
+from importer.source.batch import SET_ASIDE, Batch
 from importer.storage import spool
+from importer.validate.validator import Validator
 
 KEY = "sk_test_checking"
 ATTRIBUTES: dict[str, dict[str, Any]] = {
@@ -50,6 +55,14 @@ CELLS = st.tuples(
 )
 LISTS = st.lists(st.lists(CELLS, min_size=1, max_size=6), min_size=1, max_size=30)
 MALFORMED = ("1,few\n", '2,free,a,a,1,st"ray,yes,2024-01-01\n')
+
+
+def batch(*lines: str) -> Batch:
+    """Rows as the reader would hand them on."""
+    table = [line.split(",") for line in lines]
+    cells = pl.DataFrame(table, schema=dict.fromkeys(("who", *ATTRIBUTES), pl.String), orient="row")
+    numbers = pl.Series(range(1, len(lines) + 1), dtype=pl.Int64)
+    return Batch(cells, numbers, numbers + 1, pl.Series(lines), pl.DataFrame(schema=SET_ASIDE))
 
 
 def text_of(lists: list[list[tuple[str, ...]]], seed: int) -> str:
@@ -115,3 +128,33 @@ def _assert_foreseen(config: Config, source: Path) -> None:
     assert checked.warnings == ran.warnings
     assert checked.exit_code == ran.exit_code
     assert reported(state / "runs" / "check") == reported(state / "runs" / "run")
+
+
+def test_flags_take_the_place_of_texts() -> None:
+    counts, validator = CheckCounts(CONFIG), Validator(CONFIG, 200, keeps_rows=False)
+    flags = counts.flags_of(validator.validate(batch("1,free,b|a,,7,x,yes,", "2,off,x|c,,many,,,"), 0))
+    assert flags["id"].to_list() == ["1", "2"]
+    assert flags.select("v0", "b0").rows() == [(True, False), (None, True)]
+    assert flags.select("v1", "d1", "t1").rows() == [(True, None, None), (True, "x", "x|c")]
+    assert flags.select("v3", "b3").rows() == [(True, False), (None, True)]
+    texts = {name for name, kind in flags.schema.items() if kind == pl.String}
+    assert texts == {"id", "d1", "t1"}, "nothing else of a cell is spooled"
+
+
+def test_no_line_is_kept_where_nothing_is_trimmed() -> None:
+    counts, validator = CheckCounts(CONFIG), Validator(CONFIG, 200, keeps_rows=False)
+    flags = counts.flags_of(validator.validate(batch("1,free,a,,7,x,yes,"), 0))
+    assert "line" not in flags.columns
+    assert counts.report(iter([flags])).rejects.height == 0
+
+
+def test_a_trimmed_value_that_wins_has_its_line() -> None:
+    counts, validator = CheckCounts(CONFIG), Validator(CONFIG, 200, keeps_rows=False)
+    rows = ("1,,x|a,,,,yes,", "1,,y|b,,,,yes,", "2,,z|a,,,,yes,", "2,,a,,,,yes,")
+    found = counts.report(iter([counts.flags_of(validator.validate(batch(*rows), 0))]))
+    [line] = found.rejects.rows(named=True)
+    assert (line["order"], line["line"], line["distinct_id"], line["value"]) == (2, 3, "1", "y|b")
+    assert (line["stage"], line["reason"]) == ("trim", "option_not_declared")
+    assert line["message"] == "sent without the options that are not declared: y"
+    assert found.tally.trimmed == 1
+    assert found.tally.people == Counter(not_attempted=2)

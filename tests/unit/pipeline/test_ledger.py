@@ -1,0 +1,53 @@
+"""The chunks of a run: opened, closed, suspended and counted."""
+
+from collections import Counter
+from pathlib import Path
+
+from importer.core.models import ALL_APPLIED, Call, Settled, Target
+from importer.pipeline.ledger import Ledger
+from importer.reconcile.reconciler import OpenChunk
+from tests.unit.pipeline.conftest import attempt_of, staged
+
+
+def apply_first(opened: OpenChunk) -> None:
+    """The first person's call ends well."""
+    update = next(opened.jobs())
+    target = Target(update.person, update.distinct_id, "set", update.parts[0].keys)
+    opened.settle(Settled(Call("PATCH", "/", b"", (target,)), ALL_APPLIED, 200, 1, 1.0))
+
+
+def ids(ledger: Ledger) -> list[str]:
+    return [update.distinct_id for update in ledger.open(ledger.plans[0]).jobs()]
+
+
+def test_what_was_answered_does_not_go_out_again(tmp_path: Path) -> None:
+    with staged(tmp_path) as it, it.ledger() as ledger:
+        apply_first(ledger.open(ledger.plans[0]))
+        ledger.reload_answers()
+        assert ledger.answered(ledger.plans[0]) == {"p1"}
+        assert ids(ledger) == ["p2"]
+        assert ledger.answers.values == 2
+
+
+def test_a_chunk_that_waits_is_opened_again_from_the_journal(tmp_path: Path) -> None:
+    with staged(tmp_path) as it, it.ledger() as ledger:
+        apply_first(ledger.open(ledger.plans[0]))
+        ledger.suspend(0)
+        assert ledger.pending == {0}
+        assert ids(ledger) == ["p2"]
+
+
+def test_after_a_stop_the_rest_is_counted(tmp_path: Path) -> None:
+    with staged(tmp_path) as it, it.ledger() as ledger:
+        apply_first(ledger.open(ledger.plans[0]))
+        ledger.reload_answers()
+        ledger.count_without_sending(ledger.plans)
+        assert ledger.tally.rows == Counter(applied=1, not_attempted=1, rejected=1)
+        assert ledger.tally.values == Counter(applied=2, not_attempted=2, rejected=2)
+
+
+def test_the_diff_is_counted_before_anybody_is_marked(tmp_path: Path) -> None:
+    with staged(tmp_path, run={"changed_only": True}) as first, first.ledger() as ledger:
+        ledger.open(ledger.plans[0])
+    with attempt_of(first.spec) as second, second.ledger() as ledger:
+        assert ledger.open(ledger.plans[0]).chunk.tally.diff == Counter(new=2)
