@@ -190,7 +190,8 @@ def as_reject(line: Mapping[str, str]) -> Reject:
 
 def environment(extra: Mapping[str, str] | None = None) -> dict[str, str]:
     """The least a process needs, the key, and nothing of the caller's proxies or settings."""
-    kept = {k: v for k in ("PATH", "HOME", "LANG", "TMPDIR") if (v := os.environ.get(k)) is not None}
+    names = ("PATH", "HOME", "LANG", "TMPDIR", "COVERAGE_PROCESS_CONFIG")  # the last so that its lines count
+    kept = {k: v for k in names if (v := os.environ.get(k)) is not None}
     return kept | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1", KEY_NAME: KEY} | dict(extra or {})
 
 
