@@ -1,4 +1,4 @@
-"""`rejects.csv` and the original rows are in file order, whoever refused a row and when."""
+"""`rejects.csv` and the original rows are in file order, whichever stage refused a row, and when."""
 
 import gzip
 from collections.abc import Sequence

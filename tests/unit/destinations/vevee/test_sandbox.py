@@ -1,4 +1,4 @@
-"""The simulator of Vevee: keys, each value judged alone, what is read, and the answers that contradict."""
+"""The simulator of Vevee: keys, each value checked alone, what is read, and the answers that contradict."""
 
 import json
 from collections.abc import Mapping
