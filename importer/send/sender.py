@@ -179,11 +179,17 @@ class Sender:
         return None
 
     def _settle_refusals(self) -> bool:
-        """Settles what is delayed where no call is left that could; whether there was any."""
-        delayed = self.refusals.delays_some
-        if delayed:
-            self.refusals.settle()
-        return delayed
+        """Settles what is delayed where no call is left that could; whether any was settled.
+
+        Where all calls so far were refused for the request itself, the run stops instead.
+        """
+        if not self.refusals.delays_some:
+            return False
+        if error := self.refusals.end():
+            self.stop.because(error)
+            return False
+        self.refusals.settle()
+        return True
 
     async def _ask_for(self, jobs: Jobs) -> Job:
         """The next new job."""
@@ -200,7 +206,7 @@ class Sender:
         asking = asyncio.create_task(_next_of(jobs))
         try:
             if not (await asyncio.wait([asking], timeout=_IDLE))[0]:
-                self.refusals.settle()
+                self._settle_refusals()
             return await asking
         finally:
             asking.cancel()
