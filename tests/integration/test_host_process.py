@@ -179,6 +179,9 @@ async def test_a_cancelled_run_stops_after_the_calls_in_flight_and_is_resumable(
     options = importer.Options(state_dir=tmp_path / "s", base_url=server.url, run_id="r")
     task = asyncio.create_task(importer.arun(mapping, options=options, progress=note))
     await begun.wait()
+    async with asyncio.timeout(10):
+        while not server.stats.requests:
+            await asyncio.sleep(0.01)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
