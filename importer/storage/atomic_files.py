@@ -5,6 +5,7 @@ that the process keeps its umask. A symbolic link is replaced by the file and ne
 time: each place in the state folder is written under a lock, or by one run.
 """
 
+import errno
 import os
 import sys
 from collections.abc import Iterator
@@ -70,6 +71,19 @@ def make_empty(path: Path) -> Path:
     path.unlink(missing_ok=True)
     create(path).close()
     return path
+
+
+def make_if_missing(path: Path) -> None:
+    """An empty file where nothing has this name; OSError where it is a symbolic link.
+
+    A file that is there is not opened: to close it would end the locks that this process has on it (POSIX),
+    SQLite's among them.
+    """
+    try:
+        create(path).close()
+    except FileExistsError:
+        if path.is_symlink():
+            raise OSError(errno.ELOOP, os.strerror(errno.ELOOP)) from None
 
 
 def open_or_create(path: Path, mode: int = OWNER_FILE) -> IO[bytes]:

@@ -24,7 +24,6 @@ import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
-from itertools import chain
 from pathlib import Path
 
 from importer.core.errors import StateError, command
@@ -58,6 +57,9 @@ _OPEN = "WHERE a.chunk NOT IN (SELECT chunk FROM chunks) ORDER BY a.call"
 
 class Journal:
     """Appends entries from any thread; `flush` commits what waits. Several processes may have it open.
+
+    One thread writes at a time. Reading several rows that belong together is done in a connection of its
+    own: it sees whole commits, where the one that writes would show another thread's half-written one.
 
     Every method raises StateError where the disk does not take it or the file is damaged; opening it also
     where it has lost calls that must not be sent again. `lost` is how many other answers it lost.
@@ -157,7 +159,7 @@ class Journal:
         It takes the place of an earlier one for the same attributes, which was answered with a refusal that
         lets it be sent again: in parts, or to another address.
         """
-        with journal_errors(self._path), self._synchronous(), self._transaction():
+        with journal_errors(self._path), self._transaction(on_disk=True):
             for entry in entries:
                 number = self._scalar("SELECT coalesce(max(call), 0) + 1 FROM intents")
                 replaced = [(n,) for n in self._answered(entry)]
@@ -172,16 +174,9 @@ class Journal:
     def keep(self, chunk: int, calls: Sequence[Call]) -> None:
         """Records calls that carry on what the destination has accepted; on disk when this returns."""
         text = json.dumps([dump_call(call) for call in calls])
-        with journal_errors(self._path), self._synchronous(), self._transaction():
+        with journal_errors(self._path), self._transaction(on_disk=True):
             query = "INSERT INTO pending (chunk, calls, seal) VALUES (?, ?, ?)"
             self._db.execute(query, (chunk, text, checksum(text)))
-
-    @contextmanager
-    def _synchronous(self) -> Iterator[None]:
-        """A commit that waits for the disk."""
-        self._db.execute("PRAGMA synchronous = FULL")
-        yield
-        self._db.execute("PRAGMA synchronous = NORMAL")
 
     def _insert(self, table: str, numbered: Iterable[tuple[int, Entry]]) -> None:
         rows = [row_of(call, self._attribute_set(entry.attributes), entry) for call, entry in numbered]
@@ -225,12 +220,17 @@ class Journal:
         self._waiting, self._fulfilled = [], []
 
     @contextmanager
-    def _transaction(self) -> Iterator[None]:
-        """One commit. After one that failed (a full disk) none is tried again: it would leave a gap."""
+    def _transaction(self, *, on_disk: bool = False) -> Iterator[None]:
+        """One commit, which waits for the disk where it has to be `on_disk`.
+
+        After one that failed (a full disk) none is tried again: it would leave a gap.
+        """
         with self._lock:
             if self._failed:
                 raise sqlite3.OperationalError("full")
             try:
+                # Only here, with the lock: SQLite refuses it inside of a transaction, another thread's too.
+                self._db.execute(f"PRAGMA synchronous = {'FULL' if on_disk else 'NORMAL'}")
                 self._db.execute("BEGIN IMMEDIATE")
                 yield
                 self._db.execute("COMMIT")
@@ -252,21 +252,21 @@ class Journal:
 
     def fact(self, name: str) -> object:
         """A fact kept by `remember`, None where there is none."""
-        with journal_errors(self._path):
-            row = self._db.execute("SELECT value, seal FROM facts WHERE name = ?", (name,)).fetchone()
+        with self._committed() as db:
+            row = db.execute("SELECT value, seal FROM facts WHERE name = ?", (name,)).fetchone()
             return json.loads(checked(*row)) if row else None
 
     def closed_chunks(self) -> dict[int, dict[str, object]]:
         """The finished chunks and their tallies."""
-        with journal_errors(self._path):
-            rows = self._db.execute("SELECT chunk, tally, seal FROM chunks").fetchall()
+        with self._committed() as db:
+            rows = db.execute("SELECT chunk, tally, seal FROM chunks")
             return {int(chunk): json.loads(checked(tally, seal)) for chunk, tally, seal in rows}
 
     def pending_chunks(self) -> set[int]:
         """The numbers of the chunks that are not finished and have kept calls."""
         query = "SELECT DISTINCT chunk FROM pending WHERE chunk NOT IN (SELECT chunk FROM chunks)"
-        with journal_errors(self._path):
-            return {int(number) for (number,) in self._db.execute(query)}
+        with self._committed() as db:
+            return {int(number) for (number,) in db.execute(query)}
 
     def pending(self, chunk: int | None = None) -> dict[int, list[Call]]:
         """The kept calls of chunks that are not finished, by chunk, as far as nothing was answered since.
@@ -274,10 +274,10 @@ class Journal:
         A target of which everything was answered, or is carried on by a later call, has no keys left. `chunk`
         is the one to look at, None = all.
         """
-        with journal_errors(self._path):
-            one = "" if chunk is None else f" AND chunk = {chunk:d}"
-            where = f"WHERE chunk NOT IN (SELECT chunk FROM chunks){one} ORDER BY id DESC"  # noqa: S608 - a number
-            rows = self._db.execute(f"SELECT chunk, calls, seal FROM pending {where}").fetchall()  # noqa: S608
+        one = "" if chunk is None else f" AND chunk = {chunk:d}"
+        where = f"WHERE chunk NOT IN (SELECT chunk FROM chunks){one} ORDER BY id DESC"  # noqa: S608 - a number
+        with self._committed() as db:
+            rows = db.execute(f"SELECT chunk, calls, seal FROM pending {where}")  # noqa: S608
             texts = [(int(number), checked(text, seal)) for number, text, seal in rows]
         answered = self._answered_keys(chunk) if texts else {}
         found: dict[int, list[Call]] = {}
@@ -303,10 +303,12 @@ class Journal:
         one = "SELECT max(attempts) AS attempts FROM answers GROUP BY at"
         calls = f"({one})" if several else "answers"
         repeats = "coalesce(sum(max(attempts - 1, 0)), 0)"
-        with journal_errors(self._path):
-            sent = self._scalar(f"SELECT coalesce(sum(attempts), 0) FROM {calls}")  # noqa: S608 - a constant
-            repeated = self._scalar(f"SELECT {repeats} FROM {calls}")  # noqa: S608 - constants
-            return sent + self._scalar("SELECT count(*) FROM pending"), repeated
+        query = f"""
+            SELECT coalesce(sum(attempts), 0) + (SELECT count(*) FROM pending), {repeats} FROM {calls}
+        """  # noqa: S608 - constants
+        with self._committed() as db:
+            sent, repeated = db.execute(query).fetchone()
+            return int(sent), int(repeated)
 
     def open_answers(self, chunk: int | None = None) -> Iterator[Entry]:
         """What was answered of chunks that are not finished, in the order of the answers.
@@ -318,21 +320,21 @@ class Journal:
         if chunk is None:
             where = _OPEN
         else:
-            with journal_errors(self._path):
-                self._db.execute("CREATE INDEX IF NOT EXISTS answers_by_chunk ON answers (chunk)")
+            self._make_index("answers_by_chunk", "answers (chunk)")
             where = f"WHERE a.chunk = {chunk:d} AND {_OPEN.removeprefix('WHERE ')}"
-        return chain(self._entries(where), self._entries(where, "intents"))
+        with self._committed() as db:
+            yield from _entries(db, where)
+            yield from _entries(db, where, "intents")
 
     def written_people(self) -> Iterator[str]:
         """Everybody of whom this run has written something, once each."""
         query = "SELECT DISTINCT person FROM answers WHERE state = 'applied' AND attempts > 0"
-        with journal_errors(self._path):
-            yield from (person for (person,) in self._db.execute(query))
+        with self._committed() as db:
+            yield from (person for (person,) in db.execute(query))
 
     def answers_of(self, person: str) -> list[Entry]:
         """Everything that was answered of one person, in the order of the answers."""
-        self._want([person])
-        return [*self._entries(_WANTED), *self._entries(_WANTED, "intents")]
+        return list(self._entries_of([person]))
 
     def known_values(self, people: Iterable[str]) -> dict[str, dict[str, KnownValue]]:
         """What this run has written of each of these people, by attribute; the last answer counts.
@@ -340,12 +342,10 @@ class Journal:
         A call that must not be sent again and has no usable answer comes after all of them, as unconfirmed.
         Looked up by an index, which is made when it is first asked for: a run that only sends needs none.
         """
-        with journal_errors(self._path):
-            self._db.execute("CREATE INDEX IF NOT EXISTS answers_of ON answers (person)")
-            self._db.execute("CREATE INDEX IF NOT EXISTS refusals_of ON refusals (call)")
-        self._want(people)
+        self._make_index("answers_of", "answers (person)")
+        self._make_index("refusals_of", "refusals (call)")
         found: dict[str, dict[str, KnownValue]] = {}
-        for entry in chain(self._entries(_WANTED), self._entries(_WANTED, "intents")):
+        for entry in self._entries_of(people):
             known = found.setdefault(entry.person, {})
             refused = {attribute for attribute, reason, *_ in entry.refusals if reason != NORMALIZED}
             origins = entry.origin if len(entry.origin) > 1 else entry.origin * len(entry.attributes)
@@ -353,27 +353,23 @@ class Journal:
                 known[attribute] = KnownValue(origin, "rejected" if attribute in refused else entry.state)
         return found
 
-    def _entries(self, where: str, table: str = "answers") -> Iterator[Entry]:
-        query = f"""
-            SELECT a.call, a.chunk, a.person, a.operation, s.keys, a.origin, a.state, a.reason, a.status,
-                   a.attempts, a.at, a.seal, a.message
-            FROM {table} a LEFT JOIN attribute_sets s ON s.id = a.attributes {where}
-        """  # noqa: S608 - both are constants of this module
-        with journal_errors(self._path):
-            rows = self._db.execute(
-                "SELECT r.call, r.attribute, r.reason, r.message, r.status FROM answers a "  # noqa: S608
-                f"JOIN refusals r ON r.call = a.call {where}, r.rowid"
-            )
-            refusals = Refusals(rows if table == "answers" else ())
-            for call, *fields in self._db.execute(query):
-                yield entry_of(call, fields, refusals.of(call))
+    def _entries_of(self, people: Iterable[str]) -> Iterator[Entry]:
+        """What was answered of these people, and then their calls without an answer."""
+        with self._committed() as db:
+            _want(db, people)
+            yield from _entries(db, _WANTED)
+            yield from _entries(db, _WANTED, "intents")
 
-    def _want(self, people: Iterable[str]) -> None:
-        """Fills the table of people that the next queries are about."""
-        with journal_errors(self._path):
-            self._db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (person TEXT PRIMARY KEY)")
-            self._db.execute("DELETE FROM wanted")
-            self._db.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((p,) for p in people))
+    @contextmanager
+    def _committed(self) -> Iterator[sqlite3.Connection]:
+        """The journal as one commit left it, for as long as the block lasts."""
+        with journal_errors(self._path), closing(sqlite_errors.connect_again(self._path)) as db:
+            db.execute("BEGIN")
+            yield db
+
+    def _make_index(self, name: str, columns: str) -> None:
+        with journal_errors(self._path), self._lock:
+            self._db.execute(f"CREATE INDEX IF NOT EXISTS {name} ON {columns}")
 
     # ---------------------------------------------------------------- erasing, closing
 
@@ -383,8 +379,8 @@ class Journal:
         The records stay, as those of nobody. Returns whether the person stood in any. What is deleted is
         overwritten in the file.
         """
-        self._want([person])
         with journal_errors(self._path):
+            _want(self._db, [person])
             self._db.execute("PRAGMA secure_delete = ON")
             found = sum(self._erase_from(table) for table in ("answers", "intents"))
             with self._transaction():
@@ -397,7 +393,7 @@ class Journal:
         query = f"SELECT call FROM {table} a {_WANTED}"  # noqa: S608 - constants of this module
         calls = [call for (call,) in self._db.execute(query)]
         changes = []
-        for call, entry in zip(calls, list(self._entries(_WANTED, table)), strict=True):
+        for call, entry in zip(calls, list(_entries(self._db, _WANTED, table)), strict=True):
             refusals = [refusal._replace(message="") for refusal in entry.refusals]
             nobody = entry._replace(person="", message="", refusals=refusals)
             changes.append((checksum_of(call, nobody), call))
@@ -416,6 +412,28 @@ class Journal:
         finally:
             with journal_errors(self._path):
                 self._db.close()
+
+
+def _want(db: sqlite3.Connection, people: Iterable[str]) -> None:
+    """Fills the table of people that the next queries of this connection are about."""
+    db.execute("CREATE TEMP TABLE IF NOT EXISTS wanted (person TEXT PRIMARY KEY)")
+    db.execute("DELETE FROM wanted")
+    db.executemany("INSERT OR IGNORE INTO wanted VALUES (?)", ((p,) for p in people))
+
+
+def _entries(db: sqlite3.Connection, where: str, table: str = "answers") -> Iterator[Entry]:
+    query = f"""
+        SELECT a.call, a.chunk, a.person, a.operation, s.keys, a.origin, a.state, a.reason, a.status,
+               a.attempts, a.at, a.seal, a.message
+        FROM {table} a LEFT JOIN attribute_sets s ON s.id = a.attributes {where}
+    """  # noqa: S608 - both are constants of this module
+    rows = db.execute(
+        "SELECT r.call, r.attribute, r.reason, r.message, r.status FROM answers a "  # noqa: S608
+        f"JOIN refusals r ON r.call = a.call {where}, r.rowid"
+    )
+    refusals = Refusals(rows if table == "answers" else ())
+    for call, *fields in db.execute(query):
+        yield entry_of(call, fields, refusals.of(call))
 
 
 def _lost_intents(path: Path, count: Count, expected: Count) -> StateError:

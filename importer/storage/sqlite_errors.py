@@ -20,15 +20,21 @@ def connect(path: Path) -> sqlite3.Connection:
     the file is a symbolic link or cannot be made; inside of one of the blocks below, SQLite's errors.
     """
     with state_errors(path):
-        atomic_files.open_or_create(path).close()
-    database = sqlite3.connect(path, _PATIENCE, isolation_level=None, check_same_thread=False)
+        atomic_files.make_if_missing(path)
+    database = connect_again(path)
     try:
-        database.execute("PRAGMA temp_store = MEMORY")
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = NORMAL")
     except sqlite3.Error:
         database.close()
         raise
+    return database
+
+
+def connect_again(path: Path) -> sqlite3.Connection:
+    """One more connection to a database that this process has open. Raises SQLite's errors."""
+    database = sqlite3.connect(path, _PATIENCE, isolation_level=None, check_same_thread=False)
+    database.execute("PRAGMA temp_store = MEMORY")
     return database
 
 

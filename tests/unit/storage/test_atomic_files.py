@@ -1,6 +1,8 @@
 """A file is there whole or not at all, and for its owner alone."""
 
 import os
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -81,3 +83,30 @@ def test_a_file_in_the_place_of_a_folder_is_said(tmp_path: Path) -> None:
         atomic_files.make_folder(tmp_path / "state")
     with pytest.raises(StateError, match="state"):
         atomic_files.make_folder(tmp_path / "state" / "runs")
+
+
+def test_making_what_is_missing_leaves_what_is_there_alone(tmp_path: Path) -> None:
+    path = tmp_path / "there"
+    atomic_files.make_if_missing(path)
+    assert path.stat().st_mode & 0o777 == atomic_files.OWNER_FILE
+    path.write_bytes(b"x")
+    atomic_files.make_if_missing(path)
+    assert path.read_bytes() == b"x"
+
+
+def test_making_what_is_missing_refuses_a_symbolic_link(tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(OSError, match="symbolic"):
+        atomic_files.make_if_missing(tmp_path / "link")
+    assert not (tmp_path / "elsewhere").exists()
+
+
+def test_making_what_is_missing_keeps_the_locks_of_this_process(tmp_path: Path) -> None:
+    fcntl = pytest.importorskip("fcntl")
+    path = tmp_path / "there"
+    with path.open("wb") as file:
+        fcntl.lockf(file, fcntl.LOCK_EX)
+        atomic_files.make_if_missing(path)
+        take = "import fcntl,sys; fcntl.lockf(open(sys.argv[1], 'r+b'), fcntl.LOCK_EX | fcntl.LOCK_NB)"
+        other = subprocess.run([sys.executable, "-c", take, str(path)], check=False, capture_output=True)
+        assert b"BlockingIOError" in other.stderr

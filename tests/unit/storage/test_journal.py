@@ -1,8 +1,10 @@
 """The journal: what it keeps, what it never sends again, and what it says when it is damaged."""
 
 import sqlite3
+import threading
 import tracemalloc
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
 from pathlib import Path
 
 import pytest
@@ -56,6 +58,37 @@ def test_a_journal_of_many_refusals_is_read_in_little_memory(tmp_path: Path) -> 
     finally:
         tracemalloc.stop()
         journal.close()
+
+
+def test_threads_that_write_and_read_at_once_see_whole_commits(tmp_path: Path) -> None:
+    """One thread records calls that must not be repeated, one answers with refusals, two read them."""
+    journal = Journal(tmp_path / "journal.sqlite")
+    done = threading.Event()
+
+    def intend() -> None:
+        for person in range(60):
+            journal.intend([entry(person, "unconfirmed", 1)._replace(operation="increase", refusals=())])
+
+    def answer() -> None:
+        for person in range(1_200):
+            journal.append(entry(person)._replace(refusals=[TOO_OLD] * 9))
+            if person % 5 == 0:
+                journal.flush()
+
+    def read() -> None:
+        while not done.is_set():
+            assert all(len(e.refusals) == 9 for e in journal.open_answers(0))
+            journal.known_values(["p3"])
+            journal.fact("none")
+
+    with ThreadPoolExecutor(4) as threads:
+        reading = [threads.submit(read) for _ in range(2)]
+        writing = [threads.submit(intend), threads.submit(answer)]
+        wait(writing)
+        done.set()
+    for future in (*writing, *reading):
+        future.result()
+    journal.close()
 
 
 def test_what_was_not_flushed_is_gone_and_what_was_flushed_is_not(tmp_path: Path) -> None:
