@@ -119,6 +119,7 @@ class ChunkStream:
                 await asyncio.gather(self._next_chunk, return_exceptions=True)
             with self._stopping():
                 self._ledger.journal.flush()
+        self._show()
         if self._failed:
             raise self._failed
 

@@ -1,6 +1,5 @@
 """The chunks of a run: which are open, how they ended, and their counts."""
 
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 
@@ -134,19 +133,8 @@ class Ledger:
         opened.restore(*self._earlier(plan.number), final=plan.number in self._suspended)
         self.prepare(opened)
         if self.diff:
-            chunk.tally.diff += self._diff_counts(self.diff, chunk)
+            chunk.tally.diff += self.diff.counts(chunk)
         return opened
-
-    def _diff_counts(self, diff: Diff, chunk: Chunk) -> Counter[str]:
-        """The diff of a chunk as it was before its first call, which marks its people as known."""
-        name = f"diff-{chunk.plan.number}"
-        known = self.journal.fact(name) if self.sends else None
-        if isinstance(known, dict):
-            return Counter(known)
-        counts = diff.counts(chunk)
-        if counts and self.sends:
-            self.journal.remember(name, counts)
-        return counts
 
     def suspend(self, number: int) -> None:
         """Lets go of a chunk that waits for the destination; it may be opened again from the journal."""
@@ -182,7 +170,6 @@ class Ledger:
         """Closes a chunk after its last call."""
         closed = self.close(opened)
         if self.diff and closed.codes is not None:
-            self.journal.flush()  # else a kill here leaves values that are known and have no answer
             self.diff.settle(opened, closed.codes)
         return closed
 

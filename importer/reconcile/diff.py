@@ -38,9 +38,13 @@ class Diff:
     compares: bool
 
     def compare(self, plan: ChunkPlan, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
-        """The chunk's rows with what the snapshot knows of each value, and whether it is unchanged."""
+        """The chunk's rows with what was known of each value before the run, and whether it is unchanged.
+
+        What an earlier attempt of the run has sent is no known value: its journal says how it ended, and what
+        the journal does not have goes out again.
+        """
         people = rows.select(pl.col("id").unique())
-        known = self.snapshot.read(plan.first, plan.end, people)
+        known = self.snapshot.read_before(plan.first, plan.end, people)
         values = [pl.col(column(f.key)).alias(f.known) for f in fields if _is_diffed(f)]
         is_known = pl.lit(value=True).alias("is_known")
         known = known.select("id", is_known, pl.col("print").alias("print_known"), *values)
@@ -55,10 +59,7 @@ class Diff:
         return rows.with_columns(same)
 
     def counts(self, chunk: Chunk) -> Counter[str]:
-        """The diff in numbers: new people, changed and unchanged ones, changes by attribute.
-
-        To be taken before `mark`, which makes everybody known.
-        """
+        """The diff in numbers: new people, changed and unchanged ones, changes by attribute."""
         if not self.compares:
             return Counter()
         people = chunk.people

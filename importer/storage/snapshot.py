@@ -189,6 +189,11 @@ class Snapshot:
         with snapshot_errors(self.folder):
             return self._laid_over(self._layers(first, end), people)
 
+    def read_before(self, first: int, end: int, people: pl.DataFrame) -> pl.DataFrame:
+        """As `read`, without what this run has sent: every attempt of a run finds the same."""
+        with snapshot_errors(self.folder):
+            return self._laid_over(self._layers(first, end, before=self._run), people)
+
     def _laid_over(self, layers: Iterable[pl.DataFrame], people: pl.DataFrame | None = None) -> pl.DataFrame:
         frame = pl.DataFrame(schema=META)
         for layer in layers:
@@ -206,9 +211,18 @@ class Snapshot:
             return frame.filter(pl.col("hash").is_unique())
 
     def _layers(
-        self, first: int, end: int, *, with_base: bool = True, columns: Sequence[str] | None = None
+        self,
+        first: int,
+        end: int,
+        *,
+        with_base: bool = True,
+        columns: Sequence[str] | None = None,
+        before: int | None = None,
     ) -> Iterator[pl.DataFrame]:
-        """From the lowest up; all people of one layer are different ones."""
+        """From the lowest up; all people of one layer are different ones.
+
+        `before` is the number of a run whose deltas are left out.
+        """
         manifest = self._manifest
         for part in manifest.base if with_base else ():
             if part["first"] < end and part["end"] > first:
@@ -216,7 +230,7 @@ class Snapshot:
         if manifest.recent:
             yield self._layer(manifest.recent["file"], manifest.recent_run, first, end, columns)
         for delta in self._deltas():
-            if delta.first < end and delta.end > first:
+            if delta.first < end and delta.end > first and delta.run != before:
                 sent = snapshot_frames.between(self._resolved(delta), first, end)
                 frame = self._aged(sent, delta.run)
                 yield frame if columns is None else frame.select(columns)

@@ -3,15 +3,22 @@
 from collections import Counter
 from pathlib import Path
 
-from importer.core.models import ALL_APPLIED, Call, Settled, Target
+import pytest
+
+from importer.core.models import ALL_APPLIED, Call, Settled, Target, Update
 from importer.pipeline.ledger import Ledger
 from importer.reconcile.reconciler import OpenChunk
+from importer.storage.journal import Journal
 from tests.unit.pipeline.conftest import attempt_of, staged
 
 
 def apply_first(opened: OpenChunk) -> None:
     """The first person's call ends well."""
-    update = next(opened.jobs())
+    apply(opened, next(opened.jobs()))
+
+
+def apply(opened: OpenChunk, update: Update) -> None:
+    """A person's call ends well."""
     target = Target(update.person, update.distinct_id, "set", update.parts[0].keys)
     opened.settle(Settled(Call("PATCH", "/", b"", (target,)), ALL_APPLIED, 200, 1, 1.0))
 
@@ -46,7 +53,28 @@ def test_after_a_stop_the_rest_is_counted(tmp_path: Path) -> None:
         assert ledger.tally.values == Counter(applied=2, not_attempted=2, rejected=2)
 
 
-def test_the_diff_is_counted_before_anybody_is_marked(tmp_path: Path) -> None:
+@pytest.mark.parametrize(
+    ("journal_has_it", "sent_again", "values"),
+    [(True, [], Counter(applied=4)), (False, ["p1", "p2"], Counter(not_attempted=4))],
+)
+def test_what_a_killed_attempt_made_known_is_not_unchanged(
+    journal_has_it: bool, sent_again: list[str], values: Counter[str], tmp_path: Path
+) -> None:
+    with staged(tmp_path, run={"changed_only": True}) as first, first.ledger() as ledger:
+        opened = ledger.open(ledger.plans[0])
+        lost = None if journal_has_it else Journal(tmp_path / "lost.sqlite")
+        opened.journal = lost or opened.journal
+        for update in opened.jobs():
+            apply(opened, update)
+        ledger.settle(opened)  # and a kill before the chunk is closed in the journal
+        if lost:
+            lost.close()
+    with attempt_of(first.spec) as second, second.ledger() as ledger:
+        assert ids(ledger) == sent_again
+        assert ledger.close(ledger.open(ledger.plans[0])).tally.values == Counter(rejected=2) + values
+
+
+def test_the_diff_is_the_same_in_a_later_attempt(tmp_path: Path) -> None:
     with staged(tmp_path, run={"changed_only": True}) as first, first.ledger() as ledger:
         ledger.open(ledger.plans[0])
     with attempt_of(first.spec) as second, second.ledger() as ledger:
