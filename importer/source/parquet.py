@@ -1,24 +1,17 @@
 """Parquet files into batches of rows."""
 
 import os
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
 import polars as pl
 
 from importer.core.errors import SourceError
-from importer.source.batch import SET_ASIDE, Batch
-from importer.source.errors import read_errors
-from importer.source.names import unique_names
 from importer.source.object_store import URL, is_plain_http
 from importer.source.source import Source
 from importer.source.streams import refuse_folder
+from importer.source.table_rows import TABLE_ROWS, table_source
 
-PARQUET_ROWS = 50_000
-"""Rows of a Parquet file delivered at a time."""
-MAX_DIGITS = 38
-"""Of a decimal in a Parquet file."""
 PARQUET_FIRST = 1_000
 PARQUET_BYTES = 32 << 20
 """Rows read first, while their width is not known, and bytes of cells read at a time behind them."""
@@ -28,23 +21,8 @@ def open_parquet(path: str) -> Source:
     """A Parquet file; SourceError where it is none, or has a column that cannot be read exactly."""
     if not URL.match(path):
         _refuse_no_parquet(path)
-    schema = _scan(path).collect_schema()
-    if not schema:
-        raise SourceError(f"{path}: the file has no columns.")
-    for name, kind in schema.items():
-        if isinstance(kind, pl.Decimal) and kind.precision > MAX_DIGITS:
-            raise SourceError(
-                f'{path}: column "{name}" is a decimal of {kind.precision} digits, and {MAX_DIGITS} can be '
-                "read exactly; convert it where the file is made."
-            )
-    columns = unique_names(schema.names())
-    return Source(
-        path=path,
-        format="parquet",
-        columns=columns,
-        read=lambda _: _batches(path, columns),
-        types=dict(zip(columns, schema.values(), strict=True)),
-    )
+    rows = _scan(path)
+    return table_source(path, rows.collect_schema(), lambda: _frames(_scan(path), sliced=not URL.match(path)))
 
 
 def _refuse_no_parquet(path: str) -> None:
@@ -66,19 +44,32 @@ def _refuse_no_parquet(path: str) -> None:
 
 
 def _scan(path: str) -> pl.LazyFrame:
+    rows = _scan_as(path)
+    nanoseconds = [name for name, kind in rows.collect_schema().items() if kind == pl.Datetime("ns")]
+    old = [name for name in nanoseconds if _is_int96(path, rows, name)]
+    return _scan_as(path, _in_microseconds(rows, old)) if old else rows
+
+
+def _scan_as(path: str, schema: Mapping[str, pl.DataType] | None = None) -> pl.LazyFrame:
     options = {"allow_http": "true"} if URL.match(path) and is_plain_http() else None
-    return pl.scan_parquet(path, glob=False, hive_partitioning=False, storage_options=options)
+    return pl.scan_parquet(path, glob=False, hive_partitioning=False, storage_options=options, schema=schema)
 
 
-def _batches(path: str, columns: tuple[str, ...]) -> Iterator[Batch]:
-    first = 1
-    with read_errors(path):
-        for found in _frames(_scan(path), sliced=not URL.match(path)):
-            cells = found.rename(dict(zip(found.columns, columns, strict=True)))
-            row = pl.int_range(first, first + cells.height, eager=True, dtype=pl.Int64).alias("row")
-            line = pl.Series("line", [None], dtype=pl.Int64).new_from_index(0, cells.height)
-            yield Batch(with_text(cells), row, line, None, pl.DataFrame(schema=SET_ASIDE))
-            first += cells.height
+def _is_int96(path: str, rows: pl.LazyFrame, name: str) -> bool:
+    """Whether a column holds INT96, the moments of older Spark, Hive and Impala.
+
+    polars reads it in the unit that is asked for, and by default in nanoseconds, where it turns every moment
+    outside the years 1678 to 2262 into the last one. Other moments it reads in no unit but their own.
+    """
+    try:
+        _scan_as(path, _in_microseconds(rows, [name])).select(name).head(1).collect()
+    except pl.exceptions.SchemaError:
+        return False
+    return True
+
+
+def _in_microseconds(rows: pl.LazyFrame, names: Sequence[str]) -> Mapping[str, pl.DataType]:
+    return {**rows.collect_schema(), **dict.fromkeys(names, pl.Datetime("us"))}
 
 
 def _frames(rows: pl.LazyFrame, *, sliced: bool) -> Iterator[pl.DataFrame]:
@@ -88,22 +79,13 @@ def _frames(rows: pl.LazyFrame, *, sliced: bool) -> Iterator[pl.DataFrame]:
     but decompresses its row group again: so it is as large as PARQUET_BYTES allow. No store is asked twice.
     """
     if not sliced:
-        frames = rows.collect_batches(chunk_size=PARQUET_ROWS, maintain_order=True)
+        frames = rows.collect_batches(chunk_size=TABLE_ROWS, maintain_order=True)
         yield from (frame for frame in frames if frame.height)
         return
     start, step = 0, PARQUET_FIRST
     while (frame := rows.slice(start, step).collect()).height:
-        yield from frame.iter_slices(PARQUET_ROWS)
+        yield frame
         if frame.height < step:
             return
         start += step
         step = max(1, min(PARQUET_BYTES * step // max(1, int(frame.estimated_size())), step * 64))
-
-
-def with_text(cells: pl.DataFrame) -> pl.DataFrame:
-    """Bytes of no declared meaning (of a fixed length, or by older writers) as text, where they are UTF-8."""
-    for column in cells.get_columns():
-        if column.dtype == pl.Binary:
-            with suppress(pl.exceptions.ComputeError):
-                cells = cells.with_columns(column.cast(pl.String))
-    return cells

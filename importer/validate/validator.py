@@ -15,8 +15,8 @@ from importer.config.schema import Config
 from importer.core.errors import SourceError
 from importer.core.rejects import SET_ASIDE_FREE, TIME_INVALID, rejects_frame
 from importer.core.row_order import ORDER_SHIFT, ROW_OF, TIME, original_columns
-from importer.source.batch import Batch
-from importer.validate import identities
+from importer.source.batch import ROW_MALFORMED, Batch
+from importer.validate import identities, unreadable_cells
 from importer.validate.data_quality import DataQuality
 from importer.validate.empty_rows import empty_rows, split_end_marks
 from importer.validate.read_counts import ReadCounts, count_undeclared
@@ -82,6 +82,9 @@ class Validator:
         rows = with_original(rows, batch) if self._keeps_rows else rows.with_row_index("at")
         self.counts.rows_read += rows.height + batch.set_aside.height
         rows, cells = self._not_empty(rows, batch.cells, source)
+        unreadable = nothing_refused(rows)
+        if batch.raw is None:
+            rows, cells, unreadable = self._readable(rows, cells)
         cells = with_computed(self.config, cells)
         rows, cells = self._filtered(rows, cells, source)
         set_aside, end_marks = split_end_marks(batch)
@@ -97,8 +100,9 @@ class Validator:
             rows = rows.with_columns(identities.read(self.config, self._identity_fields, cells))
         numbers = rows.select(ROW_OF).to_series()
         self.data_quality.look(cells, numbers, rows["id"], batch.text, ids)
-        self._count_rows(malformed.rejects, without_id.rejects, untimed.rejects)
-        return IdentifiedBatch(rows, cells, (without_id, untimed, malformed))
+        refused = (unreadable, without_id, untimed, malformed)
+        self._count_rows(*(part.rejects for part in refused))
+        return IdentifiedBatch(rows, cells, refused)
 
     def rejects_of(self, identified: "IdentifiedBatch", batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame]:
         """What was refused of a batch whose values were not checked: lines for the report, rows to keep."""
@@ -140,6 +144,22 @@ class Validator:
             return rows, cells
         self._count_empty(int(empty.sum()), source)
         return rows.filter(~empty), cells.filter(~empty)
+
+    def _readable(
+        self, rows: pl.DataFrame, cells: pl.DataFrame
+    ) -> tuple[pl.DataFrame, pl.DataFrame, RefusedRows]:
+        """The rows of a table whose declared columns are text where they are bytes, and the others."""
+        columns = self.config.declared_columns
+        found = unreadable_cells.faults(cells, columns)
+        cells = unreadable_cells.with_text(cells, columns)
+        if found is None:
+            return rows, cells, nothing_refused(rows)
+        bad = found.is_not_null()
+        refused = rows.filter(bad).with_columns(id=pl.lit(None, pl.String))
+        lines = refused.with_columns(
+            stage=pl.lit("read"), reason=pl.lit(ROW_MALFORMED), message=found.filter(bad)
+        )
+        return rows.filter(~bad), cells.filter(~bad), RefusedRows(rejects_frame(lines), refused)
 
     def _count_empty(self, count: int, source: int) -> None:
         if count:

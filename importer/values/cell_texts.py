@@ -1,5 +1,7 @@
 """Cells before they have a declared type: blanks, and the text that a person would read."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from importer.config.schema import SourceConfig
@@ -32,19 +34,82 @@ def blank_to_null(column: pl.Series, null_values: tuple[str, ...]) -> pl.Series:
 
 
 def as_text(column: pl.Series) -> pl.Series:
-    """A scalar column as the text a person would read; null stays null. SourceError names a nested column."""
+    """A scalar column as the text a person would read; null stays null. SourceError names a nested column.
+
+    A decimal keeps its digits, 0.10; a float has no digits of its own, so 0.10 is 0.1. Bytes that are no
+    UTF-8 are null. A moment whose year is not of four digits is the count of its units since 1970: there is
+    no text of a date for it.
+    """
     kind = column.dtype
     if kind == pl.String:
         return column
     if kind == pl.Boolean:
         return choose(column, pl.lit("true"), pl.lit("false"))
-    if kind.is_float() or kind.is_decimal():
+    if kind.is_float():
         return shortest_text(column.cast(pl.String))
-    if isinstance(kind, pl.Datetime):
-        return datetime_text(*without_zone(column), Encoding())
-    if kind.is_nested() or kind in (pl.Binary, pl.Object, pl.Duration):
+    if kind.is_temporal():
+        return _temporal_text(column)
+    if kind.is_nested() or kind == pl.Object:
         raise unusable(column)
-    return column.cast(pl.String)
+    return decoded(column).cast(pl.String)
+
+
+def _temporal_text(column: pl.Series) -> pl.Series:
+    if column.dtype == pl.Duration:
+        raise unusable(column)
+    if column.dtype == pl.Time:
+        return column.dt.to_string("%H:%M:%S%.f")
+    beyond = beyond_years(column)
+    if beyond is None:
+        return _day_or_moment_text(column)
+    counts = column.to_physical().cast(pl.String)
+    return counts.zip_with(beyond, _day_or_moment_text(column.set(beyond, None)))
+
+
+def _day_or_moment_text(column: pl.Series) -> pl.Series:
+    if not isinstance(column.dtype, pl.Datetime):
+        return column.dt.strftime("%Y-%m-%d")
+    if column.dtype.time_zone is None:
+        return column.dt.strftime(Encoding().datetime)
+    utc = column.dt.convert_time_zone("UTC").dt.replace_time_zone(None)
+    return utc.dt.strftime(Encoding().datetime_utc)
+
+
+def decoded(column: pl.Series) -> pl.Series:
+    """Bytes as text, null where they are no UTF-8; other columns stay."""
+    if column.dtype != pl.Binary:
+        return column
+    try:
+        return column.cast(pl.String)
+    except pl.exceptions.ComputeError:  # also without `strict`, where a single value is no UTF-8
+        return pl.Series(column.name, [_utf8(value) for value in column.to_list()], pl.String)
+
+
+def _utf8(value: bytes | None) -> str | None:
+    try:
+        return None if value is None else value.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+_FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
+"""1 January of the year 1 and 31 December 9999, in days since 1970."""
+
+_UNITS_A_DAY: Mapping[str, int] = {"ms": 86_400_000, "us": 86_400_000_000}
+
+
+def beyond_years(column: pl.Series) -> pl.Series | None:
+    """Boolean: where a date or moment is in no year of four digits; None = nowhere.
+
+    Databases export their `infinity` so. polars ends the process where such a moment is written or converted.
+    One in nanoseconds is always inside.
+    """
+    unit = 1 if column.dtype == pl.Date else _UNITS_A_DAY.get(getattr(column.dtype, "time_unit", ""))
+    if unit is None:
+        return None
+    count = column.to_physical()
+    beyond = (count < _FIRST_DAY * unit) | (count >= (_LAST_DAY + 1) * unit)
+    return beyond.fill_null(value=False) if beyond.any() else None
 
 
 def unusable(column: pl.Series) -> SourceError:

@@ -13,9 +13,9 @@ import polars as pl
 
 from importer.config.attribute import Attribute
 from importer.config.schema import Config
-from importer.core.rejects import BLANK, PATTERN
+from importer.core.rejects import BLANK, INVALID, PATTERN
 from importer.values.blanks import any_at_edges, strip
-from importer.values.cell_texts import all_texts, as_text, blank_to_null
+from importer.values.cell_texts import all_texts, as_text, beyond_years, blank_to_null, decoded
 from importer.values.choices import type_boolean, type_multi_choice, type_single_choice
 from importer.values.contacts import type_email, type_phone
 from importer.values.expressions import add_computed, as_in_source, is_computed
@@ -79,7 +79,10 @@ def type_cells(attribute: Attribute, rules: CellRules, column: pl.Series) -> Typ
     A text with blanks around it is never a value of most types. So these are typed as they stand, and only
     what is bad then is trimmed and typed again: a clean column costs nothing more.
     """
-    text = column.cast(pl.String) if isinstance(column.dtype, (pl.Categorical, pl.Enum)) else column
+    if attribute.type not in ("date", "datetime") and (beyond := beyond_years(column)) is not None:
+        typed = type_cells(attribute, rules, column.set(beyond, None))
+        return replace(typed, values=typed.value.set(beyond, None)).rejecting(beyond, INVALID)
+    text = column.cast(pl.String) if isinstance(column.dtype, (pl.Categorical, pl.Enum)) else decoded(column)
     as_words = attribute.map or attribute.pattern or attribute.default is not None
     if as_words and not text.dtype.is_nested():
         text = as_text(text)

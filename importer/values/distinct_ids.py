@@ -12,7 +12,7 @@ import polars as pl
 
 from importer.config.schema import Config
 from importer.values import blanks
-from importer.values.cell_texts import as_text, blank_to_null
+from importer.values.cell_texts import as_text, blank_to_null, shortest_text
 from importer.values.numbers import are_positive
 from importer.values.spreadsheet_text import unwrap
 
@@ -28,7 +28,11 @@ NAMES_NOBODY = (MISSING, PLACEHOLDER)
 _INEXACT = r"^[+-]?(?:[0-9]+[.,][0-9]+[eE]\+?[0-9]+|[0-9]+[eE]\+[0-9]+)$"
 """1.00012E+11, as spreadsheets write a number of many digits. 7E10 may well be a code."""
 
-_EXACT_FLOATS: Mapping[pl.DataType, int] = {pl.Float32(): 1 << 24, pl.Float64(): 1 << 53}
+_EXACT_FLOATS: Mapping[pl.DataType, int] = {
+    pl.Float16(): 1 << 11,
+    pl.Float32(): 1 << 24,
+    pl.Float64(): 1 << 53,
+}
 """Below this a float holds every whole number (IEEE 754)."""
 
 
@@ -74,6 +78,8 @@ class IdReader:
     def texts(self, column: pl.Series) -> pl.Series:
         """The ids as text, also those that `read` rejects; null where blank."""
         text = _float_text(column) if column.dtype.is_float() else as_text(column)
+        if column.dtype.is_decimal():
+            text = shortest_text(text)
         if self._unwraps:
             text = unwrap(text)
         if self._identity.trim:

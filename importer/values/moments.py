@@ -7,18 +7,19 @@ import polars as pl
 
 from importer.config.attribute import Attribute
 from importer.values import counted_moments
-from importer.values.cell_texts import as_text, without_zone
+from importer.values.cell_texts import as_text, beyond_years, without_zone
 from importer.values.typed_column import TypedColumn, checked, replace_where
 
 
 def type_date(attribute: Attribute, column: pl.Series) -> TypedColumn:
     """A date in the declared format; a Parquet moment only where it is midnight."""
     if column.dtype == pl.Date:
-        return checked(column, _writable(column, _FIRST.date(), _LAST.date()))
+        return checked(column, _within_years(column))
     if isinstance(column.dtype, pl.Datetime):
-        days = column.dt.date()
-        days = days.set(column.dt.truncate("1d") != column, None)
-        return checked(column, _writable(days, _FIRST.date(), _LAST.date()))
+        known = _within_years(column)
+        days = known.dt.date()
+        days = days.set(known.dt.truncate("1d") != known, None)
+        return checked(column, days)
     text = as_text(column)
     if attribute.format == counted_moments.EXCEL:
         return checked(text, counted_moments.excel_days(text))
@@ -46,6 +47,11 @@ def _plausible(moments: pl.Series, pattern: str) -> pl.Series:
 _FIRST, _LAST = dt.datetime.min, dt.datetime.max  # noqa: DTZ901 - the series they bound have no zone
 """Moments with a year of four digits. Parquet, an offset or a count of seconds can lead beyond them, and the
 text of such a moment would be no date that a destination reads."""
+
+
+def _within_years(column: pl.Series) -> pl.Series:
+    beyond = beyond_years(column)
+    return column if beyond is None else column.set(beyond, None)
 
 
 def _writable(moments: pl.Series, first: dt.date, last: dt.date) -> pl.Series:
@@ -77,8 +83,8 @@ def type_datetime(attribute: Attribute, column: pl.Series) -> TypedColumn:
 
 def _type_moment(attribute: Attribute, column: pl.Series) -> TypedColumn:
     if isinstance(column.dtype, pl.Datetime):
-        moments, utc = without_zone(column)
-        return TypedColumn(moments, column.is_not_null(), utc=utc)
+        moments, utc = without_zone(_within_years(column))
+        return replace(checked(column, moments), utc=utc)
     text = as_text(column)
     if attribute.format is None:
         return _type_iso(text)

@@ -353,14 +353,6 @@ def test_a_row_group_is_read_in_slices(tmp_path: Path, monkeypatch: pytest.Monke
     assert pl.concat([b.row for b in batches]).to_list() == list(range(1, 20_001))
 
 
-def test_bytes_of_a_parquet_file_are_text_where_they_are_utf8(tmp_path: Path) -> None:
-    path = tmp_path / "a.parquet"
-    pl.DataFrame({"text": ["ä".encode(), None], "key": [b"\xff", b"a"]}).write_parquet(path)
-    [batch] = open_source(str(path), SourceOptions()).batches()
-    assert batch.cells["text"].to_list() == ["ä", None]
-    assert batch.cells["key"].dtype == pl.Binary
-
-
 def parquet_bytes(cut: slice) -> bytes:
     out = io.BytesIO()
     pl.DataFrame({"id": [str(i) for i in range(2000)]}).write_parquet(out)

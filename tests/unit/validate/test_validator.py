@@ -12,6 +12,7 @@ from importer.config.schema import Config
 from importer.core.errors import ConfigError, SourceError
 from importer.core.row_order import ORDER_SHIFT, TIME
 from importer.source.batch import HEADER_REPEATED, ROW_EMPTY, ROW_MALFORMED, SET_ASIDE, Batch
+from importer.source.table_rows import table_batch
 from importer.validate.validator import ValidatedBatch, Validator
 
 COLUMNS = ("id", "plan", "age", "seen")
@@ -172,3 +173,13 @@ def test_rows_that_waited_are_checked_as_at_once() -> None:
 def test_blank_cells_are_counted_by_attribute() -> None:
     cells = batch(("p1", "", "1", ""), ("p2", "", " ", ""), ("p3", "a", "x", "")).cells
     assert Validator(config_of(), 200).blanks(cells) == Counter(plan=2, age=1)
+
+
+def test_a_row_of_a_table_with_a_cell_that_is_no_text_is_refused_alone() -> None:
+    validator = Validator(config_of(), 200)
+    cells = pl.DataFrame({"id": [b"p1", b"\xff", b"p3"], "plan": ["a", "b", "a\0"], "age": [1, 2, 3]})
+    found = validator.validate(table_batch(cells, 1), 0)
+    assert found.rows["id"].to_list() == ["p1"]
+    assert lines(found) == [(2, None, None, "read", ROW_MALFORMED), (3, None, None, "read", ROW_MALFORMED)]
+    assert found.kept["original_cells"].struct.unnest().equals(cells[1:]), "as it stood, bytes as bytes"
+    assert (validator.counts.rows_read, validator.counts.rows, validator.counts.set_aside) == (3, 1, 2)

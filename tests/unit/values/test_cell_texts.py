@@ -1,6 +1,7 @@
 """Cells before they have a declared type."""
 
 import datetime as dt
+from typing import Any
 
 import polars as pl
 import pytest
@@ -11,12 +12,16 @@ from importer.core.models import Encoding
 from importer.values.cell_texts import (
     all_texts,
     as_text,
+    beyond_years,
     blank_to_null,
     datetime_text,
     display,
     shortest_text,
     without_zone,
 )
+
+FOREVER = 2**63 - 1
+"""`infinity` as databases export it."""
 
 MOMENT = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
 
@@ -28,9 +33,15 @@ MOMENT = dt.datetime(2024, 2, 29, 12, tzinfo=dt.UTC)
         (pl.Series("c", [True, False, None]), ["true", "false", None]),
         (pl.Series("c", [3.0, 46.20, -0.5, None]), ["3", "46.2", "-0.5", None]),
         (pl.Series("c", [7, None], dtype=pl.Int8), ["7", None]),
-        (pl.Series("c", ["12.50"]).cast(pl.Decimal(10, 2)), ["12.5"]),
-        (pl.Series("c", [dt.date(2024, 2, 29)]), ["2024-02-29"]),
+        (pl.Series("c", ["12.50", "0.10"]).cast(pl.Decimal(10, 2)), ["12.50", "0.10"]),
+        (pl.Series("c", [b"\xc3\xa4", b"\xff", None]), ["ä", None, None]),
+        (pl.Series("c", [dt.time(23, 59, 59, 999999), dt.time(1, 2, 3)]), ["23:59:59.999999", "01:02:03"]),
+        (pl.Series("c", [dt.date(2024, 2, 29), dt.date(1, 1, 1)]), ["2024-02-29", "0001-01-01"]),
         (pl.Series("c", [MOMENT]), ["2024-02-29T12:00:00Z"]),
+        (pl.Series("c", [1_234_567_891], pl.Datetime("ns")), ["1970-01-01T00:00:01.234567891"]),
+        (pl.Series("c", [FOREVER, 0], pl.Datetime("us")), [str(FOREVER), "1970-01-01T00:00:00"]),
+        (pl.Series("c", [FOREVER, 0], pl.Datetime("ms", "UTC")), [str(FOREVER), "1970-01-01T00:00:00Z"]),
+        (pl.Series("c", [2**31 - 1, 0], pl.Int32).cast(pl.Date), [str(2**31 - 1), "1970-01-01"]),
     ],
 )
 def test_a_column_is_the_text_that_a_person_reads(column: pl.Series, texts: list[str | None]) -> None:
@@ -44,7 +55,6 @@ def test_a_column_is_the_text_that_a_person_reads(column: pl.Series, texts: list
     [
         pl.Series("c", [["a"]]),
         pl.Series("c", [{"x": 1}]),
-        pl.Series("c", [b"\xff"]),
         pl.Series("c", [dt.timedelta(1)]),
     ],
 )
@@ -110,3 +120,13 @@ def test_the_texts_that_a_condition_sees_are_trimmed_and_blanks_are_null() -> No
     }
     changed = source.model_copy(update={"trim": False, "spreadsheet_text": "unwrap"})
     assert all_texts(cells, changed)["a"].to_list() == [" x ", None, None, "7"]
+
+
+@pytest.mark.parametrize(("unit", "day"), [("ms", 86_400_000), ("us", 86_400_000_000)])
+def test_moments_outside_the_years_1_to_9999_are_found(unit: Any, day: int) -> None:
+    edges = [-719_162 * day - 1, -719_162 * day, (2_932_897) * day - 1, 2_932_897 * day]
+    found = beyond_years(pl.Series([*edges, None], dtype=pl.Int64).cast(pl.Datetime(unit)))
+    assert found is not None
+    assert found.to_list() == [True, False, False, True, False]
+    assert beyond_years(pl.Series([FOREVER]).cast(pl.Datetime("ns"))) is None
+    assert beyond_years(pl.Series(["9999999-01-01"])) is None

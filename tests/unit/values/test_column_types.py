@@ -13,7 +13,7 @@ from importer.config.attribute import Attribute
 from importer.core.errors import SourceError
 from importer.core.models import Encoding
 from importer.values.cell_texts import as_text
-from importer.values.column_types import type_column
+from importer.values.column_types import CellRules, type_cells, type_column
 from importer.values.json_text import encode, quote_json
 
 BAD = "attribute_value_invalid"
@@ -245,6 +245,33 @@ def test_parquet_columns_keep_their_own_types(
 
 def test_a_column_that_cannot_become_the_type_is_named() -> None:
     with pytest.raises(SourceError, match='Column "c"'):
-        as_text(pl.Series("c", [b"x"]))
+        as_text(pl.Series("c", [[b"x"]]))
     with pytest.raises(SourceError, match='Column "c"'):
         type_column(Attribute(type="number"), pl.Series("c", [True]))
+
+
+RULES = CellRules(nulls=("",), clears=(), trims=True, unwraps=False)
+
+
+@pytest.mark.parametrize("declaration", [{"type": "free_text"}, {"type": "datetime"}, {"type": "date"}])
+@pytest.mark.parametrize("kind", [pl.Datetime("us"), pl.Datetime("ms", "UTC")])
+def test_a_moment_that_has_no_text_of_a_date_is_rejected_alone(
+    kind: pl.DataType, declaration: dict[str, Any]
+) -> None:
+    column = pl.Series("c", [2**63 - 1, 0, None]).cast(kind)
+    found = type_cells(Attribute(**declaration), RULES, column)
+    assert found.value.is_null().to_list() == [True, False, True]
+    assert found.reason is not None
+    assert found.reason.to_list() == [BAD, None, None]
+
+
+def test_a_decimal_is_exact_as_text_and_as_a_number() -> None:
+    column = pl.Series("c", ["0.10", "12345678901234567890.12"]).cast(pl.Decimal(38, 2))
+    assert [text for text, _ in typed(column, type="free_text")] == ['"0.10"', '"12345678901234567890.12"']
+    assert [text for text, _ in typed(column, type="number")] == ["0.1", "12345678901234567890.12"]
+
+
+def test_bytes_are_typed_by_their_text() -> None:
+    found = type_cells(Attribute(type="number"), RULES, pl.Series("c", [b"7", b"ab", None]))
+    assert found.value.to_list() == ["7", None, None]
+    assert found.present.to_list() == [True, True, False]

@@ -1,0 +1,42 @@
+"""Cells of a table that are no text."""
+
+import polars as pl
+import pytest
+
+from importer.validate.unreadable_cells import faults, with_text
+
+BYTES = 'expected UTF-8 in column "c", found bytes that are not'
+NUL = 'expected text in column "c", found the character NUL'
+
+
+@pytest.mark.parametrize(
+    ("column", "found"),
+    [
+        (pl.Series("c", ["a", None, "b\0"]), [None, None, NUL]),
+        (pl.Series("c", ["a", "b\0"], pl.Categorical), [None, NUL]),
+        (pl.Series("c", [b"\xc3\xa4", None, b"\xff", b"\0"]), [None, None, BYTES, NUL]),
+        (pl.Series("c", [["a"], [], None, ["b", "c\0"]]), [None, None, None, NUL]),
+        (pl.Series("c", [[b"a"], [], None, [b"b", b"\xff"]]), [None, None, None, BYTES]),
+        (pl.Series("c", [["a"], ["b", None]]), None),
+        (pl.Series("c", ["a", None]), None),
+        (pl.Series("c", [b"a", None]), None),
+        (pl.Series("c", [0, None]), None),
+    ],
+)
+def test_each_row_with_such_a_cell_is_found(column: pl.Series, found: list[str | None] | None) -> None:
+    rows = faults(column.to_frame(), ["c"])
+    assert (rows if rows is None else rows.to_list()) == found
+
+
+def test_only_the_columns_that_are_read_are_looked_at_and_the_first_bad_one_is_named() -> None:
+    cells = pl.DataFrame({"picture": [b"\xff", b"\xff"], "a": ["x", "y\0"], "c": ["\0", "\0"]})
+    rows = faults(cells, ["c", "a"])
+    assert rows is not None
+    assert rows.to_list() == [NUL, NUL]
+    assert faults(cells.select("picture"), []) is None
+
+
+def test_bytes_that_are_read_become_text() -> None:
+    cells = with_text(pl.DataFrame({"c": [b"a", b"\xff"], "picture": [b"\xff", b"\xfe"]}), ["c"])
+    assert cells["c"].to_list() == ["a", None]
+    assert cells["picture"].to_list() == [b"\xff", b"\xfe"]
