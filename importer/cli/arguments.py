@@ -288,6 +288,12 @@ def _add_setup(commands: Any) -> None:
         commands, "init", "setup_commands:init", "draft a configuration from a file, to read and correct"
     )
     init.add_argument("source", metavar="SOURCE", help="the list")
+    init.add_argument("--destination", metavar="NAME", default="vevee", help="the vendor (default: vevee)")
+    init.add_argument("--id", metavar="COLUMN", help="the column of the distinct id (default: by its look)")
+    init.add_argument(
+        "--like", metavar="CONFIG", type=Path, help="take over what this configuration says of the columns"
+    )
+    init.add_argument("-o", metavar="FILE", type=Path, help="write the draft to a new file")
     _command(
         commands, "schema", "setup_commands:schema", "print the JSON Schema of the configuration, for editors"
     )

@@ -13,7 +13,7 @@ from importer.config import loader as configuration
 from importer.config.options import Options
 from importer.config.schema import Config
 from importer.core import examples
-from importer.core.errors import command
+from importer.core.errors import ConfigError, command
 from importer.core.models import RunSummary
 from importer.report import text_report
 from importer.report.summary import as_json
@@ -52,10 +52,30 @@ def _import_sample(config: Config, url: str, state_dir: Path) -> RunSummary:
 
 def init(args: argparse.Namespace) -> int:
     """`importer init SOURCE`: a configuration to read and correct."""
-    from importer.commands.init import draft
+    from importer.commands.init import Wishes, draft
 
-    print_lines(draft(args.source))
+    lines = draft(args.source, Wishes(args.destination, args.id, args.like))
+    if args.o is None:
+        print_lines(lines)
+        return 0
+    _write_new(args.o, "".join(f"{line}\n" for line in lines))
+    print_lines(
+        [f"written  {args.o}", f"next     read and correct it, then: {command('check', str(args.o))}"]
+    )
     return 0
+
+
+def _write_new(path: Path, text: str) -> None:
+    """ConfigError where the file is there already, or cannot be written."""
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        raise ConfigError(f"-o: {path} is there already; name another file, or remove it first.") from None
+    except OSError as error:
+        raise ConfigError(
+            f"-o: {path} cannot be written ({type(error).__name__}); name another file."
+        ) from None
 
 
 def schema(args: argparse.Namespace) -> int:

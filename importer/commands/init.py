@@ -1,167 +1,181 @@
-"""`importer init`: drafts a configuration from a file, for a person to read and correct.
+"""`importer init`: drafts a configuration from a list, for a person to read and correct.
 
-Nothing is guessed into effect: every column is declared as text, which arrives as it stands, and what the
-first rows look like stands beside it as a comment. An id is never proposed as a number.
+Types come from the majority of the first rows. What does not fit is counted in a comment, and what else a
+column could be stands there as lines to switch on. An id is always text.
 """
 
-import json
 import re
-from collections.abc import Iterator, Sequence
-from itertools import islice
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
-import polars as pl
-
-from importer.config.attribute import Attribute
-from importer.core.errors import SourceError
-from importer.source import dialect
+from importer import destinations
+from importer.commands import draft_attribute, draft_source
+from importer.commands.draft_attribute import DraftedAttribute, simple_name
+from importer.commands.draft_source import LookedAt
+from importer.config import toml_file, toml_text
+from importer.core.text import printable
 from importer.source.locate import expand
-from importer.source.options import SourceOptions
-from importer.source.reader import open_source
-from importer.source.source import Source
-from importer.values import cell_texts, column_types
 
-ROWS = 20_000
-"""Rows that are looked at, at most."""
+_EXAMPLE_KEYS = {"attentive": "ATTENTIVE_API_KEY", "engagelab": "ENGAGELAB_API_KEY", "vevee": "VEVEE_API_KEY"}
 
-_OPTIONS = 12
-_SEEN = 5
-"""An option is shown only where each of a few texts stands in so many rows: it names no person then."""
-
-_ID_NAMES = re.compile(
-    r"(?:(?:customer|user|person|member|client|external|distinct|contact)[_ -]?)?(?:id|key|no)"
+_PROPERTIES = (
+    "At Vevee plan, email, phone and names may be properties of a person, which `identify` sets, and no",
+    "attributes. Look them up in the dashboard under Attributes; what is not there belongs into ignore.",
 )
-_DIALECT = re.compile(r'(\w+) = ("(?:[^"\\]|\\.)*"|\d+)')
-_FORMATS = ("%Y-%m-%d", "%d/%m/%Y", "%m/%d/%Y", "%d.%m.%Y", "%Y%m%d")
-_MOMENTS = ("%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M")
 
 
-def draft(path: str) -> Iterator[str]:
-    """The lines of a TOML file that reads `path` and sends every column as text to Vevee.
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What a person already knows: the destination, the column of the id, a configuration to be like."""
 
-    SourceError where the file cannot be read, also not in another dialect.
+    destination: str = "vevee"
+    id_column: str | None = None
+    like: Path | None = None
+
+
+def draft(path: str, wishes: Wishes | None = None) -> Iterator[str]:
+    """The lines of a TOML file that reads the list at `path`.
+
+    SourceError where the list cannot be read, also not in another dialect; ConfigError for a wish that cannot
+    be met.
     """
-    found = expand([path], base=Path())[0]
-    lines, source = _opened(found)
-    if not source.columns:
-        raise SourceError(f"{found}: the header names no column.")
-    cells = _first_rows(source)
-    identity = _identity(cells)
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(found).name.split(".")[0]).strip("-._")[:64] or "customers"
-    yield f"# Drafted from {_comment(Path(found).name)}: read it, correct it, then: importer check FILE"
+    wishes = wishes or Wishes()
+    found = expand([path], base=Path())
+    looked = draft_source.look_at(found)
+    model = toml_file.read(wishes.like) if wishes.like else {}
+    identity = _identity(looked, wishes, model)
+    attributes = dict(_attributes(looked, identity, model))
+    kind = model.get("destination", {}).get("type", wishes.destination)
+    destinations.load(kind)
+    source = found[0] if len(found) == 1 else path
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name.split(".")[0]).strip("-._")[:64] or "customers"
+    yield f"# Drafted from {printable(Path(source).name)}: read it, correct it, then: importer check FILE"
     yield ""
-    yield f"name = {_text(name)}"
+    yield toml_text.line("name", model.get("name", name))
     yield ""
-    yield "[source]"
-    yield f"path = {_text(found)}"
-    yield from lines
-    yield "ignore = []                            # columns to leave alone"
+    yield from _source(source, looked, identity, model)
     yield ""
-    yield "[identity]"
-    yield f"column = {_text(identity)}             # the distinct id: is it? One per person, always text"
+    yield from _identity_lines(looked, identity, model)
     yield ""
-    yield "[destination]"
-    yield 'type = "vevee"'
-    yield 'api_key = "env:VEVEE_API_KEY"'
-    yield '# account = "production"'
+    yield from _destination(kind, identity, attributes, model)
     yield ""
-    yield "# The keys are those declared at the destination; where one differs from the column: column = ..."
-    for column in source.columns:
-        if column != identity:
-            yield ""
-            yield f"[attributes.{_text(column)}]"
-            yield 'type = "free_text"'
-            yield from _suggestions(cells[column])
+    yield "# One table for each attribute, under its key at the destination; column is its name in the list."
+    yield from (f"# {sentence}" for sentence in _PROPERTIES if kind == "vevee")
+    for key, drafted in attributes.items():
+        yield ""
+        yield f"[attributes.{toml_text.key(key)}]"
+        yield from draft_attribute.lines(_fitting(kind, drafted), toml_text.line)
+    yield from _lacking(attributes, model)
 
 
-def _opened(path: str) -> tuple[Sequence[str], Source]:
-    """The source, and the lines of [source] that it takes to read it."""
-    options = SourceOptions()
-    try:
-        source = open_source(path, options)
-        if len(source.columns) > 1 or source.layout is None:
-            return [], source
-    except SourceError:
-        source = None
-    for line, changed in dialect.changes(options):
-        try:
-            other = open_source(path, changed)
-        except SourceError:
+def _identity(looked: LookedAt, wishes: Wishes, model: Mapping[str, Any]) -> str:
+    columns = looked.cells.columns
+    if wishes.id_column is not None:
+        return draft_source.id_of(wishes.id_column, columns)
+    wanted = model.get("identity", {}).get("column")
+    return _alike(wanted, columns) or draft_source.choose_id(looked.cells)
+
+
+def _alike(wanted: object, columns: Sequence[str]) -> str | None:
+    """The column of this name, or of one that differs by case, blanks and signs alone."""
+    if wanted in columns:
+        return str(wanted)
+    return next((c for c in columns if simple_name(c) == simple_name(str(wanted))), None)
+
+
+def _attributes(
+    looked: LookedAt, identity: str, model: Mapping[str, Any]
+) -> Iterator[tuple[str, DraftedAttribute]]:
+    """The key and the draft of every column but the id: as in the model, where that has the column."""
+    taken: dict[str, str] = {}
+    for key, table in model.get("attributes", {}).items():
+        column = _alike(table.get("column", key), looked.cells.columns)
+        if column and column != identity:
+            taken[column] = key
+    keys = set(taken.values())
+    ignored = {*looked.ignored, *model.get("source", {}).get("ignore", ())}
+    for column in looked.cells.columns:
+        if column == identity or column in ignored:
             continue
-        if len(other.columns) > 1 and not other.faults and _is_healthy(other):
-            return [f"{key} = {value}" for key, value in _DIALECT.findall(line)], other
-    if source is None:
-        source = open_source(path, options)
-    return [], source
+        if column in taken:
+            key = taken[column]
+            drafted = DraftedAttribute(model["attributes"][key])
+        else:
+            key = _free_key(column, keys)
+            drafted = draft_attribute.draft_attribute(column, looked.cells[column])
+        yield key, _with_column(drafted, key, column)
 
 
-def _is_healthy(source: Source) -> bool:
-    batch = next(islice(source.batches(), 1), None)
-    return batch is None or not batch.set_aside.height
+def _free_key(column: str, taken: set[str]) -> str:
+    """The column's own name where TOML takes it as a key, else a simple one."""
+    if toml_text.key(column) != column:
+        column = simple_name(column) or "column"
+        column = f"column_{column}" if column.isdigit() else column
+    key, number = column, 2
+    while key in taken:
+        key, number = f"{column}_{number}", number + 1
+    taken.add(key)
+    return key
 
 
-def _first_rows(source: Source) -> pl.DataFrame:
-    frames, height = [], 0
-    for batch in source.batches():
-        frames.append(batch.cells)
-        height += batch.cells.height
-        if height >= ROWS:
-            break
-    return (
-        pl.concat(frames).head(ROWS)
-        if frames
-        else pl.DataFrame(schema=dict.fromkeys(source.columns, pl.String))
-    )
+def _with_column(drafted: DraftedAttribute, key: str, column: str) -> DraftedAttribute:
+    keys = {k: v for k, v in drafted.keys.items() if k != "column"}
+    named = {"column": column} if column != key else {}
+    return DraftedAttribute({**named, **keys}, drafted.remarks, drafted.others)
 
 
-def _identity(cells: pl.DataFrame) -> str:
-    """The first column named like an id, else the first without blanks and repeats, else the first."""
-    named = [c for c in cells.columns if _ID_NAMES.fullmatch(c.strip().lower())]
-    text = {c: cell_texts.display(cells[c]) for c in cells.columns}
-    single = [c for c, t in text.items() if cells.height and t.n_unique() == t.len() and not t.null_count()]
-    return next((c for c in named if c in single), (named or single or cells.columns)[0])
+def _fitting(kind: str, drafted: DraftedAttribute) -> DraftedAttribute:
+    """With what stands between options, for a destination that takes no lists."""
+    is_list = drafted.keys["type"] == "multi_choice" and "join" not in drafted.keys
+    if kind != "attentive" or not is_list:
+        return drafted
+    return DraftedAttribute({**drafted.keys, "join": ", "}, drafted.remarks, drafted.others)
 
 
-def _suggestions(column: pl.Series) -> Iterator[str]:
-    text = cell_texts.display(column)
-    text = text.filter(text.is_not_null() & (text != ""))
-    if not text.len():
-        yield "# blank in every row looked at"
-        return
-    for keys in _types(text):
-        yield "# " + "  ".join(f"{key} = {value}" for key, value in keys.items())
+def _source(path: str, looked: LookedAt, identity: str, model: Mapping[str, Any]) -> Iterator[str]:
+    kept = {k: v for k, v in model.get("source", {}).items() if k not in ("path", "ignore")}
+    known = [c for c in model.get("source", {}).get("ignore", ()) if c in looked.cells.columns]
+    ignore = [c for c in dict.fromkeys([*looked.ignored, *known]) if c != identity]
+    yield from toml_text.table("source", {"path": path, **kept, **looked.keys})
+    yield f"{toml_text.line('ignore', ignore)}  # columns to leave alone"
 
 
-def _types(text: pl.Series) -> Iterator[dict[str, str]]:
-    """What all of these texts would also be, as keys of an attribute."""
-    dates = [f for f in _FORMATS if _fits(text, "date", f)]
-    for form in dates:
-        yield {"type": '"date"', "format": _text(form)}
-    if not dates:
-        for form in _MOMENTS:
-            if _fits(text, "datetime", form):
-                yield {"type": '"datetime"', "format": _text(form)}
-    few = text.value_counts().rename({"count": "n"})
-    words = {str(word).lower() for word in few[text.name].to_list()} if few.height <= _OPTIONS else set()
-    if words and words <= {"true", "false", "yes", "no", "1", "0"} and len(words) > 1:
-        yield {"type": '"boolean"'}
-    if not dates and not text.str.contains(r"^[+-]?0[0-9]|^\+").any() and _fits(text, "number", None):
-        yield {"type": '"number"'}
-    if few.height <= _OPTIONS and few["n"].min() >= _SEEN:  # type: ignore[operator]
-        options = ", ".join(_text(str(word)) for word in sorted(few[text.name].to_list()))
-        yield {"type": '"single_choice"', "options": f"[{options}]"}
+def _identity_lines(looked: LookedAt, identity: str, model: Mapping[str, Any]) -> Iterator[str]:
+    sure = draft_source.is_sure(identity, looked.cells)
+    if not sure:
+        yield "# No column is named like an id and different in each row. Is this the one?"
+    yield from toml_text.table("identity", {**model.get("identity", {}), "column": identity})
 
 
-def _fits(text: pl.Series, kind: str, form: str | None) -> bool:
-    declared = Attribute.model_validate({"type": kind} | ({"format": form} if form else {}))
-    typed = column_types.type_column(declared, text)
-    return typed.reason is None or not typed.reason.is_not_null().any()
+def _destination(
+    kind: str, identity: str, attributes: Mapping[str, DraftedAttribute], model: Mapping[str, Any]
+) -> Iterator[str]:
+    section = dict(model.get("destination", {"type": kind, "api_key": f"env:{_EXAMPLE_KEYS[kind]}"}))
+    user = section.pop("user", _user(identity, attributes))
+    yield from toml_text.table("destination", section)
+    if not model:
+        yield '# account = "production"'
+    if kind == "attentive":
+        yield ""
+        yield "# How a person is named to Attentive: by one of these at least."
+        yield from toml_text.table("destination.user", user)
 
 
-def _text(value: str) -> str:
-    """A TOML basic string: as JSON writes it, but that DEL is escaped too."""
-    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+def _user(identity: str, attributes: Mapping[str, DraftedAttribute]) -> dict[str, str]:
+    """The columns of an address and of a phone number, and the id."""
+    found = {"client_user_id": identity}
+    for key, drafted in attributes.items():
+        kind = drafted.keys["type"]
+        if kind in ("email", "phone"):
+            found.setdefault(kind, drafted.keys.get("column", key))
+    return found
 
 
-def _comment(value: str) -> str:
-    return "".join(c if c.isprintable() else "?" for c in value)
+def _lacking(attributes: Mapping[str, DraftedAttribute], model: Mapping[str, Any]) -> Iterator[str]:
+    """What the model has and this list has not."""
+    lacking = [key for key in model.get("attributes", {}) if key not in attributes]
+    if lacking:
+        yield ""
+        yield f"# Not in this list: {', '.join(map(printable, lacking))}"

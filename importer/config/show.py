@@ -1,9 +1,8 @@
 """A configuration as it is understood: bases joined, variables replaced, defaults filled in, as TOML."""
 
-import json
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
+from importer.config import toml_text
 from importer.config.schema import Config
 
 
@@ -14,29 +13,10 @@ def as_toml(config: Config) -> Iterator[str]:
     """
     data = config.model_dump(mode="json", exclude={"path", "vendor", "attributes"})
     data["destination"] |= config.build_destination().settings.model_dump(mode="json")
-    yield f"name = {_value(data.pop('name'))}"
-    for title, table in data.items():
-        yield from _table(title, table)
+    yield toml_text.line("name", data.pop("name"))
+    for title, keys in data.items():
+        yield from ("", *toml_text.table(title, keys))
     for key, attribute in config.attributes.items():
         declared = attribute.model_dump(mode="json", exclude_unset=True)
-        yield from _table(f"attributes.{_key(key)}", {"column": config.columns[key], **declared})
-
-
-def _table(title: str, table: Mapping[str, Any]) -> Iterator[str]:
-    yield from ("", f"[{title}]")
-    for key, value in table.items():
-        if value is not None and value != {}:
-            yield f"{_key(key)} = {_value(value)}"
-
-
-def _key(name: str) -> str:
-    plain = name.isascii() and name.replace("_", "").replace("-", "").isalnum()
-    return name if plain else json.dumps(name, ensure_ascii=False)
-
-
-def _value(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_key(k)} = {_value(v)}" for k, v in value.items() if v is not None) + " }"
-    if isinstance(value, list):
-        return "[" + ", ".join(_value(one) for one in value) + "]"
-    return json.dumps(value, ensure_ascii=False)
+        title = f"attributes.{toml_text.key(key)}"
+        yield from ("", *toml_text.table(title, {"column": config.columns[key], **declared}))

@@ -10,6 +10,7 @@ import pytest
 
 from importer.cli import arguments, logs, setup_commands
 from importer.core import examples
+from importer.core.errors import ConfigError
 from importer.sandbox import server
 from importer.storage.run_folder import RunFolder
 
@@ -64,6 +65,22 @@ def test_init_prints_a_configuration_of_the_list(call: Call, tmp_path: Path) -> 
     code, out, err = call("init", path)
     assert (code, err) == (0, "")
     assert tomllib.loads(out)["source"]["path"] == str(path)
+
+
+def test_init_writes_a_new_file_and_says_what_comes_next(call: Call, tmp_path: Path) -> None:
+    (tmp_path / "people.csv").write_text("id,age\n1,7\n")
+    target = tmp_path / "people.toml"
+    wishes = ("-o", target, "--destination", "engagelab", "--id", "age")
+    code, out, _ = call("init", tmp_path / "people.csv", *wishes)
+    assert code == 0
+    assert out.splitlines()[-1].endswith(f"importer check {target}")
+    found = tomllib.loads(target.read_text())
+    assert found["destination"]["type"] == "engagelab"
+    assert found["identity"]["column"] == "age"
+    before = target.read_text()
+    with pytest.raises(ConfigError, match="is there already; name another file"):
+        call("init", tmp_path / "people.csv", "-o", target)
+    assert target.read_text() == before
 
 
 def test_the_schema_is_the_one_that_the_examples_name(call: Call) -> None:
