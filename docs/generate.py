@@ -28,6 +28,7 @@ from importer import destinations
 from importer.cli import arguments
 from importer.config import attribute, json_schema, schema
 from importer.core import errors
+from importer.core.outcome_table import OUTCOME_COLUMNS
 from importer.core.rejects import REPORT_COLUMNS
 from importer.destinations.attentive.settings import User
 from importer.report import summary
@@ -262,6 +263,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "exit_codes": _exit_codes,
     "files": _files,
     "rejects": partial(_words, "rejects", "column", REPORT_COLUMNS),
+    "outcomes": partial(_words, "outcomes", "column", OUTCOME_COLUMNS),
     "summary": partial(_words, "summary", "key", summary.SUMMARY_KEYS),
     "warnings": _warnings,
     "faults": partial(_words, "faults", "kind", ["429", *faults.kinds()]),

@@ -16,7 +16,7 @@ from importer.chunk import aggregation
 from importer.chunk.chunk import Chunk, pattern_of
 from importer.chunk.fields import CLEAR, Field, fields
 from importer.chunk.identity_rows import IdentityRows
-from importer.chunk.winners import choose_winners
+from importer.chunk.winners import OnSuperseded, choose_winners
 from importer.config.schema import Config
 from importer.core.models import Encoding
 from importer.storage.spool import ChunkPlan
@@ -41,11 +41,16 @@ LeaveOut = Callable[[pl.DataFrame, Sequence[Field]], pl.DataFrame]
 """(a chunk's rows, its fields) → the rows without the values that must not go out again."""
 
 
+Superseded = Callable[[ChunkPlan], OnSuperseded]
+"""plan → what takes the values of this chunk that later ones replace."""
+
+
 class Chunker:
     """Builds chunks by one configuration and one destination's encoding.
 
     `leave_out` may take values out of rows that hold a sum or union, before it is made (see Field.left_out).
-    `prints` and `compare` are there where the chunk is compared with a snapshot.
+    `compare` is there where the chunk is compared with a snapshot, `superseded` where the outcome of every
+    value is wanted: then the rows have their `fingerprint`. Both need `prints`.
     """
 
     def __init__(
@@ -56,10 +61,12 @@ class Chunker:
         leave_out: LeaveOut | None = None,
         prints: Print | None = None,
         compare: Compare | None = None,
+        superseded: Superseded | None = None,
     ) -> None:
         self._leave_out = leave_out
         self._prints = prints
         self._compare = compare
+        self._superseded = superseded
         self._config = config
         self._encoding = encoding
         self._parse = parse
@@ -79,7 +86,12 @@ class Chunker:
         problems = pl.DataFrame(schema=identities.PROBLEM) if problems is None else problems
         identity_rows = IdentityRows(problems["order"].to_list())
         derived = (self._derive(layout, identity_rows.collect(piece)) for layout, piece in pieces)
-        winners = choose_winners(derived, self.fields, note_repeated=self._prints is not None)
+        winners = choose_winners(
+            derived,
+            self.fields,
+            note_repeated=self._compare is not None,
+            on_superseded=self._superseded(plan) if self._superseded else None,
+        )
         rows = winners.rows
         if self._leave_out and any(f.takes_all for f in self.fields):
             rows = self._leave_out(rows, self.fields)
@@ -121,7 +133,9 @@ class Chunker:
                 columns[field.dropped] = typed.dropped
         columns |= counts([typed for _, _, typed in typed_all])
         if self._prints:
-            columns["print"] = self._whole_rows(self._prints(layout, piece, cells), columns)
+            prints = self._prints(layout, piece, cells)
+            columns |= {"fingerprint": prints} if self._superseded else {}
+            columns |= {"print": self._whole_rows(prints, columns)} if self._compare else {}
         return piece.with_columns(pl.lit(layout, pl.Int32).alias("layout"), **columns)
 
     def _whole_rows(self, prints: pl.Series, columns: Mapping[str, pl.Series]) -> pl.Series:

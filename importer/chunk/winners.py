@@ -1,6 +1,6 @@
 """Which values of a person's rows go out: for each attribute the last one, chosen before it is checked."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -11,6 +11,10 @@ from importer.core.models import Outcome
 from importer.core.row_order import TIME
 
 SUPERSEDED, REJECTED = str(Outcome.SUPERSEDED), str(Outcome.REJECTED)
+
+
+OnSuperseded = Callable[[pl.DataFrame], None]
+"""Takes values that later ones replace: `order`, `line`, `id`, `fingerprint` of the row, and `attribute`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,12 +34,16 @@ class Winners:
 
 
 def choose_winners(
-    pieces: Iterable[pl.DataFrame], fields: Sequence[Field], *, note_repeated: bool = False
+    pieces: Iterable[pl.DataFrame],
+    fields: Sequence[Field],
+    *,
+    note_repeated: bool = False,
+    on_superseded: OnSuperseded | None = None,
 ) -> Winners:
     """Folds all rows of some people: pieces in source order, each with the columns of its fields.
 
     After each piece only the rows that still hold a winner are kept, so memory is that of the people, not of
-    their rows.
+    their rows. `on_superseded` is called piece by piece; the rows have `line` and `fingerprint` then.
     """
     tally, kept, ids, different = Tally(), None, None, True
     repeated = pl.Series("id", [], dtype=pl.String)
@@ -45,13 +53,16 @@ def choose_winners(
         ids = rows["id"] if ids is None else pl.concat([ids, rows["id"]]).unique()
         kept = rows if kept is None else pl.concat([kept, rows], how="diagonal")
         different = _all_different(kept["id"])
-        kept = _drop_decided(kept if different else _keep_last(kept, fields, tally), fields, tally)
+        kept = kept if different else _keep_last(kept, fields, tally, on_superseded)
+        kept = _drop_decided(kept, fields, tally)
     assert kept is not None, "a plan without rows"
     assert ids is not None
     return Winners(kept, len(ids) if different else ids.n_unique(), tally, different, repeated)
 
 
-def _keep_last(rows: pl.DataFrame, fields: Sequence[Field], tally: Tally) -> pl.DataFrame:
+def _keep_last(
+    rows: pl.DataFrame, fields: Sequence[Field], tally: Tally, on_superseded: OnSuperseded | None
+) -> pl.DataFrame:
     """Takes from each row the values that a later row of the same person overrides.
 
     Later in the source, or by its time where the rows have one; a row without a time is the oldest.
@@ -68,11 +79,27 @@ def _keep_last(rows: pl.DataFrame, fields: Sequence[Field], tally: Tally) -> pl.
     ]
     several = several.with_columns(latest)
     tally.count_values(_count_values(several, fields), SUPERSEDED)
-    several = several.with_columns(
-        pl.when(pl.col("rank") == pl.col(f"last{f.index}")).then(f.value).alias(f.value) for f in replaceable
+    before, several = (
+        several,
+        several.with_columns(
+            pl.when(pl.col("rank") == pl.col(f"last{f.index}")).then(f.value).alias(f.value)
+            for f in replaceable
+        ),
     )
     tally.count_values(_count_values(several, fields), SUPERSEDED, sign=-1)
+    if on_superseded and replaceable:
+        on_superseded(_superseded(before, several, replaceable))
     return pl.concat([single, several.drop("rank", *(f"last{f.index}" for f in replaceable))])
+
+
+def _superseded(before: pl.DataFrame, after: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
+    """The values that are in `before` and no longer in `after`; the two have the same rows."""
+    return pl.concat(
+        before.filter(before[f.value].is_not_null() & after[f.value].is_null()).select(
+            "order", "line", "id", "fingerprint", attribute=pl.lit(f.key)
+        )
+        for f in fields
+    )
 
 
 def _drop_decided(rows: pl.DataFrame, fields: Sequence[Field], tally: Tally) -> pl.DataFrame:

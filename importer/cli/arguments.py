@@ -196,6 +196,7 @@ def _add_importing(commands: Any) -> None:
         "--full-refresh", action="store_true", help="everything, also where changed_only is configured"
     )
     _add_renamed(run, "--full", nargs=0, const=True)
+    _add_outcomes(run)
     run.add_argument(
         "--resume", action="store_true", help="go on with this import's unfinished run of the same list"
     )
@@ -213,6 +214,7 @@ def _add_continuing(commands: Any) -> None:
     retry.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
     retry.add_argument("file", metavar="FILE", nargs="?", help="a corrected file of rejected_rows/")
     retry.add_argument("--run-id", metavar="ID", help="name of the new run")
+    _add_outcomes(retry)
     for parser_ in (resume, retry):
         _add_state(parser_)
         _add_sending(parser_)
@@ -398,6 +400,14 @@ def _add_time(parser: argparse.ArgumentParser) -> None:
         "--max-duration", metavar="TIME", type=types.duration, help="stop sending after 2h, say, with 8"
     )
     _add_renamed(parser, "--for", type=types.duration)
+
+
+def _add_outcomes(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--outcomes",
+        metavar="DIR|URL",
+        help="write how each value ended as Parquet, and copy the table into this folder",
+    )
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:

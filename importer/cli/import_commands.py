@@ -88,6 +88,7 @@ def _options(args: argparse.Namespace) -> Options:
         "max_duration",
         "changed_only",
         "full_refresh",
+        "outcomes",
     )
     return Options(
         state_dir=Path(args.state_dir) if args.state_dir else None,

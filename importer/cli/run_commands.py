@@ -130,6 +130,8 @@ def erase(args: argparse.Namespace) -> int:
         f"erased from {found.snapshots:,} snapshots, {found.runs:,} runs and {found.caches:,} caches. "
         "Take the person out of the list and the destination too."
     )
+    for url in sorted(found.elsewhere):
+        say(f"  {url}: tables of outcomes were copied there; take the person out of them too.")
     return 0
 
 

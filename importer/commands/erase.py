@@ -8,14 +8,16 @@ come to its end first.
 import re
 import shutil
 from contextlib import closing
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import polars as pl
 
 from importer.core.errors import ConfigError, StateError
 from importer.report import html_report, reject_lines
+from importer.report.outcome_export import copies
 from importer.report.reject_files import RejectFiles
+from importer.source.object_store import URL
 from importer.storage import atomic_files, checked_files, locks, run_folder, sqlite_errors, state_folder
 from importer.storage.checked_files import DamagedError
 from importer.storage.disk_errors import state_errors
@@ -28,11 +30,15 @@ from importer.validate.read_result import ReadResult
 
 @dataclass(slots=True)
 class Erased:
-    """In how many snapshots, runs and caches the person stood."""
+    """In how many snapshots, runs and caches the person stood.
+
+    `elsewhere` are the URLs into which tables of outcomes were copied, which are not reached from here.
+    """
 
     snapshots: int = 0
     runs: int = 0
     caches: int = 0
+    elsewhere: set[str] = field(default_factory=set)
 
 
 def erase(state_dir: Path, person: str) -> Erased:
@@ -49,6 +55,8 @@ def erase(state_dir: Path, person: str) -> Erased:
         found.snapshots += erase_person(snapshot, person)
     for folder in folders:
         found.runs += _from_run(folder, person)
+        target = _outcomes_target(folder)
+        found.elsewhere |= {target} if target and URL.match(target) else set()
     for cache in sorted((state_dir / "addresses").glob("*.sqlite")):
         found.caches += _from_cache(cache, person)
     return found
@@ -69,6 +77,7 @@ def _from_run(folder: RunFolder, person: str) -> bool:
     """Takes a person out of one run's journal, reports and kept rows; whether they stood in any."""
     found = [_from_frame(path, person) for path in sorted(folder.previous_values.glob("*.arrow"))]
     kept = [_from_kept(path, person) for path in sorted(folder.kept.glob("*.parquet"))]
+    outcomes = [_from_outcomes(path, person) for path in _outcome_files(folder)]
     lines = _from_rejects(folder.rejects, person)
     _delete_copies(folder)
     answers = False
@@ -82,7 +91,7 @@ def _from_run(folder: RunFolder, person: str) -> bool:
     summary = folder.read_summary()
     if lines and summary and folder.html_report.exists():
         html_report.write(folder, summary)
-    return answers or lines or any(found) or any(kept)
+    return answers or lines or any(found) or any(kept) or any(outcomes)
 
 
 def _delete_copies(folder: RunFolder) -> None:
@@ -104,6 +113,32 @@ def _from_frame(path: Path, person: str) -> bool:
     left = frame.filter(pl.col("id") != person)
     if left.height < frame.height:
         checked_files.write_frame(path, left)
+    return left.height < frame.height
+
+
+def _outcomes_target(folder: RunFolder) -> str | None:
+    """Into which folder or URL the run was to copy its table of outcomes."""
+    target = folder.read_meta().get("options", {}).get("outcomes")
+    return str(target) if target else None
+
+
+def _outcome_files(folder: RunFolder) -> list[Path]:
+    """The files of the run's table of outcomes, and their copies on a disk."""
+    own = sorted(folder.outcomes.glob("outcome=*/*.parquet"))
+    target = _outcomes_target(folder)
+    return own if not target or URL.match(target) else [*own, *copies(Path(target), folder.run_id)]
+
+
+def _from_outcomes(path: Path, person: str) -> bool:
+    """Takes the person's values out of a file of a table of outcomes."""
+    try:
+        frame = pl.read_parquet(path, glob=False, hive_partitioning=False)
+    except (OSError, pl.exceptions.PolarsError):
+        raise _unreadable(path) from None
+    left = frame.filter(pl.col("distinct_id") != person)
+    if left.height < frame.height:
+        with atomic_files.replacing(path) as file:
+            left.write_parquet(file, compression="snappy")
     return left.height < frame.height
 
 

@@ -53,7 +53,7 @@ class Options:
     `lock_timeout` is how many seconds to wait for another run of the import; `stop_by` ("HH:MM", local time,
     or a date and time with its zone) and `max_duration` (seconds) say when to stop sending, the earlier one
     counts; `changed_only` sends what differs from the snapshot, `full_refresh` sends everything even where
-    `changed_only` is configured.
+    `changed_only` is configured; `outcomes` is a folder or URL into which the table of outcomes is copied.
     """
 
     state_dir: str | PathLike[str] | None = None
@@ -70,6 +70,7 @@ class Options:
     max_duration: float | None = None
     changed_only: bool = False
     full_refresh: bool = False
+    outcomes: str | PathLike[str] | None = None
 
     def as_mapping(self) -> dict[str, Any]:
         """What a later attempt of the run has to keep to, as JSON."""
@@ -81,6 +82,7 @@ class Options:
             "allow": list(self.allow),
             "changed_only": self.changed_only,
             "full_refresh": self.full_refresh,
+            "outcomes": None if self.outcomes is None else str(self.outcomes),
         }
 
     def after(self, former: Mapping[str, Any]) -> "Options":
@@ -95,6 +97,7 @@ class Options:
             changed_only=self.changed_only or former["changed_only"],
             full_refresh=self.full_refresh
             or former.get("full_refresh", former.get("full")) is True,  # 0.1.0: full
+            outcomes=former.get("outcomes"),  # what has ended already would lack where it is asked for later
         )
 
     def state_dir_of(self, config: Config) -> Path:
@@ -114,6 +117,9 @@ class Options:
         if self.rate is not None:
             changes["requests_per_second"] = self.rate
         section = config.destination.model_copy(update=changes)
+        if self.outcomes is not None:
+            changes_run = config.run.model_copy(update={"outcomes": True})
+            config = config.model_copy(update={"run": changes_run})
         return self._diffing(config.model_copy(update={"destination": section}))
 
     def _diffing(self, config: Config) -> Config:

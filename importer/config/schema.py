@@ -230,13 +230,15 @@ class RunConfig(_Section):
 
     `changed_only` sends what differs from the snapshot; `full_every` (seconds) sends everything once the last
     full run is that old. `on_gone` says what happens to people who are no longer in the list; where more than
-    `max_gone` percent of the known people have left, nothing is cleared and the run stops.
+    `max_gone` percent of the known people have left, nothing is cleared and the run stops. `outcomes` writes
+    how each value ended as a table.
     """
 
     changed_only: bool = False
     full_every: Duration | None = None
     on_gone: Literal["ignore", "clear"] = "ignore"
     max_gone: Percent = 5.0
+    outcomes: bool = False
 
 
 class Config(_Section):

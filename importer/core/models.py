@@ -290,6 +290,17 @@ class RunSummary:
 
         return read_reject_file(self.folder / "rejects.csv")
 
+    def outcomes(self) -> "pl.LazyFrame":
+        """How each value of the run ended: a lazy table, one row per value.
+
+        Columns `run_id`, `source`, `row`, `line`, `fingerprint`, `distinct_id`, `attribute`, `stage`,
+        `reason`, `message`, `status`, `attempts`, `at` and `outcome`. ConfigError where the run wrote none:
+        it does with `[run] outcomes = true`.
+        """
+        from importer.core.outcome_table import scan_outcomes
+
+        return scan_outcomes(self.folder / "outcomes")
+
     def raise_for_status(self) -> None:
         """Raises the error that belongs to `exit_code`; nothing where that is 0.
 

@@ -11,11 +11,11 @@ from importer.chunk.tally import Tally
 from importer.core.errors import GuardError, ImporterError, InternalError, OutOfTimeError, StateError
 from importer.core.events import Event
 from importer.core.models import RunSummary
-from importer.pipeline import guards
+from importer.pipeline import guards, outcome_parts
 from importer.pipeline.attempt import Attempt
 from importer.pipeline.ledger import Ledger
 from importer.pipeline.run_spec import RunSpec, iso
-from importer.report import after_run, html_report
+from importer.report import after_run, html_report, outcome_export
 from importer.report.notify import RunEnd
 from importer.report.reject_files import Written
 from importer.report.summary import (
@@ -50,6 +50,11 @@ _INCOMPLETE = (
     "summary.json counts all rejects by reason, and importer check lists those of the check again."
 )
 
+_OUTCOMES_FAULT = (
+    "outcomes/ and summary.json count another number of values ({names}), a fault of the importer. What was "
+    "sent is in the summary and the journal; please report it."
+)
+
 _SETTLED = "The jobs of this run are settled; a run of the newer list takes its place."
 
 
@@ -62,7 +67,7 @@ def finish(spec: RunSpec, attempt: Attempt, ledger: Ledger) -> RunSummary:
     state, code, message = _result(spec, attempt, ledger)
     if changes and spec.sends and state == "finished":
         changes.snapshot.finish(full_at=_full_at(spec, ledger))
-    if problem := _write_rejects(spec.folder, ledger):
+    if problem := _write_rejects(spec.folder, ledger) or _write_outcomes(spec, ledger):
         message = f"{message} {problem}".strip()
         if state == "finished" or isinstance(problem, InternalError):
             code = problem.exit_code
@@ -92,6 +97,23 @@ def _write_rejects(folder: RunFolder, ledger: Ledger) -> ImporterError | None:
         return InternalError(_REPORT_FAULT.format(file="rejects.csv", kind=type(error).__name__))
     counted = (reading.counts.reasons + ledger.tally.reasons).total()
     return _incomplete(folder, written, counted)
+
+
+def _write_outcomes(spec: RunSpec, ledger: Ledger) -> ImporterError | None:
+    """Completes the table of outcomes and copies it to where it is wanted; what keeps it from being whole."""
+    if ledger.outcomes is None:
+        return None
+    reading = ledger.reading
+    outcome_parts.put_check_rejects(ledger.outcomes, spec, reading)
+    values = balanced_counts(reading, ledger.tally)["values"]
+    if differing := ledger.outcomes.differing(values):
+        return InternalError(_OUTCOMES_FAULT.format(names=" and ".join(differing)))
+    try:
+        if target := spec.options.outcomes:
+            outcome_export.export(ledger.outcomes.folder, spec.folder.run_id, str(target))
+    except StateError as error:
+        return error
+    return None
 
 
 def _incomplete(folder: RunFolder, written: Written, counted: int) -> StateError | None:
@@ -131,6 +153,7 @@ def close_unread(spec: RunSpec, attempt: Attempt, error: ImporterError) -> None:
     attempt.stats.end()
     shutil.rmtree(spec.folder.spool, ignore_errors=True)
     shutil.rmtree(spec.folder.kept, ignore_errors=True)
+    shutil.rmtree(spec.folder.outcomes, ignore_errors=True)
     summary = _summary(spec, attempt, ReadResult(), Tally(), "stopped", error.exit_code, str(error))
     with suppress(StateError):  # the disk is full, for example, which `error` says already
         spec.folder.write_summary(as_json(summary))

@@ -2,18 +2,22 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from functools import partial
+from itertools import count
 
 import polars as pl
 
 from importer.chunk.chunk import Chunk
 from importer.chunk.chunker import Chunker, LeaveOut
 from importer.chunk.tally import Tally
+from importer.chunk.winners import OnSuperseded
 from importer.config.schema import Config
 from importer.core.models import Call
 from importer.destinations.base import Destination
 from importer.reconcile.chunk_report import ChunkReport
 from importer.reconcile.diff import Diff
 from importer.reconcile.reconciler import Answers, Doubts, OpenChunk
+from importer.report.outcome_files import OutcomeFiles
 from importer.report.reject_files import RejectFiles
 from importer.storage.journal import Journal
 from importer.storage.journal_records import Entry
@@ -28,7 +32,7 @@ class ChunkBuilder:
 
     `problems` are the people whose identity the destination cannot use, where it has identity fields;
     `leave_out` takes values out of sums and unions that a retry must not send again; `diff` compares the
-    chunks with the snapshot.
+    chunks with the snapshot; `outcomes` takes the values that later ones replace.
     """
 
     def __init__(
@@ -40,14 +44,22 @@ class ChunkBuilder:
         problems: Spool | None = None,
         leave_out: LeaveOut | None = None,
         diff: Diff | None = None,
+        outcomes: OutcomeFiles | None = None,
     ) -> None:
         self.plans = spool.plan()
         self._reading = reading
         self._spool = spool
         self._problems = problems
         self._hasher = RowHasher(config, destination.encoding)
-        prints, compare = (self._prints, diff.compare) if diff else (None, None)
-        self._chunker = Chunker(config, destination.encoding, reading.cells, leave_out, prints, compare)
+        self._chunker = Chunker(
+            config,
+            destination.encoding,
+            reading.cells,
+            leave_out,
+            prints=self._prints if diff or outcomes else None,
+            compare=diff.compare if diff else None,
+            superseded=partial(self._superseded, outcomes) if outcomes else None,
+        )
 
     def build(self, plan: ChunkPlan) -> Chunk:
         """The chunk with all that its rows say, whatever has ended already."""
@@ -57,6 +69,16 @@ class ChunkBuilder:
     def people(self, plans: Sequence[ChunkPlan]) -> int:
         """How many people these chunks are about, found by hash."""
         return self._spool.people(plans)
+
+    def _superseded(self, outcomes: OutcomeFiles, plan: ChunkPlan) -> OnSuperseded:
+        """Writes what is superseded piece by piece, so that one person with a million rows fits in memory."""
+        numbers = count()
+
+        def put(values: pl.DataFrame) -> None:
+            name = f"chunk-{plan.number:06d}-{next(numbers):06d}"
+            outcomes.put_superseded(name, values, self._reading.paths)
+
+        return put
 
     def _prints(self, layout: int, rows: pl.DataFrame, cells: pl.DataFrame) -> pl.Series:
         return self._hasher.of(self._reading.sources[layout].layout, rows, cells)
@@ -71,7 +93,7 @@ class Ledger:
     closed; `pending` are the numbers of the chunks of which calls ask for the results of what was accepted.
     The calls come from the journal when the chunk is opened. `dead` maps an attribute to the destination's
     reason for refusing it always. `prepare` may end values of a chunk without a call. `sends` is false for
-    `check`.
+    `check`. `outcomes` takes how each value ended, None = nobody asked for it.
     """
 
     config: Config
@@ -81,6 +103,7 @@ class Ledger:
     journal: Journal
     reports: RejectFiles
     diff: Diff | None = None
+    outcomes: OutcomeFiles | None = None
     prepare: Callable[[OpenChunk], None] = lambda _: None
     dead: dict[str, str] = field(default_factory=dict)
     sends: bool = True
@@ -177,7 +200,10 @@ class Ledger:
         """How the chunk ended; its lines and rows become parts of the reports."""
         closed = opened.close(self.config, self.reading.cells, check=not self.sends)
         self.earlier.pop(opened.chunk.plan.number, None)
-        self.reports.add_chunk(opened.chunk.plan.number, closed.rejects, closed.kept)
+        number = opened.chunk.plan.number
+        self.reports.add_chunk(number, closed.rejects, closed.kept)
+        if self.outcomes:
+            self.outcomes.put(f"chunk-{number:06d}", opened.outcome_rows(closed), self.reading.paths)
         return closed
 
     def count_without_sending(self, plans: Sequence[ChunkPlan]) -> None:

@@ -8,6 +8,7 @@ from importer.pipeline.read_stage import Read, identity_folder
 from importer.pipeline.run_spec import RunSpec
 from importer.reconcile.diff import Diff
 from importer.reconcile.retry_plan import RetryPlan, RetrySums, other_runs, plan_retry
+from importer.report.outcome_files import OutcomeFiles
 from importer.report.reject_files import RejectFiles
 from importer.storage.journal import Journal
 from importer.validate import identities
@@ -21,7 +22,10 @@ def open_ledger(
     values, sums = _retry_plan(spec, read)
     problems = identities.open_problems(identity_folder(spec.folder)) if spec.config.identity_fields else None
     leave_out = sums.leave_out if sums else None
-    builder = ChunkBuilder(spec.config, spec.destination, read.result, read.spool, problems, leave_out, diff)
+    outcomes = OutcomeFiles(spec.folder) if spec.writes_outcomes else None
+    builder = ChunkBuilder(
+        spec.config, spec.destination, read.result, read.spool, problems, leave_out, diff, outcomes
+    )
     dead = journal.fact("dead")
     ledger = Ledger(
         spec.config,
@@ -31,6 +35,7 @@ def open_ledger(
         journal,
         reports,
         diff,
+        outcomes,
         dead=dead if isinstance(dead, dict) else {},
         sends=spec.sends,
     )

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from importer.pipeline import guards
+from importer.pipeline import guards, outcome_parts
 from importer.pipeline.attempt import Attempt
 from importer.pipeline.change_filtering import ChangeFiltering
 from importer.pipeline.run_spec import RunSpec
@@ -20,6 +20,7 @@ from importer.pipeline.sources import open_sources
 from importer.reconcile.check_counts import CheckCounts
 from importer.reconcile.diff import Diff
 from importer.reconcile.retry_plan import collect_ids, places_in
+from importer.report.outcome_files import OutcomeFiles
 from importer.report.reject_files import RejectFiles
 from importer.storage import disk_errors
 from importer.storage.journal import Journal
@@ -79,9 +80,13 @@ def _read_sources(
     if is_counting(spec.config):
         spec.sent_content.refuse_lost_journal(spec.folder)
     began = time.monotonic()
+    if spec.writes_outcomes:
+        OutcomeFiles(spec.folder).begin()
     writer, ids = SpoolWriter(spec.folder.spool), list[pl.DataFrame]()
     on_batch = collect_ids(ids) if spec.corrected else _stop_between_batches(attempt)
     reader = _source_reader(spec, attempt, reports, writer, on_batch, _change_filtering(spec, diff))
+    if spec.writes_outcomes and reader.filtering:
+        outcome_parts.watch_unchanged(reader.filtering.change_filter, spec, reader.result)
     result = reader.read(open_sources(spec.config, spec.sources))
     result.warnings = [*result.warnings, *spec.destination.warnings()]
     if spec.mode == "run" and not spec.options.allow_duplicates:

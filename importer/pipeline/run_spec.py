@@ -90,6 +90,11 @@ class RunSpec:
         return self.mode != "check"
 
     @property
+    def writes_outcomes(self) -> bool:
+        """Whether the outcome of every value is written as a table; a check decides none."""
+        return self.sends and self.config.run.outcomes
+
+    @property
     def sent_content(self) -> SentContent:
         """What this import has sent, where it increases."""
         return SentContent(self.state_dir, self.config)

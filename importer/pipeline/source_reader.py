@@ -45,7 +45,8 @@ class SourceReader:
 
     `limit` is the number of rows over all sources, None = all. `on_batch` is called with each checked batch;
     `spooled` returns what is spooled of one (default: its rows). With `filtering`, only rows that the
-    snapshot does not know are checked and spooled. `shapes` are those of the values that the check refused.
+    snapshot does not know are checked and spooled. `result` is what was read so far; `shapes` are those of
+    the values that the check refused.
     """
 
     def __init__(
@@ -67,9 +68,9 @@ class SourceReader:
         self._limit = limit
         self._on_batch = on_batch
         self._spooled = spooled or _rows_of
-        self._filtering = filtering
+        self.filtering = filtering
         self.shapes = ValueShapes()
-        self._reading = ReadResult(counts=validator.counts)
+        self.result = ReadResult(counts=validator.counts)
         self._bytes = 0
         self._total_bytes: int | None = None
 
@@ -85,31 +86,31 @@ class SourceReader:
             before = self._validator.counts.rows_read
             self._read_source(source, index, layout)
             rows = self._validator.counts.rows_read - before
-            self._reading.sources.append(
+            self.result.sources.append(
                 ReadSource(
                     source.path, rows, source.layout, source.header_raw, source.newline, source.version
                 )
             )
         refuse_changed(sources)
-        if self._filtering:
-            self._spool_due(self._filtering)
-        self._reading.warnings = list(self._warnings(sources))
+        if self.filtering:
+            self._spool_due(self.filtering)
+        self.result.warnings = list(self._warnings(sources))
         if self._validator.inference:
-            self._reading.mixed = self._validator.inference.mixed()
-        return self._reading
+            self.result.mixed = self._validator.inference.mixed()
+        return self.result
 
     def _read_source(self, source: Source, index: int, layout: int) -> None:
         """One source in three threads: a batch is read, the one before it checked, the one before spooled."""
-        edges = self._reading.edges
+        edges = self.result.edges
         for batch, checked in ahead(self._checked(source, index)):
             if isinstance(checked, ValidatedBatch):
                 self._on_batch(checked)
                 self.shapes.add(checked.rejects)
                 self._reports.add_batch(len(edges), checked.rejects, checked.kept)
                 self._spool(checked, layout)
-            elif self._filtering:
+            elif self.filtering:
                 self._reports.add_batch(len(edges), *self._validator.rejects_of(checked, batch))
-                self._filtering.add(checked, source.layout, layout, self._validator)
+                self.filtering.add(checked, source.layout, layout, self._validator)
             edges.append(_last_order(batch, index, edges[-1] if edges else 0))
             self._observer.reading(self._validator.counts.rows_read)
             self._report_progress(batch)
@@ -124,17 +125,17 @@ class SourceReader:
         self, source: Source, index: int
     ) -> Iterator[tuple[Batch, ValidatedBatch | IdentifiedBatch]]:
         """Each batch, and its checked rows; with a change filter its rows with their ids only."""
-        if self._reading.limited:
+        if self.result.limited:
             return
         content = ContentHash() if is_counting(self._validator.config) else None
-        check = self._validator.identify if self._filtering else self._validator.validate
+        check = self._validator.identify if self.filtering else self._validator.validate
         for whole in ahead(source.batches()):
             batch = self._cut(whole)
             if content and batch.row.len():
                 content.add(batch.cells, batch.records)
-                self._reading.contents[source.path] = str(content)
+                self.result.contents[source.path] = str(content)
             yield batch, check(batch, index)
-            if self._reading.limited:
+            if self.result.limited:
                 return
 
     def _spool(self, batch: ValidatedBatch, layout: int) -> None:
@@ -145,7 +146,7 @@ class SourceReader:
     def _spool_due(self, filtering: ChangeFiltering) -> None:
         """Checks and spools the rows that may be due; the others are counted."""
         for number, (layout, rows) in enumerate(filtering.due()):
-            batch = self._validator.validate_identified(rows, self._reading.cells(layout, rows))
+            batch = self._validator.validate_identified(rows, self.result.cells(layout, rows))
             self._on_batch(batch)
             self.shapes.add(batch.rejects)
             self._reports.add_late(number, batch.rejects, batch.kept)
@@ -161,10 +162,10 @@ class SourceReader:
         counts.gone, counts.known = gone.height, filtering.change_filter.people
         if not gone.height or config.run.on_gone != "clear":
             return
-        number = len(self._reading.sources)
+        number = len(self.result.sources)
         rows, cells = gone_rows(config, gone, number)
-        self._reading.sources.append(gone_source(gone.height))
-        self._reading.edges.append(int(rows["order"][-1]))
+        self.result.sources.append(gone_source(gone.height))
+        self.result.edges.append(int(rows["order"][-1]))
         counts.rows_read += gone.height
         counts.gone_rows, counts.gone_values = gone.height, gone_values(config, cells)
         self._spool(self._validator.validate_identified(rows, cells), number)
@@ -175,7 +176,7 @@ class SourceReader:
         left = height if self._limit is None else self._limit - self._validator.counts.rows_read
         if height <= left:
             return batch
-        self._reading.limited = True
+        self.result.limited = True
         numbers = pl.concat([batch.row, batch.set_aside["row"]]).sort().head(left)
         return rows_up_to(batch, numbers[-1] if left else 0)
 
@@ -186,7 +187,7 @@ class SourceReader:
         columns = [c for c in dict.fromkeys(c for s in sources for c in s.columns) if c not in ignored]
         yield from self._dialect_warnings(sources)
         yield from self._validator.data_quality.warnings(columns)
-        yield from self._filtering.warnings(self._validator.config) if self._filtering else ()
+        yield from self.filtering.warnings(self._validator.config) if self.filtering else ()
         yield from self._validator.inference.warnings() if self._validator.inference else ()
         yield from self._without_rows()
         yield from self._blank_clears()
@@ -206,8 +207,8 @@ class SourceReader:
 
     def _without_rows(self) -> Iterator[RunWarning]:
         """Sources that are a header alone; for a list of changes that is a normal day."""
-        for source in self._reading.sources:
-            if not source.rows and not self._reading.limited:
+        for source in self.result.sources:
+            if not source.rows and not self.result.limited:
                 yield RunWarning("source_without_rows", source.path, 0)
 
     def _blank_clears(self) -> Iterator[RunWarning]:

@@ -5,6 +5,7 @@ values of a person under one operation (their part) share is one byte. Every oth
 own, which counts before that of its part and is removed when the part is recorded as a whole.
 """
 
+from array import array
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import NamedTuple
 
@@ -51,8 +52,6 @@ class OutcomeDetail(NamedTuple):
     at: float = 0.0
 
 
-APPLIED = OutcomeDetail(Outcome.APPLIED)
-
 ACCEPTED = OutcomeDetail(
     Outcome.UNCONFIRMED,
     "unconfirmed",
@@ -90,18 +89,24 @@ class Outcomes:
         self._has_own = bytearray(people)
         self._people: dict[int, OutcomeDetail] = {}
         self._called = bytearray(people)
+        self._answered = {operation: _Answered.of(people) for operation in parts}
         for person in excluded:
             for part in self._parts.values():
                 part[person] = _REJECTED
 
     # ------------------------------------------------------------ recording
 
-    def applied(self, person: int, operation: str, keys: Sequence[str]) -> None:
-        """The destination has written these values of a person."""
-        if len(keys) == self._sizes[operation][person] and not self._has_own[person]:
-            self._parts[operation][person] = _APPLIED  # nearly every call
-        else:
-            self._record_all(person, operation, keys, APPLIED, _APPLIED)
+    def applied(
+        self, person: int, operation: str, keys: Sequence[str], status: int, attempts: int, at: float
+    ) -> None:
+        """The destination has written these values of a person; the rest as in `OutcomeDetail`."""
+        if len(keys) == self._sizes[operation][person]:
+            self._answered[operation].record(person, status, attempts, at)
+            if not self._has_own[person]:
+                self._parts[operation][person] = _APPLIED  # nearly every call
+                return
+        detail = OutcomeDetail(Outcome.APPLIED, status=status, attempts=attempts, at=at)
+        self._record_all(person, operation, keys, detail, _APPLIED)
 
     def accepted(self, person: int, operation: str, keys: Sequence[str]) -> None:
         """The destination has accepted these values; stored calls ask for their result."""
@@ -148,7 +153,7 @@ class Outcomes:
             self.person_refused(person, entry.operation, keys, detail)
             return
         if detail.outcome is Outcome.APPLIED:
-            self.applied(person, entry.operation, keys)
+            self.applied(person, entry.operation, keys, *answered)
         else:
             self.record(
                 person, keys, _unconfirmed(detail) if detail.outcome is Outcome.UNCONFIRMED else detail
@@ -199,7 +204,23 @@ class Outcomes:
         was accepted as a whole; their detail is ACCEPTED.
         """
         own = self._own[key].items()
-        return _frame({p: e for p, e in own if e is not APPLIED and e is not _WITH_PERSON})
+        return _frame({p: e for p, e in own if _is_told(e)})
+
+    def answers(self, key: str, people: pl.Series, operation: str, cleared: pl.Series) -> pl.DataFrame:
+        """Per row, by its person, the answer to their value of this attribute; rows as in `codes`.
+
+        Columns `status`, `attempts` and `at` (Unix time in seconds), 0 where no answer came.
+        """
+        found = self._answered[operation].of_people(people)
+        if "clear" in self._parts and cleared.any():
+            other, is_other = self._answered["clear"].of_people(people), cleared.fill_null(value=False)
+            found = found.select(other[name].zip_with(is_other, found[name]) for name in found.columns)
+        own = self._own[key]
+        if not own:
+            return found
+        mine = {p: (d.status, d.attempts, d.at) for p, d in own.items()}
+        rows = [mine.get(person, row) for person, row in zip(people, found.iter_rows(), strict=True)]
+        return pl.DataFrame(rows, schema=found.schema, orient="row")
 
     def refused_people(self) -> pl.DataFrame:
         """The people whom the destination refused, and why; columns as in `details`."""
@@ -208,6 +229,32 @@ class Outcomes:
     def were_called(self, people: pl.Series) -> pl.Series:
         """Per row, by its person, whether a call was sent for them."""
         return pl.Series(self._called, dtype=pl.UInt8).cast(pl.Boolean).gather(people)
+
+
+def _is_told(detail: OutcomeDetail) -> bool:
+    """Whether a report says more of a value than its outcome."""
+    return detail is not _WITH_PERSON and (detail.outcome is not Outcome.APPLIED or detail.reason != "")
+
+
+class _Answered(NamedTuple):
+    """The last answer to the values that each person has under one operation, when all were applied."""
+
+    status: "array[int]"
+    attempts: "array[int]"
+    at: "array[float]"
+
+    @classmethod
+    def of(cls, people: int) -> "_Answered":
+        nothing = array("i", [0]) * people
+        return cls(nothing, nothing[:], array("d", [0]) * people)
+
+    def record(self, person: int, status: int, attempts: int, at: float) -> None:
+        self.status[person], self.attempts[person], self.at[person] = status, attempts, at
+
+    def of_people(self, people: pl.Series) -> pl.DataFrame:
+        kinds = {"status": pl.Int32, "attempts": pl.Int32, "at": pl.Float64}
+        columns = {n: pl.Series(getattr(self, n), dtype=k).gather(people) for n, k in kinds.items()}
+        return pl.DataFrame(columns)
 
 
 def accepted_details(rows: pl.DataFrame) -> pl.DataFrame:

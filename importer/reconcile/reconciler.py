@@ -15,7 +15,7 @@ from importer.chunk.chunker import Parse
 from importer.config.schema import Config
 from importer.core.models import ALL_APPLIED, Call, Outcome, Part, Refusal, Settled, Target, Update, Verdict
 from importer.destinations.base import NORMALIZED
-from importer.reconcile import chunk_report
+from importer.reconcile import chunk_report, outcome_rows
 from importer.reconcile.chunk_report import ChunkReport
 from importer.reconcile.outcomes import OutcomeDetail, Outcomes
 from importer.storage.journal import Journal
@@ -174,7 +174,7 @@ class OpenChunk:
         person, operation, keys = target.person, target.operation, target.keys
         if self.doubts:
             self.doubts.note(keys, [line.attribute for line in lines if line.reason != NORMALIZED])
-        self.outcomes.applied(person, operation, keys)
+        self.outcomes.applied(person, operation, keys, settled.status, settled.attempts, settled.at)
         self.answers.values += len(keys)
         self.journal.append(self._entry(target, "applied", "", settled, lines))
 
@@ -289,6 +289,11 @@ class OpenChunk:
     def close(self, config: Config, parse: Parse, *, check: bool = False) -> ChunkReport:
         """How every row and value of the chunk ended. `check`: nothing was meant to be sent."""
         return chunk_report.report_chunk(self.chunk, self.outcomes, config, parse, check=check)
+
+    def outcome_rows(self, report: ChunkReport) -> pl.DataFrame:
+        """One row for each value of the chunk that `close` decided (see reconcile.outcome_rows)."""
+        assert report.codes is not None
+        return outcome_rows.of_chunk(self.chunk, self.outcomes, report.codes, report.rejects)
 
 
 _REFUSED_VALUE = "the destination refused this value"

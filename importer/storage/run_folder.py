@@ -83,6 +83,11 @@ class RunFolder:
         return self.path / "report.html"
 
     @property
+    def outcomes(self) -> Path:
+        """How each value ended, as Parquet, where this was asked for."""
+        return self.path / "outcomes"
+
+    @property
     def rejected_rows(self) -> Path:
         """The original rows with something rejected, a file per source."""
         return self.path / "rejected_rows"

@@ -8,7 +8,7 @@ typed nor spooled. All other rows go on in source order, and each of their value
 
 import shutil
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -33,6 +33,7 @@ class ChangeFilter:
 
     When `changed` is exhausted, `rows` and `values` count what is unchanged, `people` counts the people of
     the snapshot, and `gone` are those of them who have no row (`id` and their known attributes).
+    `on_unchanged` is called with (number of the batch, layout, unchanged rows) for each batch that has any.
     """
 
     snapshot: Snapshot
@@ -42,6 +43,7 @@ class ChangeFilter:
     people: int = 0
     gone: list[pl.DataFrame] = field(default_factory=list)
     by_source: Counter[tuple[int, str]] = field(default_factory=Counter)
+    on_unchanged: Callable[[int, int, pl.DataFrame], None] | None = None
     _layouts: list[int] = field(default_factory=list)
     _sources: list[int] = field(default_factory=list)
     _pending: list[pl.DataFrame] = field(default_factory=list)
@@ -86,10 +88,22 @@ class ChangeFilter:
         width = self._width()
         found = [self._find_changed(first, first + width) for first in range(0, PARTITIONS, width)]
         by_file = pl.concat([pl.DataFrame(schema={"file": pl.UInt32, "at": pl.UInt32}), *found])
+        if self.on_unchanged:
+            self._hand_out_unchanged(by_file, self.on_unchanged)
         for (number,), part in by_file.sort("file", "at").group_by("file", maintain_order=True):
             rows = pl.read_ipc(self._file(int(str(number))))[part["at"]]
             yield self._layouts[int(str(number))], detached(rows)
         shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _hand_out_unchanged(
+        self, changed: pl.DataFrame, take: Callable[[int, int, pl.DataFrame], None]
+    ) -> None:
+        for number, layout in enumerate(self._layouts):
+            at = changed.filter(pl.col("file") == number)["at"]
+            rows = pl.read_ipc(self._file(number)).with_row_index("at")
+            rows = rows.filter(~pl.col("at").is_in(at.implode())).drop("at")
+            if rows.height:
+                take(number, layout, rows)
 
     def _width(self) -> int:
         """How many partitions make a group of people."""

@@ -66,6 +66,11 @@ class ReadResult:
     mixed: list[str] = field(default_factory=list)
 
     @property
+    def paths(self) -> Sequence[str]:
+        """The paths of the sources, in the order read."""
+        return [source.path for source in self.sources]
+
+    @property
     def sources_of_list(self) -> Sequence[ReadSource]:
         """The sources without the one of our own rows, the last one, which clear who has left the list."""
         return self.sources[:-1] if self.counts.gone_rows else self.sources

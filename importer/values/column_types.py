@@ -103,12 +103,22 @@ def type_cells(attribute: Attribute, rules: CellRules, column: pl.Series) -> Typ
 
 def count_blanks(attribute: Attribute, rules: CellRules, column: pl.Series) -> int:
     """How many cells of a column as it stands are blank."""
-    if attribute.default is not None:
-        return 0
+    return 0 if attribute.default is not None else _without_blanks(rules, column).null_count()
+
+
+def has_value(attribute: Attribute, rules: CellRules, column: pl.Series) -> pl.Series:
+    """Where a column as it stands has a value, good or bad: a blank cell is one unless it is skipped."""
+    if attribute.default is not None or attribute.blank != "skip":
+        return pl.repeat(True, len(column), eager=True)
+    return _without_blanks(rules, column).is_not_null()
+
+
+def _without_blanks(rules: CellRules, column: pl.Series) -> pl.Series:
+    """The column, null where a cell is blank."""
     blank = blank_to_null(column, rules.nulls)
     if blank.dtype == pl.String and any_at_edges(blank):
-        blank = blank_to_null(strip(blank), rules.nulls)
-    return blank.null_count()
+        return blank_to_null(strip(blank), rules.nulls)
+    return blank
 
 
 def _takes_any_text(attribute: Attribute) -> bool:

@@ -11,7 +11,8 @@ import polars as pl
 import pytest
 from moto.server import ThreadedMotoServer
 
-from importer.core.errors import SourceError
+from importer.core.errors import SourceError, StateError
+from importer.report.outcome_export import export
 from importer.source.locate import expand
 from importer.source.options import SourceOptions
 from importer.source.reader import open_source
@@ -100,3 +101,25 @@ def test_a_store_that_does_not_answer_is_said(bucket: Any, monkeypatch: pytest.M
     monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
     with pytest.raises(SourceError, match="the store could not be reached"):
         rows("s3://lists/in/a.csv")
+
+
+def test_a_table_of_outcomes_is_copied_and_replaced_by_a_later_attempt(bucket: Any, tmp_path: Path) -> None:
+    def copied(*outcomes: str) -> set[str]:
+        table = tmp_path / "-".join(outcomes)
+        for outcome in outcomes:
+            (table / f"outcome={outcome}").mkdir(parents=True)
+            (table / f"outcome={outcome}" / "chunk-1.parquet").write_bytes(b"x")
+        export(table, "night", "s3://lists/sync/")
+        listed = bucket.list_objects_v2(Bucket="lists", Prefix="sync/")
+        return {one["Key"] for one in listed["Contents"]}
+
+    bucket.put_object(Bucket="lists", Key="sync/outcome=rejected/chunk-1.other.night.parquet", Body=b"y")
+    other = "sync/outcome=rejected/chunk-1.other.night.parquet"
+    assert copied("applied", "rejected") == {
+        other,
+        "sync/outcome=applied/chunk-1.night.parquet",
+        "sync/outcome=rejected/chunk-1.night.parquet",
+    }
+    assert copied("applied") == {other, "sync/outcome=applied/chunk-1.night.parquet"}
+    with pytest.raises(StateError, match=r"s3://none/x: the table of outcomes could not be copied there"):
+        export(tmp_path / "applied", "night", "s3://none/x")

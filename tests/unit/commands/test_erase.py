@@ -9,6 +9,8 @@ from importer.commands import erase as command
 from importer.commands.erase import erase
 from importer.config.schema import Config
 from importer.core.errors import ConfigError, StateError
+from importer.report.outcome_export import export
+from importer.report.outcome_files import OutcomeFiles
 from importer.storage import account, checked_files, locks, state_folder
 from importer.storage.run_folder import RunFolder
 from tests.unit.storage.conftest import config_of
@@ -24,7 +26,13 @@ def folder(tmp_path: Path, config: Config) -> RunFolder:
     """A finished run."""
     state_folder.prepare(tmp_path / "state")
     found = state_folder.new_run(tmp_path / "state", "night")
-    meta = {"started_at": "2026-01-01", "identity": account.import_id(config), "mode": "run"}
+    asked = {"outcomes": str(tmp_path / "copies")}
+    meta = {
+        "started_at": "2026-01-01",
+        "identity": account.import_id(config),
+        "mode": "run",
+        "options": asked,
+    }
     state_folder.create(found, meta)
     found.write_summary({"state": "finished"})
     return found
@@ -79,3 +87,19 @@ def test_a_run_that_goes_on_or_can_be_resumed_comes_first(folder: RunFolder, con
         erase(state_of(folder), "u2")
     with pytest.raises(ConfigError, match="found it blank"):
         erase(state_of(folder), "")
+
+
+def test_values_go_from_the_table_of_outcomes_and_from_its_copies(folder: RunFolder, tmp_path: Path) -> None:
+    files = OutcomeFiles(folder)
+    files.begin()
+    values = pl.DataFrame({"order": [1, 2], "distinct_id": ["u1", "u2"], "outcome": "applied"})
+    files.put("chunk-1", values.with_columns(fingerprint=pl.lit(1, pl.UInt64)), ["a.csv"])
+    export(folder.outcomes, folder.run_id, str(tmp_path / "copies"))
+    assert erase(state_of(folder), "u2").runs == 1
+    for table in (folder.outcomes, tmp_path / "copies"):
+        assert pl.read_parquet(table / "*/*.parquet")["distinct_id"].to_list() == ["u1"]
+
+
+def test_a_url_that_has_copies_is_named(folder: RunFolder) -> None:
+    folder.write_meta({**folder.read_meta(), "options": {"outcomes": "s3://lists/sync"}})
+    assert erase(state_of(folder), "u2").elsewhere == {"s3://lists/sync"}

@@ -15,7 +15,6 @@ from importer.core.models import ALL_APPLIED, Call, Classification, Outcome, Ref
 from importer.destinations.base import NORMALIZED
 from importer.reconcile.outcomes import (
     ACCEPTED,
-    APPLIED,
     CODE,
     MAY_BE_COUNTED,
     OUTCOMES,
@@ -34,6 +33,8 @@ PARTS: dict[str, Sequence[tuple[str, ...]]] = {
 """What goes out of each of three people."""
 
 KEYS = ("a", "b", "c")
+ANSWER = (200, 1, 2.0)
+APPLIED = OutcomeDetail(Outcome.APPLIED, "", "", *ANSWER)
 REJECTED = OutcomeDetail(Outcome.REJECTED, "bad", "is bad", 400, 2, 1.5)
 WITH_PERSON = OutcomeDetail(Outcome.REJECTED)
 DETAILS = (
@@ -122,7 +123,7 @@ class Model:
             self.say(person, keys, WITH_PERSON)
             return
         if said.state == "applied":
-            self.say(person, keys, APPLIED)
+            self.say(person, keys, OutcomeDetail(Outcome.APPLIED, "", "", *answered))
         elif said.state == "unconfirmed":
             message = MAY_BE_COUNTED if said.reason else said.message or "sent, and no usable answer came"
             self.say(person, keys, OutcomeDetail(Outcome.UNCONFIRMED, "unconfirmed", message, *answered))
@@ -145,8 +146,10 @@ def say(outcomes: Outcomes, word: str, said: Part | Entry, detail: OutcomeDetail
         outcomes.person_refused(person, operation, keys, REJECTED)
     elif word == "ended":
         outcomes.record(person, keys, detail or APPLIED)
+    elif word == "applied":
+        outcomes.applied(person, operation, keys, *ANSWER)
     else:
-        (outcomes.applied if word == "applied" else outcomes.accepted)(person, operation, keys)
+        outcomes.accepted(person, operation, keys)
 
 
 def fresh(excluded: Sequence[int] = ()) -> Outcomes:
@@ -163,6 +166,13 @@ def codes(outcomes: Outcomes, key: str) -> dict[int, Outcome | None]:
     return {person: OUTCOMES[code] for person, code in zip(who, found, strict=True)}
 
 
+def answers(outcomes: Outcomes, key: str) -> dict[int, tuple[int, int, float]]:
+    """Person → status, attempts and time of the answer to this attribute."""
+    who = pl.Series(range(3), dtype=pl.UInt32)
+    cleared = pl.Series([key in PARTS["clear"][person] or None for person in who], dtype=pl.Boolean)
+    return dict(enumerate(outcomes.answers(key, who, "set", cleared).iter_rows()))
+
+
 def details(frame: pl.DataFrame) -> dict[int, tuple[str, str, int, int]]:
     """Person → reason, message, status, attempts."""
     return {row[0]: row[1:] for row in frame.drop("at").iter_rows()}
@@ -177,12 +187,16 @@ def assert_alike(outcomes: Outcomes, model: Model) -> None:
         assert sorted(outcomes.without_call(key)) == [p for p in sorted(mine) if mine[p].outcome in without]
         lines = details(outcomes.details(key))
         for person, detail in mine.items():
-            if detail in (APPLIED, WITH_PERSON):
+            if detail == WITH_PERSON or (detail.outcome is Outcome.APPLIED and not detail.reason):
                 assert person not in lines
             elif (
                 detail != ACCEPTED or person in lines
             ):  # a part that is carried on as a whole has no line here
                 assert lines[person] == detail[1:5]
+        answered = answers(outcomes, key)
+        for person, detail in mine.items():
+            if detail not in (ACCEPTED, WITH_PERSON):  # they stand in the line of the person, and in none
+                assert answered[person] == detail[3:]
     for operation, people in PARTS.items():
         for person, keys in enumerate(people):
             left = [key for key in keys if (person, key) not in model.values]
@@ -211,7 +225,7 @@ def test_what_is_carried_on_is_not_sent_again_and_told_as_open() -> None:
     assert (outcomes.left(0, "set", ("a", "b", "c")), outcomes.left(2, "set", ("b", "c"))) == ([], ["c"])
     assert codes(outcomes, "b") == {0: Outcome.UNCONFIRMED, 1: Outcome.NOT_ATTEMPTED, 2: Outcome.UNCONFIRMED}
     assert list(details(outcomes.details("b"))) == [2]
-    outcomes.applied(0, "set", ("a", "b"))
+    outcomes.applied(0, "set", ("a", "b"), *ANSWER)
     assert (codes(outcomes, "b")[0], codes(outcomes, "c")[0]) == (Outcome.APPLIED, Outcome.UNCONFIRMED)
 
 
