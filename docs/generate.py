@@ -31,6 +31,7 @@ from importer.core import errors
 from importer.core.outcome_table import OUTCOME_COLUMNS
 from importer.core.rejects import REPORT_COLUMNS
 from importer.destinations.attentive.settings import User
+from importer.destinations.http.settings import AnswerRule, RefusedList
 from importer.report import summary
 from importer.sandbox import faults
 from importer.storage.run_folder import RunFolder
@@ -119,6 +120,10 @@ def _named(option: Any, info: FieldInfo) -> str:
         return "duration" if base is float else "text or whole number"
     if get_origin(option) is Literal:
         return " or ".join(f"`{value}`" for value in get_args(option))
+    if option is Any:
+        return "any value"
+    if base is tuple and any(issubclass(one, BaseModel) for one in get_args(option) if isinstance(one, type)):
+        return "list of tables"
     return _TYPES.get(base, "table")
 
 
@@ -258,6 +263,8 @@ TABLES: Mapping[str, Callable[[], str]] = {
         if destinations.load(name).settings_type.model_fields
     },
     "destination-attentive-user": partial(_configuration, User, "destination-attentive-user"),
+    "destination-http-answers": partial(_configuration, AnswerRule, "destination-http-answers"),
+    "destination-http-refused": partial(_configuration, RefusedList, "destination-http-refused"),
     "commands": _commands_table,
     "flags": _flags_table,
     "exit_codes": _exit_codes,

@@ -178,7 +178,7 @@ class _Work:
         """Sends the calls, paced and retried as any other."""
         stop, request, section = Stop(), StopRequest(), self.config.destination
         reader = _Reader(self.destination)
-        limits = limits_of(self.config, self.destination.headers(key))
+        limits = limits_of(self.config, secrets.request_headers(self.config, self.destination, key))
         sender = Sender(limits, reader, RateLimiter(section.requests_per_second or 0), stop)
         event_loop.run(partial(self._send, sender, reader, request), limits.client, lambda _: request.ask())
         if stop.error is not None:

@@ -35,6 +35,8 @@ def parse(data: Mapping[str, Any], path: Path | None = None) -> Config:
         mistakes += sentences(error, kind.settings_type.model_fields if kind else ())
     if config and kind and not mistakes:
         config = _with_vendor_defaults(config, kind)
+        if not config.destination.base_url:
+            mistakes.append('destination.base_url: missing; add base_url = "https://HOST"')
         mistakes += config.build_destination().problems()
         mistakes += _column_mistakes(config)
         mistakes += diff_mistakes(config)

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from importer.config.schema import Config
 from importer.core.errors import ConfigError
+from importer.destinations.base import Destination
 
 
 def read_key(config: Config, environ: Mapping[str, str] = os.environ) -> str:
@@ -32,10 +33,22 @@ def read_reference(reference: str, what: str, environ: Mapping[str, str] = os.en
     return secret
 
 
+def request_headers(
+    config: Config, destination: Destination, key: str, environ: Mapping[str, str] = os.environ
+) -> dict[str, str]:
+    """The headers of every request, those that the configuration refers to included; ConfigError as above."""
+    secret = {
+        name: read_reference(reference, f"the header {name}", environ)
+        for name, reference in destination.secret_headers().items()
+    }
+    return {**destination.headers(key), **secret}
+
+
 def secret_variables(config: Config) -> frozenset[str]:
     """The environment variables that hold secrets of this configuration."""
     notify = config.notify
-    references = [config.destination.api_key, notify.webhook or "", *notify.headers.values()]
+    own = config.build_destination().secret_headers().values()
+    references = [config.destination.api_key, notify.webhook or "", *notify.headers.values(), *own]
     return frozenset(r.removeprefix("env:") for r in references if r.startswith("env:"))
 
 

@@ -128,6 +128,10 @@ class Destination(ABC):
     def headers(self, key: str) -> Mapping[str, str]:
         """The headers of every request, authorization included."""
 
+    def secret_headers(self) -> Mapping[str, str]:
+        """More headers of every request: name → `env:NAME` or `file:PATH`, which says where its value is."""
+        return {}
+
     def identity_fields(self) -> Sequence[IdentityField]:
         """The columns that name a person to this vendor; a person needs at least one. None by default."""
         return ()

@@ -208,6 +208,7 @@ def _start_if(spec: RunSpec, attempt: Attempt, is_wanted: Callable[[], bool]) ->
     try:
         _refuse_late(attempt)
         key = secrets.read_key(spec.config)
+        secrets.request_headers(spec.config, spec.destination, key)  # what is missing is said before reading
         check_connection(spec.config.destination)
         with locked(spec, attempt.deadline, attempt.observer):
             if not is_wanted():

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from functools import partial
 
 from importer.config.schema import DestinationConfig
+from importer.config.secrets import request_headers
 from importer.core.events import Event
 from importer.pipeline import guards
 from importer.pipeline.attempt import Attempt
@@ -31,7 +32,8 @@ def send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger) -> None:
         spec.sent_content.remember(list(contents.values()), spec.folder.run_id)
     report_cost(spec, attempt, ledger, ledger.people_left())
     _report_missing_client(spec.config.destination, attempt)
-    limits = limits_of(spec.config, spec.destination.headers(key), spec.destination.job_deadline)
+    headers = request_headers(spec.config, spec.destination, key)
+    limits = limits_of(spec.config, headers, spec.destination.job_deadline)
     with _id_cache(spec, key) as id_cache:
         main = partial(_send, spec, attempt, limits, ledger, id_cache)
         event_loop.run(main, limits.client, attempt.interrupt)

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from importer import destinations
@@ -45,12 +45,14 @@ QUICK: dict[str, Any] = {
 FIRST_DAY = date(2020, 1, 2)
 
 
-@pytest.fixture(autouse=True, params=["httpx", "fast"], scope="module")
-def _each_client(request: pytest.FixtureRequest) -> Iterator[None]:
-    """Every test of this module runs on both HTTP clients."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setitem(QUICK, "http_client", request.param)
-        yield
+@pytest.fixture(autouse=True)
+def client(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The HTTP client of a test: `fast`, where the test names no other."""
+    monkeypatch.setitem(QUICK, "http_client", getattr(request, "param", "fast"))
+
+
+ON_BOTH = [*((name, "fast") for name in EXAMPLES), ("vevee", "httpx"), ("attentive-bulk", "httpx")]
+"""A client knows no destination. Two stand for all: one call a person, and jobs that are polled."""
 
 
 def test_every_destination_has_an_example() -> None:
@@ -138,10 +140,10 @@ def as_oracle(key: str, declared: Mapping[str, Any]) -> Attribute:
 
 
 def quick(name: str) -> dict[str, Any]:
-    """What an example's destination waits for, made short."""
+    """What an example's destination waits for, made short; calls of two people where that is a setting."""
     kind = configuration.load(EXAMPLES[name]).build_destination()
-    waits = {"poll_seconds": 0.05}
-    return {key: value for key, value in waits.items() if key in type(kind.settings).model_fields}
+    changes = {"poll_seconds": 0.05, "people_per_call": 2}
+    return {key: value for key, value in changes.items() if key in type(kind.settings).model_fields}
 
 
 @dataclass
@@ -205,7 +207,7 @@ def stage(folder: Path, name: str, **options: Any) -> Iterator[Stage]:
 IDS = ("000123", "9007199254740993001", "päivi-🎂", "名前 9", "a/b?c=d&e#f%20", "x" * 100)
 
 
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize(("name", "client"), ON_BOTH, indirect=["client"])
 def test_a_list_arrives_whatever_the_ids_are(name: str, tmp_path: Path) -> None:
     with stage(tmp_path, name) as here:
         rows = [here.example.row(person, n) for n, person in enumerate(IDS)]
@@ -256,7 +258,7 @@ FAULTS = ("429/5 503/7 500/11", "truncate/5 html/7 wrong_json/11", "reset_after/
 
 
 @pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize("name", EXAMPLES)
+@pytest.mark.parametrize(("name", "client"), ON_BOTH, indirect=["client"])
 def test_what_passes_leaves_no_trace(name: str, fault: str, tmp_path: Path) -> None:
     with stage(tmp_path, name, faults=tuple(map(parse_fault, fault.split()))) as here:
         expected = here.write([here.example.row(f"p{n}", n) for n in range(12)])
@@ -267,7 +269,7 @@ def test_what_passes_leaves_no_trace(name: str, fault: str, tmp_path: Path) -> N
 
 
 @pytest.mark.parametrize("name", EXAMPLES)
-@settings(max_examples=6)
+@settings(max_examples=3, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(data=st.data())
 def test_exactly_the_bad_values_are_rejected(
     name: str, data: st.DataObject, tmp_path_factory: pytest.TempPathFactory
@@ -275,7 +277,7 @@ def test_exactly_the_bad_values_are_rejected(
     folder = tmp_path_factory.mktemp("bad")
     with stage(folder, name) as here:
         rows = []
-        for n in range(data.draw(st.integers(1, 8))):
+        for n in range(data.draw(st.integers(4, 20))):
             row = here.example.row(f"p{n}", n)
             for key, a in here.example.attributes.items():
                 column, wrong = a.get("column", key), bad(a)

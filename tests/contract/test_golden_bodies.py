@@ -71,7 +71,8 @@ def fits(found: Any, golden: Any) -> bool:
 
 
 def test_every_vendor_has_golden_bodies() -> None:
-    assert {case.vendor for case in cases()} == set(destinations.names())
+    declared_by_users = {"http"}  # its examples have golden bodies of their own
+    assert {case.vendor for case in cases()} == set(destinations.names()) - declared_by_users
 
 
 @pytest.mark.parametrize("case", list(cases()), ids=lambda c: f"{c.vendor}: {c.what}")

@@ -97,8 +97,8 @@ def test_every_mistake_of_a_file_is_in_one_error(tmp_path: Path) -> None:
 
 def test_an_unknown_destination_is_refused_with_those_there_are() -> None:
     assert refusal(with_keys(destination={"type": "vevey"})) == (
-        'configuration: destination.type: unknown destination "vevey"; one of attentive, engagelab, vevee. '
-        'Did you mean "vevee"?'
+        'configuration: destination.type: unknown destination "vevey"; one of attentive, engagelab, http, '
+        'vevee. Did you mean "vevee"?'
     )
 
 

@@ -1,0 +1,1 @@
+"""An HTTP API that the configuration declares: `type = "http"`."""
