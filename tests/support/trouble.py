@@ -8,7 +8,6 @@ people take several of each.
 import csv
 import importlib
 import json
-import multiprocessing
 import os
 import signal
 import ssl
@@ -27,6 +26,7 @@ from importer.sandbox.faults import Fault
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
 from tests.contract.test_destinations import EXAMPLES, HEADER, KEY, KEY_NAME, good
+from tests.support import warm
 from tests.support.oracle.program import assert_books, toml
 
 PEOPLE = 30
@@ -255,7 +255,7 @@ class World:
         err = self.folder / "err.txt"
         quiet = ["--quiet"] if words[0] in _QUIET else []
         arguments = ([*map(str, words), *quiet], str(self.folder), str(err), inside)
-        process = _SERVER.Process(target=_run, args=arguments)
+        process = warm.SERVER.Process(target=_run, args=arguments)
         ready = self.server._lock  # no request is answered before the process is known
         with ready:
             process.start()
@@ -339,10 +339,6 @@ def world(
         for n in range(0, PEOPLE, 4):
             server._vendor.stored[f"p{n}"] = {"city": BEFORE}
         yield World(folder, case, server)
-
-
-_SERVER = multiprocessing.get_context("forkserver")
-_SERVER.set_forkserver_preload(["importer.cli.main", "importer.pipeline.runner", __name__])
 
 
 def _run(words: Sequence[str], folder: str, err: str, inside: Callable[[], None] | None) -> None:

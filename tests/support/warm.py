@@ -1,0 +1,64 @@
+"""The program in a process forked from one that has loaded it: a run costs hundredths of a second to start.
+
+The process is one of its own in everything that a test looks at: its folder, environment, streams, umask,
+process group and exit code. Only its start differs, so what is about the start of the program, about signals
+or about its process list is tried with `tests.support.oracle.program.start`.
+"""
+
+import multiprocessing
+import os
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+SERVER = multiprocessing.get_context("forkserver")
+SERVER.set_forkserver_preload(
+    [
+        "importer.cli.main",
+        "importer.pipeline.runner",
+        "importer.pipeline.finish_stage",
+        "importer.report.html_report",
+        "jinja2",
+        __name__,
+    ]
+)
+
+
+def run(
+    words: Sequence[str], folder: Path, variables: Mapping[str, str], timeout: float
+) -> tuple[int, bytes, bytes]:
+    """Runs the program to its end: its exit code (negative after a signal), its stdout and its stderr."""
+    with TemporaryDirectory() as streams:
+        out, err = Path(streams, "out"), Path(streams, "err")
+        process = SERVER.Process(target=_run, args=[list(words), str(folder), dict(variables), out, err])
+        process.start()
+        process.join(timeout)
+        if process.is_alive():
+            process.kill()
+            process.join()
+            raise TimeoutError(
+                f"importer {' '.join(words)} did not end in {timeout:g} seconds: {err.read_text()}"
+            )
+        return int(process.exitcode or 0), out.read_bytes(), err.read_bytes()
+
+
+def _run(words: list[str], folder: str, variables: Mapping[str, str], out: Path, err: Path) -> None:
+    os.setsid()
+    os.umask(0)
+    os.environ.clear()
+    os.environ.update(variables)
+    time.tzset()
+    os.chdir(folder)
+    sys.argv = ["importer", *words]
+    written = os.O_CREAT | os.O_WRONLY
+    os.dup2(os.open(os.devnull, os.O_RDONLY), 0)
+    os.dup2(os.open(out, written, 0o600), 1)
+    os.dup2(os.open(err, written, 0o600), 2)
+    sys.stdin, sys.stdout, sys.stderr = os.fdopen(0), os.fdopen(1, "w"), os.fdopen(2, "w")
+    from importer.cli import main
+
+    code = main.main(words)
+    sys.stdout.flush()
+    sys.exit(code)
