@@ -120,10 +120,11 @@ class _Writer:
 
     def _file(self) -> Path:
         kind = "tsv" if self._config.source.format == "tsv" else "csv"
-        if self._config.source.format == "parquet":
+        declared = self._config.source.format
+        if declared not in (None, "csv", "tsv"):
             raise ConfigError(
-                'undo: writes text, and [source] says format = "parquet"; take that line out (the extension '
-                "tells as well), then again."
+                f'undo: writes CSV, and [source] says format = "{declared}"; take that line out (the '
+                "extension tells as well), then again."
             )
         return self._folder.path / f"undo.{kind}"
 

@@ -55,7 +55,8 @@ class SourceConfig(_Section):
     """`[source]`: where the list is and how its text reads."""
 
     path: str = ""
-    format: Literal["csv", "tsv", "parquet"] | None = None
+    format: Literal["csv", "tsv", "jsonl", "parquet", "xlsx"] | None = None
+    sheet: str | None = Field(default=None, min_length=1)
     delimiter: str | None = Field(default=None, min_length=1)
     quote: str = Field(default='"', max_length=1)
     escape: str = Field(default='"', max_length=1)
@@ -100,7 +101,7 @@ class SourceConfig(_Section):
             raise ValueError("columns: only with header = false; with a header the names stand in the file")
         if self.latest_format is not None and (not self.latest_by or self.latest_type == "number"):
             raise ValueError("latest_format: only with latest_by, and not for a number")
-        if not self.header and not self.columns and self.format != "parquet":
+        if not self.header and not self.columns and self.format not in ("parquet", "jsonl"):
             raise ValueError("columns: missing; header = false needs columns = [...] in the file's order")
         if self.quote and self.escape not in (self.quote, "\\"):
             raise ValueError(r"escape: expected the quote itself (doubled quotes) or a backslash")

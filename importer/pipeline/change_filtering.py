@@ -95,7 +95,7 @@ def gone_values(config: Config, cells: pl.DataFrame) -> Counter[str]:
 
 def gone_source(rows: int) -> ReadSource:
     """The source that such rows belong to."""
-    return ReadSource("gone.parquet", rows, None, b"", b"\n")
+    return ReadSource("gone.parquet", "parquet", rows, None, b"", b"\n")
 
 
 def _gone_cells(config: Config, gone: pl.DataFrame) -> pl.DataFrame:

@@ -88,7 +88,13 @@ class SourceReader:
             rows = self._validator.counts.rows_read - before
             self.result.sources.append(
                 ReadSource(
-                    source.path, rows, source.layout, source.header_raw, source.newline, source.version
+                    source.path,
+                    source.format,
+                    rows,
+                    source.layout,
+                    source.header_raw,
+                    source.newline,
+                    source.version,
                 )
             )
         refuse_changed(sources)
@@ -224,7 +230,7 @@ def _text_bytes(sources: Sequence[Source]) -> int | None:
     """The bytes of all sources, None where a size says nothing: a table, a compressed or unknown file."""
     total = 0
     for source in sources:
-        if source.layout is None or source.version is None or source.path.endswith((".gz", ".zst")):
+        if source.layout is None or source.version is None or source.path.endswith((".gz", ".zst", ".zip")):
             return None
         total += source.version.size
     return total

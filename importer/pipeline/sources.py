@@ -83,14 +83,23 @@ def _proposal(sources: Sequence[NamedSource], options: SourceOptions, declared: 
 
 def _open(source: NamedSource, options: SourceOptions) -> Source:
     if isinstance(source, str):
-        is_retry = Path(source).parent.name == "rejected_rows"  # such a file has the header, and no footer
-        return open_source(source, replace(options, skip_footer=0) if is_retry else options)
+        is_retry = Path(source).parent.name == "rejected_rows"
+        return open_source(source, _of_rejected_rows(options, source) if is_retry else options)
     if source.rows is None:
         raise SourceError(
             f"{source.name}: a table of the program that began this run, which cannot be read again; start a "
             "new run with it: importer.run(config, table)."
         )
     return open_table(source.name, source.rows)
+
+
+def _of_rejected_rows(options: SourceOptions, path: str) -> SourceOptions:
+    """How a file of `rejected_rows/` reads: with the header of its list, without a footer.
+
+    Rows of a table or a workbook are kept as Parquet, whatever the configuration says of the list.
+    """
+    kept = replace(options, skip_footer=0)
+    return replace(kept, format="parquet") if path.endswith(".parquet") else kept
 
 
 def open_again(config: Config, path: str) -> Source:
@@ -105,6 +114,7 @@ def source_options(config: Config) -> SourceOptions:
     source = config.source
     return SourceOptions(
         format=source.format,
+        sheet=source.sheet,
         delimiter=source.delimiter,
         quote=source.quote,
         escape=source.escape,

@@ -6,6 +6,7 @@ memory does not grow with the number of rejects.
 """
 
 import gzip
+import json
 import re
 import shutil
 from collections.abc import Iterator, Sequence
@@ -197,27 +198,27 @@ class _RowFiles:
         for (number,), part in frame.group_by(SOURCE_OF, maintain_order=True):
             source = int(str(number))
             original = self._originals[source]
-            if original.layout is None:
-                self._write_table(source, part)
+            if original.layout is not None:
+                self._append(source, original.header, _original_bytes(part, original, original.layout))
+            elif original.format == "jsonl":
+                self._append(source, b"", _json_lines(part))
             else:
-                self._write_text(source, part, original, original.layout)
+                self._write_table(source, part)
 
     def _name(self, source: int) -> Path:
         atomic_files.make_folder(self._folder)
         folder, _, name = self._originals[source].path.rstrip("/").rpartition("/")
         if folder.endswith(self._folder.name):  # a retry of such a file keeps the name of the first source
             name = re.sub(r"^[0-9]+-", "", name)
-        if self._originals[source].layout is None and not name.endswith(".parquet"):
-            name += ".parquet"
-        return self._folder / f"{source + 1:02d}-{name}"
+        return self._folder / f"{source + 1:02d}-{_readable_name(name, self._originals[source].format)}"
 
-    def _write_text(self, source: int, part: pl.DataFrame, original: Original, layout: Layout) -> None:
+    def _append(self, source: int, header: bytes, rows: Iterator[bytes]) -> None:
         file = self._open.get(source)
         if file is None:
             file = self._open[source] = self._stack.enter_context(_create(self._name(source)))
-            file.write(original.header)
-        rows = _original_bytes(part, original, layout)
-        file.write(b"".join(row + original.newline for row in rows))
+            file.write(header)
+        newline = self._originals[source].newline
+        file.write(b"".join(row + newline for row in rows))
 
     def _write_table(self, source: int, part: pl.DataFrame) -> None:
         parts = self._tables.setdefault(source, [])
@@ -241,6 +242,22 @@ def _original_bytes(part: pl.DataFrame, original: Original, layout: Layout) -> I
     damaged = part["bytes"].to_list() if "bytes" in part.columns else nothing
     for text, raw in zip(texts, damaged, strict=True):
         yield raw if text is None else encoding.restore(text.encode())
+
+
+def _readable_name(name: str, kind: str) -> str:
+    """The name with an extension by which the rows are read back, where its own does not say how."""
+    if kind in ("parquet", "xlsx"):
+        return name if name.endswith(".parquet") else f"{name}.parquet"
+    return f"{name}.{kind}" if name.endswith(".zip") else name
+
+
+def _json_lines(part: pl.DataFrame) -> Iterator[bytes]:
+    """One JSON object a row with the texts of its cells; damaged lines as they stand in the file."""
+    nothing = [None] * part.height
+    rows = part["original_cells"].to_list() if "original_cells" in part.columns else nothing
+    damaged = part["bytes"].to_list() if "bytes" in part.columns else nothing
+    for cells, raw in zip(rows, damaged, strict=True):
+        yield json.dumps({k: v for k, v in cells.items() if v is not None}).encode() if raw is None else raw
 
 
 def _create(path: Path) -> BinaryIO:

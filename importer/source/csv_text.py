@@ -43,7 +43,7 @@ def open_text(path: str, kind: str, options: SourceOptions) -> Source:
         layout = Layout(header.dialect, columns)
         return Source(
             path=path,
-            format="csv",
+            format=kind,
             columns=layout.named,
             read=partial(_batches, path, layout, start),
             layout=layout,
@@ -55,7 +55,7 @@ def open_text(path: str, kind: str, options: SourceOptions) -> Source:
 
 def _dialect(path: str, kind: str, options: SourceOptions) -> Dialect:
     if kind not in _DELIMITERS:
-        raise SourceError(f'{path}: format must be "csv", "tsv" or "parquet".')
+        raise SourceError(f'{path}: format must be "csv", "tsv", "jsonl", "parquet" or "xlsx".')
     delimiter = _DELIMITERS[kind] if options.delimiter is None else options.delimiter
     dialect = Dialect(delimiter, options.quote, options.escape, options.encoding, options.bare_quotes)
     if faults := dialect.faults():

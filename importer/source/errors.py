@@ -2,6 +2,7 @@
 
 import gzip
 import re
+import zipfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,8 +21,12 @@ def read_errors(path: str) -> Iterator[None]:
         raise SourceError(f"{path}: no such file; check [source] path.") from None
     except PermissionError:
         raise SourceError(f"{path}: not allowed to read it; check its permissions.") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile):
+    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile):
         raise SourceError(f"{path}: the compressed stream is truncated or damaged; fetch it again.") from None
+    except NotImplementedError:  # zipfile's word for it
+        raise SourceError(
+            f"{path}: packed by an unknown method; unpack it, or pack it with Deflate."
+        ) from None
     except pl.exceptions.DuplicateError:
         raise SourceError(f"{path}: two columns have the same name; rename one of them.") from None
     except (OSError, pl.exceptions.PolarsError) as error:

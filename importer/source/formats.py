@@ -5,6 +5,8 @@ from pathlib import Path
 
 from importer.core.errors import SourceError
 from importer.source.decode import TextEncoding, TextStream
+from importer.source.streams import refuse_archive
+from importer.source.zip_archive import member_name
 
 _FORMATS = {
     ".csv": "csv",
@@ -13,11 +15,14 @@ _FORMATS = {
     ".tab": "tsv",
     ".parquet": "parquet",
     ".pq": "parquet",
+    ".jsonl": "jsonl",
+    ".ndjson": "jsonl",
+    ".xlsx": "xlsx",
 }
 _MAGICS = (
     (b"\x28\xb5\x2f\xfd", "is compressed with zstd: name it .csv.zst"),
-    (b"PK\x03\x04", "is a zip archive or an Excel workbook: export the list as CSV"),
-    (b"\xd0\xcf\x11\xe0", "is an Excel workbook: export the list as CSV"),
+    (b"PK\x03\x04", "is a zip archive or an Excel workbook: name it .zip or .xlsx"),
+    (b"\xd0\xcf\x11\xe0", "is an Excel workbook of the old kind: save it as .xlsx, or export it as CSV"),
     (b"PAR1", 'is a Parquet file: declare format = "parquet"'),
     (b"%PDF-", "is a PDF document: export the list as CSV"),
     (b"SQLite format 3\0", "is an SQLite database: export the list as CSV"),
@@ -37,7 +42,10 @@ _DOCUMENTS = (
         "is the error message of an object store: check the URL and the credentials it was fetched with",
     ),
     (rb"<\?xml\b|<(?:Workbook|rss|feed|soap:Envelope)\b", "is an XML document: export the list as CSV"),
-    (rb"[\[{]\s*(?:[\[{]|\"[^\"\n]*\"\s*:|\Z)|\[\s*\]|\{\s*\}", "is a JSON document: export the list as CSV"),
+    (
+        rb"[\[{]\s*(?:[\[{]|\"[^\"\n]*\"\s*:|\Z)|\[\s*\]|\{\s*\}",
+        "is a JSON document: export the list as CSV, or as JSON Lines (.jsonl)",
+    ),
     (rb"\{\\rtf1", "is a document of a word processor: export the list as CSV"),
     (rb"version https://git-lfs", "is a pointer of Git LFS: fetch the file itself (git lfs pull)"),
 )
@@ -45,14 +53,17 @@ _DOCUMENTS = (
 
 
 def format_of(path: str) -> str:
-    """The format by the extension: csv, tsv or parquet; SourceError where that does not tell."""
-    name = path.lower()
-    for packed in (".gz", ".zst"):
-        name = name.removesuffix(packed)
+    """The format by the extension, of an archive by that of the list in it; SourceError for any other."""
+    full = path.lower()
+    if full.endswith(".zip"):
+        refuse_archive(path)
+        full = member_name(path).lower()
+    name = full.removesuffix(".gz").removesuffix(".zst")
     found = _FORMATS.get(Path(name).suffix)
-    if found is None or (found == "parquet" and name != path.lower()):
+    if found is None or (found in ("parquet", "xlsx") and name != full):
         raise SourceError(
-            f'{path}: the extension does not tell what it is; declare format = "csv", "tsv" or "parquet".'
+            f"{path}: the extension does not tell what it is; declare format = "
+            '"csv", "tsv", "jsonl", "parquet" or "xlsx".'
         )
     return found
 

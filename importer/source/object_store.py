@@ -8,7 +8,8 @@ from datetime import timedelta
 from fnmatch import fnmatchcase
 from typing import Any
 
-from importer.core.errors import SourceError
+from importer.core.errors import ConfigError, SourceError
+from importer.core.package import install_command
 from importer.source.batch import BLOCK_BYTES
 from importer.source.errors import read_errors
 from importer.source.folders import is_side_file
@@ -44,16 +45,20 @@ class ObjectStream(io.RawIOBase):
 
 
 def obstore() -> Any:
-    """The library, loaded only where a URL is read."""
-    import obstore
-
+    """The library, loaded only where a URL is read; ConfigError where the extra `cloud` is not installed."""
+    try:
+        import obstore
+    except ImportError:
+        raise ConfigError(
+            "[source]: a list in an object store needs a package that is not installed: "
+            f"{install_command('cloud')}"
+        ) from None
     return obstore
 
 
 def store_of(url: str) -> tuple[Any, str]:
     """The bucket of a URL and the key inside it."""
-    from obstore.store import from_url
-
+    from_url = obstore().store.from_url
     scheme, _, rest = url.partition("://")
     bucket, _, key = rest.partition("/")
     store = from_url(

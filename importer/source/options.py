@@ -7,7 +7,8 @@ from dataclasses import dataclass
 class SourceOptions:
     """How a source is declared; `[source]` of the configuration.
 
-    format      "csv", "tsv" or "parquet"; None: by the extension of the file
+    format      "csv", "tsv", "jsonl", "parquet" or "xlsx"; None: by the extension of the file
+    sheet       of a workbook; None: the only one
     delimiter   one or several characters; None: "," for csv, tab for tsv
     skip_lines  physical lines before the header
     skip_after_header  records behind the header that are no customers
@@ -17,6 +18,7 @@ class SourceOptions:
     """
 
     format: str | None = None
+    sheet: str | None = None
     delimiter: str | None = None
     quote: str = '"'
     escape: str = '"'

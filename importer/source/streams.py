@@ -11,11 +11,13 @@ from typing import IO, Any
 from importer.core.errors import SourceError
 from importer.source.batch import BLOCK_BYTES
 from importer.source.object_store import URL, ObjectStream
+from importer.source.zip_archive import open_member
 
 
 @contextmanager
 def open_stream(path: str) -> Iterator[IO[bytes]]:
     """The bytes of a file or URL, decompressed. Members and frames that follow each other are one stream."""
+    refuse_archive(path)
     if URL.match(path):
         with io.BufferedReader(ObjectStream(path), BLOCK_BYTES) as raw, _decompressed(raw, path) as stream:
             yield stream
@@ -23,6 +25,12 @@ def open_stream(path: str) -> Iterator[IO[bytes]]:
     refuse_folder(path)
     with Path(path).open("rb") as file, _decompressed(file, path) as stream:
         yield stream
+
+
+def refuse_archive(path: str) -> None:
+    """SourceError for a zip archive in an object store: its index stands at the end, so it is no stream."""
+    if URL.match(path) and path.lower().endswith(".zip"):
+        raise SourceError(f"{path}: a zip archive is read from a disk alone; copy it there, or unpack it.")
 
 
 def refuse_folder(path: str) -> None:
@@ -37,7 +45,10 @@ def refuse_folder(path: str) -> None:
 @contextmanager
 def _decompressed(file: IO[bytes], path: str) -> Iterator[IO[bytes]]:
     name = path.lower()
-    if name.endswith(".gz") or _is_gzip(file):
+    if name.endswith(".zip"):
+        with open_member(file, path) as member, _decompressed(member, member.name) as stream:
+            yield stream
+    elif name.endswith(".gz") or _is_gzip(file):
         with gzip.GzipFile(fileobj=file) as stream:
             yield stream  # type: ignore[misc]
     elif name.endswith(".zst"):

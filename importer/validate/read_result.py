@@ -21,11 +21,12 @@ _BY_ATTRIBUTE = ("blanks", "undeclared", "gone_values")
 class Original:
     """How the rows of one source are written back.
 
-    `path` as given; `header` the bytes before the first row; `newline` the source's line end; `layout` how
-    its text is written, None for Parquet.
+    `path` as given; `format` as the source has it; `header` the bytes before the first row; `newline` the
+    source's line end; `layout` how its text is written, None where rows are kept as cells.
     """
 
     path: str
+    format: str
     header: bytes
     newline: bytes
     layout: Layout | None
@@ -36,6 +37,7 @@ class ReadSource:
     """One source as the run knows it: enough to read its spooled rows when the file itself is gone."""
 
     path: str
+    format: str
     rows: int
     layout: csv_grammar.Layout | None
     header: bytes
@@ -44,7 +46,7 @@ class ReadSource:
 
     def original(self) -> Original:
         """How rows of this source are written back."""
-        return Original(self.path, self.header, self.newline, self.layout)
+        return Original(self.path, self.format, self.header, self.newline, self.layout)
 
 
 @dataclass(slots=True)
@@ -89,6 +91,7 @@ class ReadResult:
         sources = [
             {
                 "path": s.path,
+                "format": s.format,
                 "rows": s.rows,
                 "layout": asdict(s.layout) if s.layout else None,
                 "header": b64encode(s.header).decode(),
@@ -132,4 +135,5 @@ def _load_source(data: dict[str, Any]) -> ReadSource:
         layout = csv_grammar.Layout(csv_grammar.Dialect(**layout["dialect"]), tuple(layout["columns"]))
     mark = SourceVersion(**data["mark"]) if data["mark"] else None
     header, newline = b64decode(data["header"]), b64decode(data["newline"])
-    return ReadSource(data["path"], data["rows"], layout, header, newline, mark)
+    kind = data.get("format", "csv" if layout else "parquet")  # of version 0.1.0: there were no others
+    return ReadSource(data["path"], kind, data["rows"], layout, header, newline, mark)

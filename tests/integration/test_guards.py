@@ -233,7 +233,7 @@ def test_an_object_has_the_age_its_store_tells(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_age_that_is_not_known_trips() -> None:
-    opened = ReadSource("s3://bucket/list.csv", 1, None, b"", b"\n", None)
+    opened = ReadSource("s3://bucket/list.csv", "csv", 1, None, b"", b"\n", None)
     assert list(guards._too_old([opened], 1.0, time.time())) == [
         "the age of s3://bucket/list.csv is not known"
     ]

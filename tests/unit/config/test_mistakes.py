@@ -40,7 +40,7 @@ def with_key(section: str, key: str, value: object) -> dict[str, Any]:
         ("source", "quote", "''", "source.quote: expected at most 1 character(s)"),
         ("source", "delimiter", "", "source.delimiter: expected a text, found none"),
         ("source", "computed", 1, "source.computed: expected a table: a section with keys of its own"),
-        ("source", "format", "xlsx", 'source.format: expected "csv", "tsv" or "parquet"'),
+        ("source", "format", "ods", 'source.format: expected "csv", "tsv", "jsonl", "parquet" or "xlsx"'),
         ("destination", "max_in_flight", 1025, "destination.max_in_flight: expected at most 1024"),
         ("destination", "read_timeout", 0, "destination.read_timeout: expected more than 0"),
         ("destination", "requests_per_second", "10", "destination.requests_per_second: expected a number"),

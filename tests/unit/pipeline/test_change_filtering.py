@@ -69,7 +69,7 @@ def test_each_row_has_a_value_of_an_attribute_that_blank_cells_clear() -> None:
 
 
 def test_rows_of_our_own_belong_to_a_source_of_their_own() -> None:
-    assert gone_source(3) == ReadSource("gone.parquet", 3, None, b"", b"\n")
+    assert gone_source(3) == ReadSource("gone.parquet", "parquet", 3, None, b"", b"\n")
 
 
 def test_what_is_unchanged_is_added_to_the_counts(tmp_path: Path) -> None:

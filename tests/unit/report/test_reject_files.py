@@ -17,7 +17,7 @@ from importer.storage.run_folder import RunFolder
 from importer.validate.read_result import Original
 
 LAYOUT = Layout(Dialect(), ("id", "age"))
-LIST = Original("lists/people.csv", b"id,age\r\n", b"\r\n", LAYOUT)
+LIST = Original("lists/people.csv", "csv", b"id,age\r\n", b"\r\n", LAYOUT)
 SECOND = 1 << ORDER_SHIFT
 """What the places of the rows of the second source begin with."""
 
@@ -95,7 +95,7 @@ def test_what_the_destination_refused_stands_among_what_the_check_refused(
 def test_each_source_has_its_number_and_a_file_of_its_own(folder: RunFolder) -> None:
     files = RejectFiles(folder)
     files.add_batch(0, rejects(2, SECOND + 1), kept(2, SECOND + 1))
-    files.write([SECOND + 1], [LIST, Original("s3://lists/people.csv", b"", b"\n", LAYOUT)])
+    files.write([SECOND + 1], [LIST, Original("s3://lists/people.csv", "csv", b"", b"\n", LAYOUT)])
     assert [(file, row) for file, row, _ in lines(folder)] == [
         ("lists/people.csv", "2"),
         ("s3://lists/people.csv", "1"),
@@ -119,14 +119,14 @@ def test_a_row_is_written_in_the_encoding_of_its_source(folder: RunFolder, encod
     header, newline = "id,age\n".encode(encoding), "\n".encode(encoding)
     files = RejectFiles(folder)
     files.add_batch(0, rejects(1), pl.DataFrame({"order": [1], "original": ["Zoë,€"]}))
-    files.write([5], [Original("people.csv", header, newline, layout)])
+    files.write([5], [Original("people.csv", "csv", header, newline, layout)])
     assert rows(folder).decode(encoding) == "id,age\nZoë,€\n"
 
 
 def test_a_compressed_source_gets_compressed_rows(folder: RunFolder) -> None:
     files = RejectFiles(folder)
     files.add_batch(0, rejects(1), kept(1))
-    files.write([5], [Original("people.csv.gz", b"id,age\n", b"\n", LAYOUT)])
+    files.write([5], [Original("people.csv.gz", "csv", b"id,age\n", b"\n", LAYOUT)])
     assert gzip.decompress(rows(folder, "01-people.csv.gz")) == b"id,age\nu1,x1\n"
 
 
@@ -141,14 +141,14 @@ def test_the_rows_of_a_table_are_a_table_with_its_columns(folder: RunFolder, pat
         files.add_batch(
             batch, rejects(order), pl.DataFrame({"order": [order], "original_cells": [cell]}, strict=False)
         )
-    files.write([1, 2], [Original(path, b"", b"", None)])
+    files.write([1, 2], [Original(path, "parquet", b"", b"", None)])
     assert pl.read_parquet(folder.rejected_rows / name).to_dicts() == cells
 
 
 def test_the_rows_of_a_retry_keep_the_name_of_the_first_source(folder: RunFolder) -> None:
     files = RejectFiles(folder)
     files.add_batch(0, rejects(1), kept(1))
-    files.write([5], [Original("runs/r0/rejected_rows/02-people.csv", b"id,age\n", b"\n", LAYOUT)])
+    files.write([5], [Original("runs/r0/rejected_rows/02-people.csv", "csv", b"id,age\n", b"\n", LAYOUT)])
     assert rows(folder) == b"id,age\nu1,x1\n"
 
 

@@ -85,6 +85,6 @@ def test_a_row_that_went_astray_is_a_fault_of_ours() -> None:
     reading = ReadResult(counts=ReadCounts(rows_read=2))
     with pytest.raises(InternalError, match="The counts do not add up: 2 rows read, 0 accounted for"):
         balanced_counts(reading, Tally())
-    reading.sources = [ReadSource("list.csv", 2, None, b"", b"\n")]
+    reading.sources = [ReadSource("list.csv", "csv", 2, None, b"", b"\n")]
     with pytest.raises(InternalError, match=r"2 rows of list\.csv read, 0 accounted for"):
         source_counts(reading, Tally())

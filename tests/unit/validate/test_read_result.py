@@ -14,8 +14,10 @@ from importer.validate.read_counts import ReadCounts
 from importer.validate.read_result import Original, ReadResult, ReadSource
 
 LAYOUT = Layout(Dialect(delimiter=";"), ("id", "plan"))
-TEXT = ReadSource("a.csv", 3, LAYOUT, b"\xef\xbb\xbfid;plan\r\n", b"\r\n", SourceVersion(40, "1:2:3", 4.5))
-TABLE = ReadSource("table", 2, None, b"", b"\n")
+TEXT = ReadSource(
+    "a.csv", "csv", 3, LAYOUT, b"\xef\xbb\xbfid;plan\r\n", b"\r\n", SourceVersion(40, "1:2:3", 4.5)
+)
+TABLE = ReadSource("table", "parquet", 2, None, b"", b"\n")
 
 
 def full() -> ReadResult:
@@ -74,8 +76,8 @@ def test_spooled_rows_have_their_cells_by_the_layout_of_their_source() -> None:
 
 
 def test_the_rows_of_a_source_are_written_back_as_they_stood() -> None:
-    assert TEXT.original() == Original("a.csv", b"\xef\xbb\xbfid;plan\r\n", b"\r\n", LAYOUT)
-    assert TABLE.original() == Original("table", b"", b"\n", None)
+    assert TEXT.original() == Original("a.csv", "csv", b"\xef\xbb\xbfid;plan\r\n", b"\r\n", LAYOUT)
+    assert TABLE.original() == Original("table", "parquet", b"", b"\n", None)
 
 
 def test_the_source_of_our_own_rows_is_none_of_the_list() -> None:
