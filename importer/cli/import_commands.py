@@ -1,10 +1,12 @@
 """`check`, `run`, `resume`, `retry`: the commands that read a list."""
 
 import argparse
-from collections.abc import Callable, Iterator
+import sys
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 from importer.cli.interrupts import stop_on_signals
 from importer.cli.logs import say, say_more
@@ -18,6 +20,7 @@ from importer.core.text import json_text
 from importer.pipeline import runner
 from importer.report import text_report
 from importer.report.next_step import after_stop
+from importer.report.reject_groups import read_groups
 from importer.report.summary import as_json
 from importer.send.shutdown import StopRequest
 from importer.storage.run_folder import RunFolder
@@ -105,6 +108,20 @@ def state_dir_of(args: argparse.Namespace) -> Path:
     return Path(args.state_dir) if args.state_dir else DEFAULT_STATE_DIR
 
 
+_LARGEST = 64 << 20
+"""A larger `rejects.csv` is not read again for the terminal; its values are in `report.html`."""
+
+
+def print_summary(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path, message: str = "") -> None:
+    """How a run ended, with the most frequent bad values on a terminal alone, and what to do next."""
+    print_lines(text_report.summary_lines(summary, folder.read_meta()["mode"]))
+    rejects = folder.rejects
+    if sys.stdout.isatty() and rejects.exists() and rejects.stat().st_size <= _LARGEST:
+        print_lines(text_report.frequent_lines(read_groups(rejects)))
+    print_lines(["", f"  {message}"] if message else [])
+    print_lines(text_report.next_lines(summary, folder, state_dir))
+
+
 def show(summary: RunSummary, state_dir: Path, args: argparse.Namespace) -> int:
     """The summary on stdout; what stopped the run, and how to go on, on stderr."""
     data = as_json(summary)
@@ -112,8 +129,7 @@ def show(summary: RunSummary, state_dir: Path, args: argparse.Namespace) -> int:
     if args.json:
         print(json_text(data, indent=2))
     elif not args.quiet:
-        print_lines(text_report.summary_lines(data, folder.read_meta()["mode"]))
-        print_lines(text_report.next_lines(data, folder, state_dir))
+        print_summary(data, folder, state_dir)
     if summary.message:
         say(summary.message)
         if summary.state != "finished":

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from importer.cli.import_commands import state_dir_of
+from importer.cli.import_commands import print_summary, state_dir_of
 from importer.cli.logs import say
 from importer.cli.streams import print_lines
 from importer.config.options import Options
@@ -64,10 +64,7 @@ def report(args: argparse.Namespace) -> int:
         print(json_text(summary, indent=2))
     if args.json or args.quiet:
         return 0
-    print_lines(text_report.summary_lines(summary, folder.read_meta()["mode"]))
-    if summary["message"]:
-        print_lines(["", f"  {summary['message']}"])
-    print_lines(text_report.next_lines(summary, folder, state_dir))
+    print_summary(summary, folder, state_dir, summary["message"])
     return 0
 
 

@@ -240,6 +240,19 @@ class RunWarning:
 
 
 @dataclass(frozen=True, slots=True)
+class Hint:
+    """The line of configuration that reads `fits` of the first `of` values that our check refused.
+
+    It holds no value of a person.
+    """
+
+    attribute: str
+    fits: int
+    of: int
+    line: str
+
+
+@dataclass(frozen=True, slots=True)
 class RunSummary:
     """How a run ended: what `summary.json` holds, and where its files are.
 
@@ -272,6 +285,7 @@ class RunSummary:
     message: str = field(default="")
     guards: Sequence[str] = ()
     attributes: Sequence[Mapping[str, object]] = ()
+    hints: Sequence[Hint] = ()
     format_version: int = SUMMARY_FORMAT
     folder: Path = field(default_factory=Path)
 

@@ -245,6 +245,7 @@ def _summary(
         attributes=attribute_counts(spec.config.attributes, reading, tally),
         reject_counts=reject_counts(reading, tally),
         warnings=reading.warnings,
+        hints=reading.hints,
         seconds={name: round(value, 3) for name, value in seconds.items()},
         requests_per_second=round(counts.sent / max(seconds["sending"], 0.001), 1),
         peak_rss_bytes=peak_rss_bytes(),

@@ -19,6 +19,7 @@ from importer.source.source import Source
 from importer.storage.disk_errors import state_errors
 from importer.storage.sent_content import ContentHash, is_counting
 from importer.storage.spool import SpoolWriter
+from importer.validate.hints import find_hints
 from importer.validate.read_result import ReadResult, ReadSource
 from importer.validate.validator import IdentifiedBatch, ValidatedBatch, Validator
 from importer.validate.value_shapes import ValueShapes
@@ -101,6 +102,7 @@ class SourceReader:
         if self.filtering:
             self._spool_due(self.filtering)
         self.result.warnings = list(self._warnings(sources))
+        self.result.hints = find_hints(self._validator.config, self._validator.counts, self.shapes)
         if self._validator.inference:
             self.result.mixed = self._validator.inference.mixed()
         return self.result

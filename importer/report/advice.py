@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from importer.core.rejects import BLANK, INVALID, NOT_DECLARED, TOO_LONG
+from importer.validate.value_shapes import SAMPLE
 
 _FIXES: Mapping[str, str] = {
     INVALID: "Correct the cells, or declare type, format, decimal or options as the list has them.",
@@ -134,6 +135,15 @@ def fix(stage: str, reason: str) -> str:
 def warning(code: str) -> tuple[str, str]:
     """What a warning has seen, and what to do."""
     return _WARNINGS.get(code, (code.replace("_", " "), "Look at the column in the list."))
+
+
+def hint(found: Mapping[str, Any]) -> str:
+    """A hint of `summary.json` as a sentence."""
+    first = "the first " if found["of"] == SAMPLE else ""
+    return (
+        f"{found['fits']:,} of {first}{found['of']:,} rejected values of {found['attribute']} would be read "
+        f"with {found['line']}"
+    )
 
 
 def accepted(attribute: Mapping[str, Any] | None) -> str:

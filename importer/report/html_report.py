@@ -89,7 +89,7 @@ def _page(folder: RunFolder, summary: Mapping[str, Any], *, values: bool) -> str
         steps=_steps(summary),
         calls=_calls(read_timeline(folder.journal)),
         attributes=_attributes(summary, previous_summary(folder, meta)),
-        groups=[_group(group, meta["config"], len(groups), values=values) for group in groups],
+        groups=[_group(group, meta["config"], len(groups), summary, values=values) for group in groups],
         examples=[_example(row, values=values) for row in examples_of(groups)],
         most_examples=EXAMPLES,
         rejects_file=folder.rejects,
@@ -234,10 +234,18 @@ def _shares(one: Mapping[str, Any]) -> dict[str, float]:
     return {"applied": good / read, "rejected": one["rejected"] / read, "blank": one["blank"] / cells}
 
 
-def _group(group: RejectGroup, config: Mapping[str, Any], groups: int, *, values: bool) -> dict[str, Any]:
+def _group(
+    group: RejectGroup,
+    config: Mapping[str, Any],
+    groups: int,
+    summary: Mapping[str, Any],
+    *,
+    values: bool,
+) -> dict[str, Any]:
     shown = max(1, min(VALUES_SHOWN, VALUES_IN_ALL // groups))
     attribute = config["attributes"].get(group.attribute)
     whole = "whole row" if group.stage == "read" else "whole person"
+    hints = summary.get("hints", ()) if group.stage == "check" else ()
     return {
         "attribute": group.attribute or whole,
         "stage": group.stage,
@@ -246,6 +254,7 @@ def _group(group: RejectGroup, config: Mapping[str, Any], groups: int, *, values
         "message": group.message,
         "accepted": advice.accepted(attribute),
         "fix": advice.fix(group.stage, group.reason),
+        "hints": [advice.hint(hint) for hint in hints if hint["attribute"] == group.attribute],
         "values": group.top(shown) if values and group.attribute else [],
         "distinct": len(group.values),
         "approximate": group.approximate,

@@ -22,7 +22,10 @@ def next_step(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) ->
     """What to do after a run that has a summary."""
     meta, files = folder.read_meta(), sorted(folder.rejected_rows.glob("*"))
     if meta["mode"] == "check":
-        return NextStep("", command("run", meta["config_path"] or "CONFIG", *meta["arguments"]))
+        words = (meta["config_path"] or "CONFIG", *meta["arguments"])
+        if summary["exit_code"]:
+            return NextStep("correct the list or the configuration, then", command("check", *words))
+        return NextStep("", command("run", *words))
     if summary["state"] != "finished":
         return after_stop(summary, state_dir)
     if files:

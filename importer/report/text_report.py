@@ -1,17 +1,25 @@
 """Text reports: the summary of a run, the table of runs, the next command to type.
 
-Lines of text only; `cli` prints them. No line holds a value of a person.
+Lines of text only; `cli` prints them. No line holds a value of a person, but for `frequent_lines`.
 """
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from importer.core.errors import command
+from importer.core.text import printable
+from importer.report import advice
 from importer.report.next_step import next_step
+from importer.report.reject_groups import RejectGroup
 from importer.storage.run_folder import RunFolder
 
 _MOST = 10
+_FREQUENT = 5
+_LONGEST = 30
+"""So many bad values of an attribute are shown, and so many characters of each."""
+
 _CONFIRMS = {
     "value": "the destination confirmed each value by name",
     "call": "the destination confirmed the call, not each value",
@@ -38,6 +46,7 @@ def summary_lines(summary: Mapping[str, Any], mode: str) -> Iterator[str]:
         yield ""
         yield f"  applied means: {_CONFIRMS[summary['confirms']]}"
     yield from _reject_lines(summary["rejects"])
+    yield from _hint_lines(summary.get("hints", ()))
     yield from _warning_lines(summary["warnings"])
 
 
@@ -87,6 +96,14 @@ def _reject_lines(rejects: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"    and more in summary.json: {len(rejects) - _MOST}"
 
 
+def _hint_lines(hints: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+    """The lines of configuration that would read what the check refused."""
+    if hints:
+        yield ""
+    for hint in hints:
+        yield f"  hint: {advice.hint(hint)}"
+
+
 def _warning_lines(warnings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     for warning in warnings:
         yield ""
@@ -96,9 +113,27 @@ def _warning_lines(warnings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         if warning["code"] == "gone_not_known":
             yield f"  warning: nobody is treated as removed from the list: {warning['column']}"
             continue
+        seen, to_do = advice.warning(warning["code"])
         rows = f", rows {', '.join(map(str, warning['rows']))}" if warning["rows"] else ""
         count = f", {warning['count']:,} in all" if warning["count"] > len(warning["rows"]) else ""
-        yield f"  warning: {warning['code']} in column {warning['column']}{rows}{count}"
+        yield f"  warning: {warning['column']}{rows}{count}: {seen}. ({warning['code']})"
+        yield f"           {to_do}"
+
+
+def frequent_lines(groups: Sequence[RejectGroup]) -> Iterator[str]:
+    """The most frequent bad values of each attribute: for a terminal, as these are values of people."""
+    counts: dict[str, Counter[str]] = {}
+    for group in groups:
+        if group.attribute and group.stage == "check":
+            counts.setdefault(group.attribute, Counter()).update(group.values)
+    if counts:
+        yield ""
+        yield "  most frequent bad values:"
+    for key, values in list(counts.items())[:_MOST]:
+        shown = (
+            f'"{printable(value, _LONGEST)}" {count:,}' for value, count in values.most_common(_FREQUENT)
+        )
+        yield f"    {key:<20} {', '.join(shown)}"
 
 
 def next_lines(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) -> Iterator[str]:

@@ -8,7 +8,7 @@ from typing import Any
 
 import polars as pl
 
-from importer.core.models import RunWarning
+from importer.core.models import Hint, RunWarning
 from importer.source import csv_grammar
 from importer.source.csv_grammar import Layout
 from importer.source.version import SourceVersion
@@ -66,6 +66,7 @@ class ReadResult:
     contents: dict[str, str] = field(default_factory=dict)
     guards: Mapping[str, str] = field(default_factory=dict)
     mixed: list[str] = field(default_factory=list)
+    hints: list[Hint] = field(default_factory=list)
 
     @property
     def paths(self) -> Sequence[str]:
@@ -109,6 +110,7 @@ class ReadResult:
             "contents": self.contents,
             "guards": dict(self.guards),
             "mixed": self.mixed,
+            "hints": [asdict(hint) for hint in self.hints],
         }
 
     @classmethod
@@ -126,7 +128,8 @@ class ReadResult:
         warnings = [RunWarning(**{**w, "rows": tuple(w["rows"])}) for w in data["warnings"]]
         edges, limited, contents = list(data["edges"]), bool(data["limited"]), dict(data["contents"])
         guards, mixed = dict(data["guards"]), list(data["mixed"])
-        return cls(sources, edges, ReadCounts(**intake), limited, warnings, contents, guards, mixed)
+        hints = [Hint(**hint) for hint in data.get("hints", ())]
+        return cls(sources, edges, ReadCounts(**intake), limited, warnings, contents, guards, mixed, hints)
 
 
 def _load_source(data: dict[str, Any]) -> ReadSource:

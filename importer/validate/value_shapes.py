@@ -14,22 +14,28 @@ _LONGEST = 30
 
 @dataclass
 class ValueShapes:
-    """The shapes of the first refused values of each attribute."""
+    """The first refused values of each attribute, and their shapes."""
 
-    _shapes: dict[str, Counter[str]] = field(default_factory=dict)
+    _values: dict[str, list[str]] = field(default_factory=dict)
 
     def add(self, rejects: pl.DataFrame) -> None:
         """Takes refused values: `attribute`, `value` and `stage` of a rejects frame."""
         for key in rejects.filter(pl.col("stage") == "check")["attribute"].unique().to_list():
-            seen = self._shapes.setdefault(key, Counter())
-            wanted = SAMPLE - seen.total()
+            seen = self._values.setdefault(key, [])
+            wanted = SAMPLE - len(seen)
             if wanted > 0:
-                values = rejects.filter(pl.col("attribute") == key)["value"].drop_nulls().head(wanted)
-                seen.update(shape_of(values).to_list())
+                seen += (
+                    rejects.filter(pl.col("attribute") == key)["value"].drop_nulls().head(wanted).to_list()
+                )
+
+    def values(self, key: str) -> list[str]:
+        """The first refused values of an attribute, at most SAMPLE."""
+        return self._values.get(key, [])
 
     def text(self, key: str) -> str:
         """The two most frequent shapes of an attribute's refused values; "" where there are none."""
-        return " or ".join(f'"{shape}"' for shape, _ in self._shapes.get(key, Counter()).most_common(2))
+        shapes = Counter(shape_of(pl.Series(self.values(key), dtype=pl.String)).to_list())
+        return " or ".join(f'"{shape}"' for shape, _ in shapes.most_common(2))
 
 
 def shape_of(values: pl.Series) -> pl.Series:

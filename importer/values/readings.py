@@ -40,8 +40,8 @@ _MARKS: Sequence[Mapping[str, str]] = (
 )
 _UNITS = ("%", "€", "$", "£", "¥", "₹", "EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "kr", "zł")
 
-_TRUE = ("true", "t", "yes", "y", "1", "on", "ja", "oui", "si", "sí", "sim")
-_FALSE = ("false", "f", "no", "n", "0", "off", "nein", "non", "nej", "não", "nao")
+TRUE = ("true", "t", "yes", "y", "1", "on", "ja", "oui", "si", "sí", "sim")
+FALSE = ("false", "f", "no", "n", "0", "off", "nein", "non", "nej", "não", "nao")
 
 SEPARATORS = ("|", ";", " ::: ", ",")
 _LISTED = r'^\[\s*(?:"(?:[^"\\]|\\.)*"\s*(?:,\s*"(?:[^"\\]|\\.)*"\s*)*)?\]$'
@@ -146,7 +146,7 @@ def boolean(texts: Texts) -> Reading | None:
     """The words for true and false that are there, as keys; None where one of the two has no word."""
     lower = texts.text.str.to_lowercase()
     words = set(lower.to_list())
-    true, false = ([w for w in known if w in words] for known in (_TRUE, _FALSE))
+    true, false = ([w for w in known if w in words] for known in (TRUE, FALSE))
     if not true or not false:
         return None
     keys = {"true_values": tuple(true), "false_values": tuple(false)}

@@ -1,6 +1,7 @@
 """`check`, `run`, `resume` and `retry`: what they print, where, and their exit codes."""
 
 import json
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NoReturn
@@ -87,6 +88,16 @@ def test_a_check_sends_nothing_and_takes_its_flags(
     assert (code, server.stored) == (0, {})
     assert out.startswith("check of people → vevee: finished after ")
     assert "  rows    1 read, 0 applied" in out
+
+
+def test_bad_values_are_shown_on_a_terminal_alone(
+    call: Callable[..., tuple[int, str, str]], config: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    _, out, err = call("check", config, config.parent / "list.csv")
+    assert "eight" not in out + err
+    monkeypatch.setattr(sys.stdout, "isatty", lambda: True)
+    _, out, _ = call("check", config, config.parent / "list.csv")
+    assert '    age                  "eight" 1' in out.splitlines()
 
 
 def test_a_quiet_run_past_its_reject_limit_says_only_why_and_how_to_go_on(

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from importer.core.models import Hint
 from importer.core.rejects import REPORT_COLUMNS
 from importer.report import html_report
 from importer.storage.run_folder import RunFolder
@@ -148,3 +149,10 @@ def test_a_template_gets_every_fact_that_it_names() -> None:
 
     with pytest.raises(UndefinedError, match="'title' is undefined"):
         html_report.render("report.html.j2")
+
+
+def test_a_hint_stands_with_the_rejects_of_its_attribute(folder: RunFolder) -> None:
+    hints = [Hint("age", 9, 9, 'decimal = ","'), Hint("plan", 1, 1, 'separator = ";"')]
+    found = page(folder, hints=hints)
+    assert "9 of 9 rejected values of age would be read with decimal = &#34;,&#34;" in found
+    assert "rejected values of plan" not in found, "plan has no rejects here"

@@ -1,13 +1,21 @@
 """The text reports say the most important first, and their counts are those of the run."""
 
+from collections import Counter
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from importer.core.models import RejectCount, RunWarning
-from importer.report.text_report import next_lines, summary_lines, undone_lines, verified_lines
+from importer.core.models import Hint, RejectCount, RunWarning
+from importer.report.reject_groups import RejectGroup
+from importer.report.text_report import (
+    frequent_lines,
+    next_lines,
+    summary_lines,
+    undone_lines,
+    verified_lines,
+)
 from tests.unit.report.ended_runs import run_folder, summary
 
 STATE = Path(".importer")
@@ -31,7 +39,8 @@ def test_a_summary_begins_with_how_the_run_ended_and_has_every_count() -> None:
         "           30  check  attribute_value_invalid    age",
         "           10  read   row_malformed              whole row",
         "",
-        "  warning: spreadsheet_error in column age, rows 7, 9, 3 in all",
+        "  warning: age, rows 7, 9, 3 in all: Cells such as #N/A. (spreadsheet_error)",
+        "           Correct the formulas in the sheet, then export again.",
     ]
 
 
@@ -83,12 +92,36 @@ def test_what_changed_is_counted_by_people_and_attribute() -> None:
             RunWarning("gone_not_known", "a damaged row", 1),
             "nobody is treated as removed from the list: a damaged row",
         ),
-        (RunWarning("mojibake", "name", 2, (3, 5)), "mojibake in column name, rows 3, 5"),
-        (RunWarning("blank_clears", "name", 0), "blank_clears in column name"),
+        (RunWarning("blank_clears", "name", 0), "name: Blank cells remove stored values. (blank_clears)"),
+        (RunWarning("made_up", "name", 2, (3, 5)), "name, rows 3, 5: made up. (made_up)"),
     ],
 )
 def test_a_warning_says_where_and_how_often(warning: RunWarning, line: str) -> None:
-    assert list(summary_lines(summary(warnings=[warning]), "run"))[-1] == f"  warning: {line}"
+    assert f"  warning: {line}" in list(summary_lines(summary(warnings=[warning]), "run"))
+
+
+def test_a_hint_names_the_line_and_how_many_values_it_would_read() -> None:
+    hints = [Hint("born", 3, 4, 'format = "%d/%m/%Y"'), Hint("plan", 99, 100, 'separator = ";"')]
+    lines = list(summary_lines(summary(hints=hints), "check"))
+    assert '  hint: 3 of 4 rejected values of born would be read with format = "%d/%m/%Y"' in lines
+    assert '  hint: 99 of the first 100 rejected values of plan would be read with separator = ";"' in lines
+
+
+def test_the_five_most_frequent_bad_values_are_shown_short_and_printable() -> None:
+    values = Counter({f"v{n}": 10 - n for n in range(7)})
+    groups = [
+        RejectGroup("plan", "check", "attribute_value_invalid", values=values),
+        RejectGroup("plan", "check", "option_not_declared", values=Counter({"\x1b[31m" + "x" * 40: 99})),
+        RejectGroup("", "read", "row_malformed", values=Counter({"a row": 5})),
+        RejectGroup("age", "send", "refused", values=Counter({"7": 5})),
+    ]
+    title, line = list(frequent_lines(groups))[1:]
+    assert title == "  most frequent bad values:"
+    assert line.split() == [
+        *("plan", '"\\x1b[31m' + "x" * 25 + "…", "(45", 'characters)"', "99,"),
+        *('"v0"', "10,", '"v1"', "9,", '"v2"', "8,", '"v3"', "7"),
+    ]
+    assert list(frequent_lines(groups[2:])) == []
 
 
 def test_reports_are_named_only_where_they_are(tmp_path: Path) -> None:
