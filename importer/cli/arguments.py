@@ -167,7 +167,11 @@ def _add_importing(commands: Any) -> None:
     for parser_ in (check, run):
         parser_.add_argument("config", metavar="CONFIG", help="the TOML file")
         parser_.add_argument(
-            "sources", metavar="SOURCE", nargs="*", default=[], help="instead of the configured source"
+            "sources",
+            metavar="SOURCE",
+            nargs="*",
+            default=[],
+            help="instead of the configured source; - is standard input",
         )
         parser_.add_argument(
             "--run-id", metavar="ID", help="name of the run (default: the time and a suffix)"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 import polars as pl
 
-from importer.pipeline import guards, outcome_parts
+from importer.pipeline import guards, outcome_parts, standard_input
 from importer.pipeline.attempt import Attempt
 from importer.pipeline.change_filtering import ChangeFiltering
 from importer.pipeline.run_spec import RunSpec
@@ -46,7 +46,9 @@ class Read(NamedTuple):
 
 def read(spec: RunSpec, attempt: Attempt, journal: Journal, reports: RejectFiles, diff: Diff | None) -> Read:
     """Everything read, in this attempt or in an earlier one."""
-    return _read_earlier(spec.folder, journal) or _read_sources(spec, attempt, journal, reports, diff)
+    found = _read_earlier(spec.folder, journal) or _read_sources(spec, attempt, journal, reports, diff)
+    standard_input.remove(spec.folder)
+    return found
 
 
 def check_counts(spec: RunSpec) -> CheckCounts | None:
@@ -87,7 +89,7 @@ def _read_sources(
     reader = _source_reader(spec, attempt, reports, writer, on_batch, _change_filtering(spec, diff))
     if spec.writes_outcomes and reader.filtering:
         outcome_parts.watch_unchanged(reader.filtering.change_filter, spec, reader.result)
-    result = reader.read(open_sources(spec.config, spec.sources))
+    result = reader.read(open_sources(spec.config, standard_input.copied(spec.folder, spec.sources)))
     result.warnings = [*result.warnings, *spec.destination.warnings()]
     if spec.mode == "run" and not spec.options.allow_duplicates:
         spec.sent_content.refuse_again(result.contents, spec.folder.run_id)

@@ -30,8 +30,10 @@ class Table:
     rows: ArrowTable | None = None
 
 
+STANDARD_INPUT = "-"
+
 NamedSource = str | Table
-"""A path or URL, or a table."""
+"""A path, a URL or `-`, or a table."""
 
 Given = str | os.PathLike[str] | ArrowTable
 """One source as a caller of the library gives it."""
@@ -82,6 +84,8 @@ def _proposal(sources: Sequence[NamedSource], options: SourceOptions, declared: 
 
 
 def _open(source: NamedSource, options: SourceOptions) -> Source:
+    if source == STANDARD_INPUT:
+        raise SourceError("-: standard input is read once, by the check or run that it is given to.")
     if isinstance(source, str):
         is_retry = Path(source).parent.name == "rejected_rows"
         return open_source(source, _of_rejected_rows(options, source) if is_retry else options)
@@ -146,8 +150,8 @@ def located(config: Config, named: Sequence[NamedSource]) -> list[NamedSource]:
 
 
 def _expanded(named: Sequence[NamedSource]) -> Iterator[NamedSource]:
-    """The files of every path, in the order given; tables stay where they are among them."""
-    for is_path, group in groupby(named, lambda one: isinstance(one, str)):
+    """The files of every path, in the order given; tables and standard input stay where they are."""
+    for is_path, group in groupby(named, lambda one: isinstance(one, str) and one != STANDARD_INPUT):
         several = list(group)
         yield from expand([str(one) for one in several], base=Path()) if is_path else several
 

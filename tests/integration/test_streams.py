@@ -78,3 +78,22 @@ def test_what_an_encoding_lacks_is_replaced(server: ReplyServer, tmp_path: Path)
 def test_a_full_standard_output_is_said_once(server: ReplyServer, tmp_path: Path) -> None:
     done = run("stdout full", "", server, tmp_path)
     assert done.stderr.count(b"importer: standard output could not be written; it is incomplete.\n") == 1
+
+
+def test_a_list_comes_from_standard_input_and_its_copy_does_not_stay(
+    server: ReplyServer, tmp_path: Path
+) -> None:
+    (tmp_path / "import.toml").write_text(config_text(DECLARED, Path("none.csv"), server.url), "utf-8")
+    done = subprocess.run(
+        [sys.executable, "-m", "importer", "run", "import.toml", "-", "--run-id", "r"],
+        cwd=tmp_path,
+        env=environment({}),
+        input=LIST.encode(),
+        capture_output=True,
+        timeout=60,
+        check=False,
+    )
+    assert_all_sent(done, server, tmp_path)
+    folder = tmp_path / ".importer/runs/r"
+    assert (folder / "rejected_rows/01-standard-input.csv").read_text() == "id,plan,name\nbad,techno,x\n"
+    assert not list(folder.glob("standard-input*"))

@@ -53,6 +53,15 @@ def test_tables_stay_among_the_files(config: Config, tmp_path: Path) -> None:
     assert located(config, [path, table, path]) == [path, table, path]
 
 
+def test_standard_input_stays_among_the_files_and_is_read_only_by_its_run(
+    config: Config, tmp_path: Path
+) -> None:
+    path = str(tmp_path / "a.csv")
+    assert located(config, [path, "-"]) == [path, "-"]
+    with pytest.raises(SourceError, match="standard input is read once"):
+        open_sources(config, ["-"])
+
+
 def test_a_table_of_another_process_cannot_be_read(config: Config) -> None:
     with pytest.raises(SourceError, match="cannot be read again"):
         open_sources(config, [Table("table")])
