@@ -2,6 +2,7 @@
 
 import importlib
 import pkgutil
+from functools import cache
 from types import ModuleType
 from typing import cast
 
@@ -26,6 +27,7 @@ def load_sandbox(name: str) -> type[Sandbox]:
     return cast(type[Sandbox], _module(name, "sandbox").SANDBOX)
 
 
+@cache
 def _module(name: str, part: str) -> ModuleType:
     if name not in names():
         known = ", ".join(names())

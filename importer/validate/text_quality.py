@@ -63,10 +63,10 @@ class TextQuality:
         """Those of the distinct texts that ftfy takes for text in a wrong encoding."""
         examined = self._examined.setdefault(text.name, {})
         if len(examined) < _EXAMINED:
-            from ftfy.badness import is_bad  # slow to load, and most lists are never examined
+            new = text.filter(~text.is_in(list(examined)))
+            for one in new.unique(maintain_order=True).head(_EXAMINED - len(examined)):
+                from ftfy.badness import is_bad  # slow to load, and most lists are never examined
 
-            new = text.unique(maintain_order=True).head(_EXAMINED)
-            for one in new.filter(~new.is_in(list(examined))).head(_EXAMINED - len(examined)):
                 examined[one] = is_bad(one)
         return [one for one, bad in examined.items() if bad]
 
