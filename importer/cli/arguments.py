@@ -189,6 +189,12 @@ def _add_importing(commands: Any) -> None:
         _add_sending(parser_)
         _add_output(parser_)
         _add_log(parser_)
+    check.add_argument(
+        "--preview",
+        metavar="N",
+        type=types.positive_number,
+        help="show what becomes of each cell of the first N people, and their requests",
+    )
     _add_time(run)
     run.add_argument(
         "--allow-duplicates",

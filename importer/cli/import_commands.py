@@ -14,7 +14,7 @@ from importer.cli.progress import Progress
 from importer.cli.streams import print_lines
 from importer.config import loader as configuration
 from importer.config.options import Options
-from importer.core.errors import DEFAULT_STATE_DIR, command
+from importer.core.errors import DEFAULT_STATE_DIR, ConfigError, command
 from importer.core.models import RunSummary
 from importer.core.text import json_text
 from importer.pipeline import runner
@@ -32,8 +32,21 @@ def run(args: argparse.Namespace) -> int:
 
 
 def check(args: argparse.Namespace) -> int:
-    """`importer check CONFIG [SOURCE…]`."""
+    """`importer check CONFIG [SOURCE…]`; `--preview N` shows N people and their requests first."""
+    if args.preview is not None:
+        _print_preview(args)
     return _import(args, runner.check)
+
+
+def _print_preview(args: argparse.Namespace) -> None:
+    from importer.commands.preview import preview
+
+    without = {"--json": args.json, "--quiet": args.quiet, "--limit": args.limit is not None}
+    for flag, is_given in without.items():
+        if is_given:
+            raise ConfigError(f"--preview: not with {flag}; leave one of the two out.")
+    config = configuration.load(args.config)
+    print_lines([*preview(config, args.sources, _options(args), args.preview), ""])
 
 
 def resume(args: argparse.Namespace) -> int:

@@ -179,7 +179,7 @@ def _lines(history: _PersonHistory, person: str) -> Iterator[str]:
     ended = f", exit {summary['exit_code']}" if summary else ""
     destination = meta["config"]["destination"]["type"]
     where = f"{meta['name']} → {destination}"
-    yield f"{_shown(person)} in {meta['mode']} {history.folder.run_id}: {where}, {state}{ended}"
+    yield f"{shown(person)} in {meta['mode']} {history.folder.run_id}: {where}, {state}{ended}"
     bad = {(r["file"], r["row"], r["attribute"]): r for r in history.rejects}
     for order in sorted(history.rows):
         yield from _row_lines(history, order, bad)
@@ -189,7 +189,7 @@ def _lines(history: _PersonHistory, person: str) -> Iterator[str]:
     for line in history.rejects:
         if (line["file"], line["row"]) not in known:
             yield f"\n  {line['file']} row {line['row']}, line {line['line']}"
-            yield f"    {line['attribute'] or 'whole row'}  {_shown(line['value'])}  {_reject_text(line)}"
+            yield f"    {line['attribute'] or 'whole row'}  {shown(line['value'])}  {_reject_text(line)}"
     yield ""
     yield "  sent" if history.calls else "  nothing was sent"
     for call in history.calls:
@@ -219,16 +219,16 @@ def _row_lines(
     for key, column, typed in typed_columns(history.config, cells):
         attribute = history.config.attributes[key]
         raw, value = cell_texts.display(column)[0], json_text.encode(typed, attribute, encoding)[0]
-        text = f"    {key.ljust(width)}  {_shown(raw)}"
+        text = f"    {key.ljust(width)}  {shown(raw)}"
         if value is not None:
-            text += f" → {_safe(value)}"
+            text += f" → {safe(value)}"
         if reject := bad.get((path, row, key)):
             text += f"  {_reject_text(reject)}"
         yield text
     for reject in history.rejects:  # of the person: what names them to the destination, or all of them
         what = reject["attribute"]
         if (reject["file"], reject["row"]) == (path, row) and what not in history.config.attributes:
-            named = f"{what}  {_shown(reject['value'])}" if what else "the person"
+            named = f"{what}  {shown(reject['value'])}" if what else "the person"
             yield f"    {named}  {_reject_text(reject)}"
 
 
@@ -242,7 +242,7 @@ def _is_chosen(config: Config, cells: pl.DataFrame) -> bool:
 
 def _reject_text(line: Mapping[str, str]) -> str:
     what = "trimmed" if line["stage"] == "trim" else "unconfirmed" if line["reason"] == "unconfirmed" else ""
-    return f"{what or 'rejected by ' + line['stage']}: {line['reason']}, {_safe(line['message'])}"
+    return f"{what or 'rejected by ' + line['stage']}: {line['reason']}, {safe(line['message'])}"
 
 
 def _call_lines(history: _PersonHistory, call: Entry) -> Iterator[str]:
@@ -259,7 +259,7 @@ def _call_lines(history: _PersonHistory, call: Entry) -> Iterator[str]:
     yield f"    {at}  {what}: {answer}{f'; from {rows}' if rows else ''}"
     for attribute, reason, message, _ in call.refusals:
         what = attribute or "the person"  # refused as a whole
-        yield f"      but {what}: {reason}{f', {_safe(message)}' if message else ''}"
+        yield f"      but {what}: {reason}{f', {safe(message)}' if message else ''}"
 
 
 def _snapshot_lines(history: _PersonHistory, person: str) -> Iterator[str]:
@@ -296,15 +296,16 @@ def _known_text(value: str) -> str:
     if value == snapshot_frames.UNKNOWN:
         return "unknown: sent or to be sent, and not acknowledged; due"
     if value.startswith(snapshot_frames.STALE):
-        known = _safe(value.removeprefix(snapshot_frames.STALE))
+        known = safe(value.removeprefix(snapshot_frames.STALE))
         return f"{known}, under another declaration of the attribute; due"
-    return _safe(value)
+    return safe(value)
 
 
-def _shown(cell: Any) -> str:
-    return "blank" if cell is None or cell == "" else _safe(json.dumps(cell, ensure_ascii=False))
+def shown(cell: Any) -> str:
+    """A cell in quotes, or that it is blank."""
+    return "blank" if cell is None or cell == "" else safe(json.dumps(cell, ensure_ascii=False))
 
 
-def _safe(text: str) -> str:
-    """No character that could move a terminal's cursor or turn its direction."""
+def safe(text: str) -> str:
+    """The text with no character that could move a terminal's cursor or turn its direction."""
     return "".join(c if c.isprintable() else f"\\u{ord(c):04x}" for c in text)

@@ -105,7 +105,15 @@ def open_problems(folder: Path) -> Spool:
 
 def of_chunk(problems: Spool, plan: ChunkPlan) -> pl.DataFrame:
     """The first problem of each person of a chunk, in the columns of PROBLEM."""
-    pieces = [piece for _, piece in problems.read(plan)]
+    return _first_of_each([piece for _, piece in problems.read(plan)])
+
+
+def problems_of(rows: pl.DataFrame, fields: Sequence[IdentityField]) -> pl.DataFrame:
+    """The same of the people of some rows; it is not known then what they share with others."""
+    return _first_of_each(list(_own_problems(_fold(None, rows, fields), fields)))
+
+
+def _first_of_each(pieces: Sequence[pl.DataFrame]) -> pl.DataFrame:
     if not pieces:
         return pl.DataFrame(schema=PROBLEM)
     every = pl.concat(pieces).select("id", "order", "line", pl.col("raw").str.splitn(_MARK, 4).alias("raw"))

@@ -10,7 +10,7 @@ import pytest
 
 from importer.cli import arguments, import_commands, logs
 from importer.config import loader
-from importer.core.errors import DEFAULT_STATE_DIR
+from importer.core.errors import DEFAULT_STATE_DIR, ConfigError
 from importer.core.events import Event
 from importer.pipeline import runner
 from importer.sandbox import faults
@@ -88,6 +88,16 @@ def test_a_check_sends_nothing_and_takes_its_flags(
     assert (code, server.stored) == (0, {})
     assert out.startswith("check of people → vevee: finished after ")
     assert "  rows    1 read, 0 applied" in out
+
+
+def test_a_preview_stands_before_the_check(call: Callable[..., tuple[int, str, str]], config: Path) -> None:
+    _, out, _ = call("check", config, config.parent / "list.csv", "--preview", "1")
+    assert out.startswith('"u1"\n')
+    assert '{"distinctId":"u1","attributes":{"age":7}}' in out
+    assert "check of people" in out
+    assert KEY not in out
+    with pytest.raises(ConfigError, match="--preview: not with --json"):
+        call("check", config, config.parent / "list.csv", "--preview", "1", "--json")
 
 
 def test_bad_values_are_shown_on_a_terminal_alone(

@@ -24,8 +24,8 @@ def test_what_the_snapshot_knows_in_words(value: str, text: str) -> None:
 
 
 def test_a_cell_moves_no_cursor() -> None:
-    assert explain._shown("a\x1b[2Jb") == '"a\\u001b[2Jb"'
-    assert [explain._shown(cell) for cell in (None, "")] == ["blank", "blank"]
+    assert explain.shown("a\x1b[2Jb") == '"a\\u001b[2Jb"'
+    assert [explain.shown(cell) for cell in (None, "")] == ["blank", "blank"]
 
 
 def test_where_there_is_no_run_nobody_is_known(tmp_path: Path) -> None:
