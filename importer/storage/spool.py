@@ -53,7 +53,7 @@ class Segment:
 
 @dataclass(frozen=True, slots=True)
 class ChunkPlan:
-    """A run of partitions [first, end) that fits CHUNK_BYTES, or one partition that does not."""
+    """A run of partitions [first, end) that fits `chunk_bytes` of its spool, or one that does not."""
 
     number: int
     first: int
@@ -91,9 +91,9 @@ class SpoolWriter:
         """Writes what is waiting and the manifest; the spool can be opened again from here on."""
         self._flush()
         segments = [segment.as_mapping() for segment in self._segments]
-        manifest = {"hash": HASH, "format": FORMAT, "segments": segments}
+        manifest = {"hash": HASH, "format": FORMAT, "chunk_bytes": CHUNK_BYTES, "segments": segments}
         checked_files.write_json(self.folder / "manifest.json", manifest)
-        return Spool(self.folder, self._segments)
+        return Spool(self.folder, self._segments, CHUNK_BYTES)
 
     def _flush(self) -> None:
         if not self._waiting:
@@ -135,11 +135,16 @@ def _require_space(folder: Path, needed: int) -> None:
 
 
 class Spool:
-    """A finished spool: plans its chunks, and reads them back in pieces that fit in memory."""
+    """A finished spool: plans its chunks, and reads them back in pieces that fit in memory.
 
-    def __init__(self, folder: Path, segments: Sequence[Segment]) -> None:
+    `chunk_bytes` is CHUNK_BYTES as it was when the spool was written. The journal names chunks by number, so
+    each attempt must have the same ones, also that of a later version with other constants.
+    """
+
+    def __init__(self, folder: Path, segments: Sequence[Segment], chunk_bytes: int) -> None:
         self._folder = folder
         self._segments = segments
+        self._chunk_bytes = chunk_bytes
 
     @classmethod
     def open(cls, folder: Path) -> "Spool":
@@ -151,7 +156,7 @@ class Spool:
         if (manifest.get("hash"), manifest.get("format")) != (HASH, FORMAT):
             raise StateError(f"{folder}: written by another version of the importer; start a new run.")
         segments = [Segment(**{**s, "rows": PartitionFile(**s["rows"])}) for s in manifest["segments"]]
-        return cls(folder, segments)
+        return cls(folder, segments, manifest.get("chunk_bytes", CHUNK_BYTES))  # version 0.1.0 did not say
 
     def plan(self) -> list[ChunkPlan]:
         """The chunks, in order of partition; the same for the same spool, so their numbers are durable."""
@@ -159,7 +164,7 @@ class Spool:
         first, weight, rows = 0, 0, 0
         for partition in range(PARTITIONS):
             more = sum(s.weights[partition] for s in self._segments)
-            if weight and weight + more > CHUNK_BYTES:
+            if weight and weight + more > self._chunk_bytes:
                 plans.append(ChunkPlan(len(plans), first, partition, rows))
                 first, weight, rows = partition, 0, 0
             weight += more
@@ -178,7 +183,7 @@ class Spool:
         return found
 
     def read(self, plan: ChunkPlan, columns: Sequence[str] = ()) -> Iterator[tuple[int, pl.DataFrame]]:
-        """The chunk's rows as (layout, frame) pieces in source order, each of about CHUNK_BYTES at most.
+        """The chunk's rows as (layout, frame) pieces in source order, each of about `chunk_bytes` at most.
 
         `columns` names those that are wanted; all by default.
         """
@@ -186,7 +191,7 @@ class Spool:
         weight, layout = 0, 0
         for segment in self._segments:
             more = sum(segment.weights[plan.first : plan.end])
-            if pieces and (segment.layout != layout or weight + more > CHUNK_BYTES):
+            if pieces and (segment.layout != layout or weight + more > self._chunk_bytes):
                 yield layout, pl.concat(pieces)
                 pieces, weight = [], 0
             if segment.rows.height(plan.first, plan.end):

@@ -40,6 +40,15 @@ def small(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(spool, "CHUNK_BYTES", 20_000)
 
 
+def test_a_version_with_other_constants_plans_the_same_chunks(
+    tmp_path: Path, small: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    plans = written(tmp_path / "spool", rows(0, 400)).plan()
+    assert len(plans) > 2
+    monkeypatch.setattr(spool, "CHUNK_BYTES", 1 << 20)
+    assert Spool.open(tmp_path / "spool").plan() == plans, "the journal names chunks by their numbers"
+
+
 @pytest.mark.usefixtures("small")
 def test_every_row_is_in_one_chunk_and_a_persons_rows_are_together(tmp_path: Path) -> None:
     written(tmp_path / "spool", rows(0, 400), rows(400, 300))
