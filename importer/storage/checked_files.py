@@ -19,6 +19,7 @@ from typing import IO, Any
 
 import polars as pl
 
+from importer.core.text import json_text
 from importer.storage import atomic_files
 
 VERSION = 1
@@ -42,8 +43,16 @@ def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = False) -
     atomic_files.write_bytes(path, whole.encode(), durable=durable)
 
 
+def write_readable_json(path: Path, value: Mapping[str, Any]) -> None:
+    """As `write_json`, in lines, for people and other programs to read, too."""
+    plain = {**json.loads(json_text(value)), "state_version": VERSION}
+    sealed = {**plain, "checksum": _checksum(_canonical(plain))}
+    text = json_text(sealed, indent=2) + "\n"
+    atomic_files.write_bytes(path, text.encode("utf-8", "surrogatepass"))
+
+
 def read_json(path: Path) -> dict[str, Any]:
-    """What `write_json` has written; DamagedError where it is not, OSError where there is no file to read."""
+    """What either has written; DamagedError where it is not, OSError where there is no file to read."""
     try:
         found = json.loads(path.read_bytes().decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):

@@ -1,6 +1,5 @@
 """The folder of one run: `<state-dir>/runs/<run-id>/` holds everything known about it."""
 
-import json
 import secrets
 import shutil
 from collections.abc import Iterator, Mapping
@@ -12,7 +11,6 @@ from typing import Any
 import polars as pl
 
 from importer.core.errors import StateError
-from importer.core.text import json_text
 from importer.storage import atomic_files, checked_files
 from importer.storage.checked_files import DamagedError
 
@@ -120,17 +118,16 @@ class RunFolder:
         if not self.summary.exists():
             return None
         try:
-            found = json.loads(self.summary.read_text("utf-8"))
-        except (OSError, ValueError, RecursionError):
+            found = checked_files.read_json(self.summary)
+        except (OSError, DamagedError):
             raise _unreadable(self.summary) from None
-        if not isinstance(found, dict) or "state" not in found:
+        if "state" not in found:
             raise _unreadable(self.summary)
         return found
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:
         """Records how the run ended; StateError where the disk does not take it."""
-        text = json_text(summary, indent=2) + "\n"
-        atomic_files.write_bytes(self.summary, text.encode("utf-8", "surrogatepass"))
+        checked_files.write_readable_json(self.summary, summary)
 
     def make_folders(self) -> None:
         """Makes the folders for the rows and for the parts of the reports."""

@@ -1,6 +1,5 @@
 """Which run `--resume` goes on with."""
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -47,7 +46,8 @@ def test_only_a_run_that_has_sent_something_is_gone_on_with(mapping: dict[str, A
         assert not has_open_jobs(found)
         Path(mapping["source"]["path"]).touch()
         assert not is_same_list(found, spec())
-        nothing_sent = json.loads(found.summary.read_text())
+        nothing_sent = found.read_summary()
+        assert nothing_sent
         nothing_sent["calls"]["sent"] = 0
         found.write_summary(nothing_sent)
         assert unfinished_run(spec()) is None

@@ -43,6 +43,22 @@ def test_a_flipped_letter_of_run_json_is_damage(folder: RunFolder) -> None:
         folder.read_meta()
 
 
+@pytest.mark.parametrize("letter", ["finished", "rows", "checksum", "state_version"])
+def test_a_flipped_letter_of_the_summary_is_damage(folder: RunFolder, letter: str) -> None:
+    folder.write_summary({"state": "finished", "rows": {"read": 1}, "name": "Zoë \udce9 \x9b"})
+    assert folder.read_summary() == {"state": "finished", "rows": {"read": 1}, "name": "Zoë \udce9 \x9b"}
+    text = folder.summary.read_text("utf-8")
+    assert "Zoë" in text
+    folder.summary.write_text(text.replace(letter, "X" + letter[1:]), "utf-8")
+    with pytest.raises(StateError, match=r"summary.json: missing or damaged"):
+        folder.read_summary()
+
+
+def test_a_summary_of_an_earlier_version_has_no_checksum(folder: RunFolder) -> None:
+    folder.summary.write_text('{"state": "finished"}')
+    assert folder.read_summary() == {"state": "finished"}
+
+
 @pytest.mark.parametrize(
     ("mode", "more", "summary", "state", "resumable"),
     [
