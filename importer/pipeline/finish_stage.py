@@ -11,6 +11,7 @@ from importer.chunk.tally import Tally
 from importer.core.errors import GuardError, ImporterError, InternalError, OutOfTimeError, StateError
 from importer.core.events import Event
 from importer.core.models import RunSummary
+from importer.core.process import peak_rss_bytes
 from importer.pipeline import guards, outcome_parts
 from importer.pipeline.attempt import Attempt
 from importer.pipeline.ledger import Ledger
@@ -24,7 +25,6 @@ from importer.report.summary import (
     balanced_counts,
     diff,
     has_rejects,
-    peak_rss_bytes,
     reject_counts,
     source_counts,
 )

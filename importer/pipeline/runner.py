@@ -24,6 +24,7 @@ from importer.pipeline import check_stage, finish_stage, guards, read_stage, sen
 from importer.pipeline.attempt import Attempt
 from importer.pipeline.import_lock import locked
 from importer.pipeline.ledger import Ledger
+from importer.pipeline.open_files import require_open_files
 from importer.pipeline.open_ledger import open_ledger
 from importer.pipeline.open_snapshot import open_diff
 from importer.pipeline.read_stage import Read
@@ -194,6 +195,7 @@ def _step_with(old: RunFolder, new: RunSpec) -> _Step:
 def _start(spec: RunSpec, attempt: Attempt) -> RunSummary:
     """One attempt from the lock to the summary, then the notifications; a check needs neither."""
     if not spec.sends:
+        require_open_files()
         return _in_folder(spec, attempt, "")
     summary = _start_if(spec, attempt, lambda: True)
     assert summary is not None
@@ -206,6 +208,7 @@ def _start_if(spec: RunSpec, attempt: Attempt, is_wanted: Callable[[], bool]) ->
     OutOfTimeError at once where the deadline is over before it begins.
     """
     try:
+        require_open_files()
         _refuse_late(attempt)
         key = secrets.read_key(spec.config)
         secrets.request_headers(spec.config, spec.destination, key)  # what is missing is said before reading

@@ -1,6 +1,5 @@
 """The counts of a run, and whether they add up."""
 
-import resource
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict, fields
@@ -151,11 +150,6 @@ def has_rejects(reading: ReadResult, tally: Tally) -> bool:
     """Whether anything was rejected, trimmed or unconfirmed; a repeated header alone does not count."""
     free = Counter({key: n for key, n in reading.counts.reasons.items() if key[1] == SET_ASIDE_FREE})
     return bool(reading.counts.reasons + tally.reasons - free)
-
-
-def peak_rss_bytes() -> int:
-    """The most memory this process used at one time (Linux counts it in KiB)."""
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
 def as_json(summary: RunSummary) -> dict[str, Any]:
