@@ -17,11 +17,8 @@ import tomllib
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import cache, partial
 from pathlib import Path
-from types import NoneType, UnionType
-from typing import Any, Literal, Union, get_args, get_origin
 
-from pydantic import BaseModel, BeforeValidator, PlainSerializer
-from pydantic.fields import FieldInfo
+from pydantic import BaseModel
 
 import importer
 from importer import destinations
@@ -35,6 +32,7 @@ from importer.destinations.http.settings import AnswerRule, RefusedList
 from importer.report import summary
 from importer.sandbox import faults
 from importer.storage.run_folder import RunFolder
+from importer.testing.tables import default_of, table, type_of
 from importer.validate import data_quality
 from importer.values import inference
 
@@ -43,16 +41,6 @@ _MARKS = re.compile(r"(<!-- generated: (\S+) -->\n).*?(<!-- end -->)", re.DOTALL
 
 
 # ------------------------------------------------------------------- Markdown
-
-
-def _table(head: Iterable[str], rows: Iterable[Iterable[str]]) -> str:
-    head = list(head)
-    lines = [head, ["---"] * len(head), *(map(_cell, row) for row in rows)]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
-
-
-def _cell(text: str) -> str:
-    return re.sub(r"(?<!\\)\|", r"\\|", text)
 
 
 @cache
@@ -71,74 +59,21 @@ def _described(section: str, names: Iterable[str]) -> dict[str, str]:
 
 
 def _words(section: str, head: str, names: Iterable[str]) -> str:
-    return _table(
+    return table(
         (head, "meaning"), ((f"`{name}`", text) for name, text in _described(section, names).items())
     )
 
 
 # ------------------------------------------------------------------- configuration
 
-_TYPES: Mapping[Any, str] = {
-    str: "text",
-    bool: "true or false",
-    int: "whole number",
-    float: "number",
-    dict: "table",
-    tuple: "list of texts",
-}
-
 
 def _configuration(model: type[BaseModel], section: str) -> str:
     meanings = _described(section, model.model_fields)
     rows = (
-        (f"`{key}`", _type(info), _default(info), meanings[key]) for key, info in model.model_fields.items()
+        (f"`{key}`", type_of(info), default_of(info), meanings[key])
+        for key, info in model.model_fields.items()
     )
-    return _table(("key", "type", "default", "meaning"), rows)
-
-
-def _type(info: FieldInfo) -> str:
-    """What a key takes, in words. A duration and a share are recognised by what reads and writes them."""
-    found = {_named(option, info) for option in _options(info.annotation)}
-    return ", ".join(sorted(found))
-
-
-def _options(annotation: Any) -> Iterator[Any]:
-    """The types that an annotation allows, without None."""
-    if get_origin(annotation) in (Union, UnionType):
-        for option in get_args(annotation):
-            yield from _options(option)
-    elif annotation is not NoneType:
-        yield annotation
-
-
-def _named(option: Any, info: FieldInfo) -> str:
-    marks = [*info.metadata, *getattr(option, "__metadata__", ())]
-    if any(isinstance(mark, PlainSerializer) for mark in marks):
-        return "share"
-    base = getattr(option, "__origin__", option)
-    if any(isinstance(mark, BeforeValidator) for mark in marks):
-        return "duration" if base is float else "text or whole number"
-    if get_origin(option) is Literal:
-        return " or ".join(f"`{value}`" for value in get_args(option))
-    if option is Any:
-        return "any value"
-    if base is tuple and any(issubclass(one, BaseModel) for one in get_args(option) if isinstance(one, type)):
-        return "list of tables"
-    return _TYPES.get(base, "table")
-
-
-def _default(info: FieldInfo) -> str:
-    """The default as it would stand in the file, or why there is none."""
-    if info.is_required():
-        return "required"
-    value = info.get_default(call_default_factory=True)
-    if value is None or value == {}:
-        return "none"
-    if any(isinstance(mark, PlainSerializer) for mark in info.metadata):
-        value = f"{value:g}%"
-    if isinstance(value, float) and value == int(value):
-        value = int(value)
-    return "`'\"'`" if value == '"' else f"`{json.dumps(value)}`"
+    return table(("key", "type", "default", "meaning"), rows)
 
 
 # ------------------------------------------------------------------- commands
@@ -171,7 +106,7 @@ def _commands_table() -> str:
         usage = " ".join(["importer", name, *map(_argument, given)])
         notes = [f"{action.metavar}: {action.help}" for action in given if action.help]
         rows.append((f"`{usage}`", ". ".join([str(parser.description), *notes])))
-    return _table(("command", "does"), rows)
+    return table(("command", "does"), rows)
 
 
 def _flags_table() -> str:
@@ -183,7 +118,7 @@ def _flags_table() -> str:
                 flag = f"`{', '.join(action.option_strings)}{value}`"
                 found.setdefault((flag, str(action.help).replace("%%", "%")), []).append(name)
     rows = ((flag, ", ".join(names), text) for (flag, text), names in found.items())
-    return _table(("flag", "of", "meaning"), rows)
+    return table(("flag", "of", "meaning"), rows)
 
 
 # ------------------------------------------------------------------- what a run leaves and says
@@ -206,7 +141,7 @@ def _files() -> str:
     properties = (name for name, value in vars(RunFolder).items() if isinstance(value, property))
     paths = {name: path for name in properties if isinstance(path := getattr(folder, name), Path)}
     _described("files", paths)
-    return _table(
+    return table(
         ("file or folder", "holds"),
         (
             (f"`{paths[name].name}{'' if paths[name].suffix else '/'}`", text)
@@ -221,7 +156,7 @@ def _warnings() -> str:
     rows = (
         (f"`{code}`", "yes" if code in data_quality.DAMAGE else "", text) for code, text in meanings.items()
     )
-    return _table(("code", "stops `--strict`", "what was seen"), rows)
+    return table(("code", "stops `--strict`", "what was seen"), rows)
 
 
 def _codes() -> set[str]:
@@ -236,13 +171,13 @@ def _codes() -> set[str]:
 
 
 def _vendors() -> str:
-    kinds = [destinations.load(name) for name in destinations.names()]
+    kinds = [destinations.load(name) for name in destinations.own_names()]
     rows = (
         ("longest distinct id, in characters", *(str(kind.distinct_id_max) for kind in kinds)),
         ("ceiling in requests/s, by default", *(f"{kind.requests_per_second:g}" for kind in kinds)),
         ('can clear a value (`blank = "clear"`)', *("yes" if kind.clears else "no" for kind in kinds)),
     )
-    return _table(("", *destinations.names()), rows)
+    return table(("", *destinations.own_names()), rows)
 
 
 # ------------------------------------------------------------------- all of them
@@ -259,7 +194,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
         f"destination-{name}": partial(
             _configuration, destinations.load(name).settings_type, f"destination-{name}"
         )
-        for name in destinations.names()
+        for name in destinations.own_names()
         if destinations.load(name).settings_type.model_fields
     },
     "destination-attentive-user": partial(_configuration, User, "destination-attentive-user"),

@@ -1,6 +1,7 @@
 """`demo`, `init`, `config show`, `schema`, `sandbox`: the commands of the first day."""
 
 import argparse
+import json
 import os
 from functools import partial
 from pathlib import Path
@@ -80,7 +81,11 @@ def _write_new(path: Path, text: str) -> None:
 
 def schema(args: argparse.Namespace) -> int:
     """`importer schema`: for editors that complete and check TOML."""
-    print_lines((examples.folder() / "config" / "importer.schema.json").read_text("utf-8").splitlines())
+    from importer.config.json_schema import add_installed
+
+    shown = json.loads((examples.folder() / "config" / "importer.schema.json").read_text("utf-8"))
+    add_installed(shown)
+    print_lines(json.dumps(shown, indent=2, ensure_ascii=False).splitlines())
     return 0
 
 

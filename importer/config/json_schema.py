@@ -25,7 +25,7 @@ def json_schema(meanings: Meanings) -> dict[str, Any]:
         "description": "A file whose tables lie below those of this one. Its path starts beside this file",
     }
     definitions = found["$defs"]
-    for vendor in destinations.names():
+    for vendor in destinations.own_names():
         _add_vendor(
             definitions, destinations.load(vendor).settings_type, meanings.get(f"destination-{vendor}", {})
         )
@@ -34,6 +34,12 @@ def json_schema(meanings: Meanings) -> dict[str, Any]:
         for key, value in definition.get("properties", {}).items():
             _describe(value, meanings.get(section, {}).get(key))
     return {"$schema": "http://json-schema.org/draft-07/schema#", **found, "title": "importer"}
+
+
+def add_installed(schema: dict[str, Any]) -> None:
+    """Adds the keys of the destinations of installed packages; ConfigError where one cannot be loaded."""
+    for vendor in destinations.installed():
+        _add_vendor(schema["$defs"], destinations.load(vendor).settings_type, {})
 
 
 def _add_vendor(definitions: dict[str, Any], settings: type[BaseModel], meanings: Mapping[str, str]) -> None:

@@ -3,17 +3,27 @@
 A vendor's folder holds `destination.py` with its `Settings` (its own keys under `[destination]`), a subclass
 of `Destination` and `DESTINATION = <the subclass>`, and `sandbox.py` with its simulator. The sender sends the
 calls that a destination returns, and asks it what each answer means.
+
+Packages outside the importer use this module, `simulator.py`, `responses.py`, `bisect.py`, `value_search.py`
+and `importer.core.models` as well: together they are the interface of the version INTERFACE. A change that
+such a package has to follow gets the next number.
 """
 
 import math
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict
 
 from importer.core.models import Answer, Call, Classification, Encoding, RunWarning, Update, Verdict
+
+if TYPE_CHECKING:
+    from importer.destinations.simulator import Sandbox
+
+INTERFACE = 1
+"""The version of what a destination and the importer expect of each other."""
 
 
 class Settings(BaseModel):
@@ -78,6 +88,10 @@ class Destination(ABC):
     """One vendor. Instances are built once per run from validated settings and hold no state."""
 
     name: ClassVar[str]
+    interface: ClassVar[int] = 0
+    """The INTERFACE that a class outside the importer is written for, as a number of its own."""
+    sandbox: ClassVar["type[Sandbox] | None"] = None
+    """The simulator of a class outside the importer; None = it has none."""
     confirms: str
     """What the vendor confirms with a success: each `value`, a whole `call`, or each record of a `job`."""
     default_base_url: ClassVar[str]

@@ -80,8 +80,8 @@ class Fault:
 
 def kinds() -> list[str]:
     """The kinds of faults by name, every destination's own included; any status 300 to 599 is one too."""
-    simulators = map(destinations.load_sandbox, destinations.names())
-    return [*KINDS, *sorted(set[str]().union(*(s.simulated_faults for s in simulators)))]
+    own = (sandbox.simulated_faults for sandbox in destinations.load_sandboxes())
+    return [*KINDS, *sorted(set[str]().union(*own))]
 
 
 def parse_seconds(text: str) -> float:

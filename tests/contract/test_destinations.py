@@ -1,7 +1,7 @@
-"""What every destination has to keep, over real sockets, found by its file and its example in `config/`.
+"""The command line and each destination over real sockets, beside the oracle: a plain reading of the list.
 
-A new destination needs no line here: its example names the columns of the sample list, and the lists below
-are made of those. Wire bodies are guarded by `tests/golden/`.
+What else every destination has to keep is in `importer.testing`. A new destination needs no line here: its
+example in `config/` names the columns of the sample list, and the lists below are made of those.
 """
 
 import csv
@@ -10,8 +10,6 @@ import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from datetime import date, timedelta
-from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -23,16 +21,16 @@ from importer import destinations
 from importer.config import loader as configuration
 from importer.config.schema import Config
 from importer.sandbox import server as sandbox
-from importer.sandbox.faults import parse_fault
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
+from importer.testing.values import bad, good, plain
 from tests.support.oracle.program import Result, importer, toml
 from tests.support.oracle.reading import Attribute, Declared, Expected, expect, read
 
 ROOT = Path(__file__).parents[2]
 EXAMPLES = {path.stem: path for path in sorted((ROOT / "config").glob("*.toml"))}
 HEADER = (ROOT / "samples" / "customers.csv").read_text("utf-8").splitlines()[0].split(",")
-KEY, WRONG_KEY = "sk_contract:secret", "sk_revoked:secret"  # fits what each vendor calls a key
+KEY = "sk_contract:secret"  # fits what each vendor calls a key
 KEY_NAME = "CONTRACT_API_KEY"
 QUICK: dict[str, Any] = {
     "requests_per_second": 0,
@@ -41,8 +39,6 @@ QUICK: dict[str, Any] = {
     "retry_wait": 0.01,
     "max_in_flight": 8,
 }
-
-FIRST_DAY = date(2020, 1, 2)
 
 
 @pytest.fixture(autouse=True)
@@ -62,29 +58,6 @@ def test_every_destination_has_an_example() -> None:
 
 
 # --- lists in the shape of the sample, by what the example declares
-
-
-def good(attribute: Mapping[str, Any], number: int) -> str:
-    """A value that fits the declaration, another one for each number."""
-    kind, options = attribute["type"], attribute.get("options", ["x"])
-    day = FIRST_DAY + timedelta(days=number)
-    values: dict[str, str] = {
-        "free_text": f"Zoë {number}",
-        "single_choice": options[number % len(options)],
-        "multi_choice": attribute.get("separator", "|").join(options[: 1 + number % 3]),
-        "number": str(int(attribute.get("min", 0)) + number % 50) + (".5" if number % 2 else ""),
-        "boolean": ("true", "false")[number % 2],
-        "date": day.strftime(attribute.get("format", "%Y-%m-%d")),
-        "datetime": day.strftime(attribute.get("format", "%Y-%m-%dT%H:%M:%S")),
-    }
-    return values[kind]
-
-
-def bad(attribute: Mapping[str, Any]) -> str | None:
-    """A value that does not fit, None where every text does."""
-    if attribute["type"] == "free_text":
-        return "x" * (attribute["max_length"] + 1) if "max_length" in attribute else None
-    return None if attribute.get("allow_custom") else "31/31/31 no such thing"
 
 
 @dataclass(frozen=True)
@@ -181,19 +154,6 @@ class Stage:
         assert self.plain(self.server.stored) == self.plain(expected.stored)
 
 
-def plain(attribute: Mapping[str, Any], value: Any) -> object:
-    kind = attribute["type"]
-    if kind == "number":
-        return Decimal(str(value)).normalize()
-    if kind == "boolean":
-        return str(value).lower() in ("true", "1")
-    if kind == "multi_choice":
-        joined = attribute.get("join", "|")
-        return sorted(value.split(joined) if isinstance(value, str) else value)
-    text = str(value).replace("T", " ").removesuffix("Z") if kind == "datetime" else str(value)
-    return text.removesuffix(" 00:00:00") if kind == "date" else text
-
-
 @contextmanager
 def stage(folder: Path, name: str, **options: Any) -> Iterator[Stage]:
     example, config = Example.load(name), folder / "import.toml"
@@ -226,46 +186,6 @@ def test_a_list_arrives_whatever_the_ids_are(name: str, tmp_path: Path) -> None:
         if here.config.build_destination().reads_back:
             back = here.run("verify", "r")
             assert (back.code, f"{len(rows)} people read back" in back.out) == (0, True), back.out + back.err
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_a_long_text_arrives(name: str, tmp_path: Path) -> None:
-    with stage(tmp_path, name) as here:
-        row = here.example.row("p1", 1)
-        free = [
-            (k, a) for k, a in here.example.attributes.items() if a["type"] == "free_text" and k != "email"
-        ]
-        for key, a in free:
-            row[a.get("column", key)] = "ä" * a.get("max_length", 20_000)
-        expected = here.write([row])
-        result = here.run()
-        assert result.code == 0, result.err
-        here.assert_stored(expected)
-
-
-@pytest.mark.parametrize("name", EXAMPLES)
-def test_a_wrong_key_costs_one_call(name: str, tmp_path: Path) -> None:
-    with stage(tmp_path, name) as here:
-        here.write([here.example.row(f"p{n}", n) for n in range(20)])
-        result = here.run(key=WRONG_KEY)
-        assert (result.code, here.server.stats.requests, here.server.stored) == (4, 1, {}), result.err
-        assert WRONG_KEY not in result.err + result.out
-        resumed = here.run("resume", "r")
-        assert (resumed.code, len(here.server.stored)) == (0, 20), resumed.err
-
-
-FAULTS = ("429/5 503/7 500/11", "truncate/5 html/7 wrong_json/11", "reset_after/5 reset_before/7 hang@3")
-
-
-@pytest.mark.parametrize("fault", FAULTS)
-@pytest.mark.parametrize(("name", "client"), ON_BOTH, indirect=["client"])
-def test_what_passes_leaves_no_trace(name: str, fault: str, tmp_path: Path) -> None:
-    with stage(tmp_path, name, faults=tuple(map(parse_fault, fault.split()))) as here:
-        expected = here.write([here.example.row(f"p{n}", n) for n in range(12)])
-        result = here.run()
-        assert result.code == 0, result.err
-        here.assert_stored(expected)
-        assert sum(here.server.stats.faults.values()) == result.summary("r")["calls"]["retried"] > 0
 
 
 @pytest.mark.parametrize("name", EXAMPLES)

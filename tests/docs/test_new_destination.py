@@ -27,7 +27,8 @@ def test_a_fourth_destination_is_one_folder_an_example_and_golden_bodies(tmp_pat
     for block in shown:
         (tmp_path / block.name).parent.mkdir(exist_ok=True)
         (tmp_path / block.name).write_text(block.text, "utf-8")
-    suite = ("tests/contract/test_destinations.py", "tests/contract/test_golden_bodies.py")
+    modules = ("destinations", "each_destination", "golden_bodies")
+    suite = [f"tests/contract/test_{name}.py" for name in modules]
     inherited = {k: v for k, v in os.environ.items() if not k.startswith("PYTEST")}
     done = subprocess.run(
         [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", "-k", "toy or every", *suite],

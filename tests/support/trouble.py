@@ -25,7 +25,8 @@ from importer.sandbox import server as sandbox
 from importer.sandbox.faults import Fault
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
-from tests.contract.test_destinations import EXAMPLES, HEADER, KEY, KEY_NAME, good
+from importer.testing.values import good
+from tests.contract.test_destinations import EXAMPLES, HEADER, KEY, KEY_NAME
 from tests.support import warm
 from tests.support.oracle.program import assert_books, toml
 

@@ -10,7 +10,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from tests.contract.test_destinations import HEADER, as_oracle, bad, good, plain
+from importer.testing.values import bad, good, plain
+from tests.contract.test_destinations import HEADER, as_oracle
 from tests.support.oracle.reading import Declared, Expected, classify, expect, read
 from tests.support.trouble import BEFORE, CASES, PEOPLE, Case, World, world
 
