@@ -269,6 +269,11 @@ def _add_looking(commands: Any) -> None:
     report.add_argument(
         "--no-values", action="store_true", help="write a copy without values and ids of people, to pass on"
     )
+    report.add_argument(
+        "--spreadsheet",
+        action="store_true",
+        help="write a copy of rejects.csv in which a spreadsheet takes no cell for a formula",
+    )
     _add_state(report)
     _add_output(report)
 

@@ -58,6 +58,8 @@ def report(args: argparse.Namespace) -> int:
     summary = folder.read_summary()
     if summary is None:
         raise _no_summary(folder, state_dir)
+    if args.spreadsheet:
+        return _spreadsheet(folder, args)
     if args.open or args.no_values:
         return _html(folder, summary, args)
     if args.json:
@@ -65,6 +67,19 @@ def report(args: argparse.Namespace) -> int:
     if args.json or args.quiet:
         return 0
     print_summary(summary, folder, state_dir, summary["message"])
+    return 0
+
+
+def _spreadsheet(folder: RunFolder, args: argparse.Namespace) -> int:
+    from importer.report import spreadsheet_copy
+
+    if not folder.rejects.exists():
+        raise ConfigError(
+            f"Run {folder.run_id} has no rejects.csv: it stopped before it had read everything."
+        )
+    path = spreadsheet_copy.write(folder)
+    if not args.quiet:
+        print_lines([str(path)])
     return 0
 
 

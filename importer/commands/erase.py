@@ -97,7 +97,7 @@ def _from_run(folder: RunFolder, person: str) -> bool:
 def _delete_copies(folder: RunFolder) -> None:
     """Deletes what can be written again, `undo` and `verify` files, and what a kill has left."""
     with state_errors(folder.path):
-        for pattern in ("undo.*", "verify.csv", "*.part", "*/*.part"):
+        for pattern in ("undo.*", "verify.csv", folder.rejects_spreadsheet.name, "*.part", "*/*.part"):
             for path in folder.path.glob(pattern):
                 path.unlink()
     shutil.rmtree(folder.path / "verify", ignore_errors=True)

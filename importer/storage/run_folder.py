@@ -76,6 +76,11 @@ class RunFolder:
         return self.path / "rejects.csv"
 
     @property
+    def rejects_spreadsheet(self) -> Path:
+        """The same for a spreadsheet, where it was asked for."""
+        return self.path / "rejects-spreadsheet.csv"
+
+    @property
     def html_report(self) -> Path:
         """The report for the browser."""
         return self.path / "report.html"

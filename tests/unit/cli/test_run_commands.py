@@ -138,6 +138,15 @@ def test_a_killed_run_has_no_summary_but_a_next_step(call: Call, state_dir: Path
     )
 
 
+def test_a_copy_for_a_spreadsheet_is_written_and_its_path_printed(call: Call, state_dir: Path) -> None:
+    folder = RunFolder(state_dir / "runs" / "r2")
+    assert call("report", "--spreadsheet") == (0, f"{folder.rejects_spreadsheet}\n", "")
+    assert '"eight"' in folder.rejects_spreadsheet.read_text("utf-8")
+    folder.rejects.unlink()
+    with pytest.raises(ConfigError, match=r"r2 has no rejects\.csv"):
+        call("report", "--spreadsheet")
+
+
 def test_a_copy_without_values_is_written_and_its_path_printed(call: Call, state_dir: Path) -> None:
     path = state_dir / "runs" / "r2" / "report-no-values.html"
     assert call("report", "--no-values") == (0, f"{path}\n", "")

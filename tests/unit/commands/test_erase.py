@@ -51,6 +51,12 @@ def test_only_the_lines_of_the_person_go_whatever_stands_in_the_others(folder: R
     assert erase(state_of(folder), "u2").runs == 0
 
 
+def test_a_copy_for_a_spreadsheet_is_deleted_with_the_person(folder: RunFolder) -> None:
+    folder.rejects_spreadsheet.write_text("u2")
+    erase(state_of(folder), "u2")
+    assert not folder.rejects_spreadsheet.exists()
+
+
 def test_a_damaged_row_goes_where_the_id_stands_in_it_as_a_word(folder: RunFolder) -> None:
     folder.kept.mkdir()
     rows = [b"u2,broken", b"x u2;y", b"u22,broken", b"xu2,broken", None]
