@@ -11,7 +11,8 @@ BLOCK_BYTES = 4 << 20
 ROW_MALFORMED = "row_malformed"
 HEADER_REPEATED = "header_repeated"
 ROW_EMPTY = "row_empty"
-"""Why a row is set aside. An empty one is no fault: it is counted and not reported."""
+ROW_OF_FOOTER = "row_of_footer"
+"""Why a row is set aside. An empty one and one of the declared footer are counted and not reported."""
 
 SET_ASIDE = pl.Schema(
     {"row": pl.Int64, "line": pl.Int64, "raw": pl.Binary, "reason": pl.String, "message": pl.String}

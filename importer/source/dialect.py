@@ -11,7 +11,7 @@ from itertools import islice
 import polars as pl
 
 from importer.core.errors import SourceError
-from importer.source.batch import Batch
+from importer.source.batch import ROW_EMPTY, ROW_OF_FOOTER, Batch
 from importer.source.encodings import plausible_encodings
 from importer.source.names import with_names
 from importer.source.options import SourceOptions
@@ -43,14 +43,19 @@ def suggest(path: str, options: SourceOptions, declared: Sequence[str]) -> Findi
     if path.endswith((".parquet", ".pq")):
         return None
     seen = _try(path, options, declared)
-    aside = seen.set_aside["row"] if seen else pl.Series([], dtype=pl.Int64)
+    aside = _damaged(seen) if seen else pl.Series([], dtype=pl.Int64)
     if seen and len(aside) < _MANY * (len(aside) + seen.cells.height):
         return None
     for line, changed in changes(options, _encodings(path)):
         other = _try(path, changed, declared)
-        if other and not other.set_aside.height and not _misreads(seen, other, options, changed):
+        if other and not len(_damaged(other)) and not _misreads(seen, other, options, changed):
             return Finding(line, len(aside), tuple(aside.head(5).to_list()))
     return None
+
+
+def _damaged(batch: Batch) -> pl.Series:
+    """The numbers of the rows set aside, without those that are only counted."""
+    return batch.set_aside.filter(~pl.col("reason").is_in([ROW_EMPTY, ROW_OF_FOOTER]))["row"]
 
 
 def _try(path: str, options: SourceOptions, declared: Sequence[str]) -> Batch | None:

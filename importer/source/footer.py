@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import polars as pl
 
-from importer.source.batch import Batch
+from importer.source.batch import ROW_OF_FOOTER, Batch
 
 
 def without_last(read: Callable[[int], Iterator[Batch]], count: int, block_bytes: int) -> Iterator[Batch]:
-    """The batches without the last `count` rows, damaged ones included. Rows keep their numbers."""
+    """The batches with the last `count` rows set aside, damaged ones included. Rows keep their numbers."""
     waiting: list[Batch] = []
     for batch in read(block_bytes):
         waiting.append(batch)
@@ -17,9 +17,14 @@ def without_last(read: Callable[[int], Iterator[Batch]], count: int, block_bytes
             yield waiting.pop(0)
     last = max((_last_row(batch) for batch in waiting), default=0)
     for batch in waiting:
-        kept = rows_up_to(batch, last - count)
-        if _height(kept):
-            yield kept
+        yield _set_aside_after(batch, last - count)
+
+
+def _set_aside_after(batch: Batch, last: int) -> Batch:
+    kept = rows_up_to(batch, last)
+    numbers = pl.concat([batch.row, batch.set_aside["row"]]).sort()
+    footer = numbers.filter(numbers > last).alias("row").to_frame().with_columns(reason=pl.lit(ROW_OF_FOOTER))
+    return replace(kept, set_aside=pl.concat([kept.set_aside, footer], how="diagonal"))
 
 
 def rows_up_to(batch: Batch, last: int) -> Batch:

@@ -99,6 +99,7 @@ class DataQuality:
         if not cells.height:
             return
         self._look_at_ids(ids.rename(self.config.identity.column), numbers, found)
+        self._edges.look_at_cells(cells.drop(self.config.identity.column, strict=False), numbers)
         self._look_at_dates(cells, numbers)
         contents = Contents.of(text)
         beyond_ascii = columns_beyond_ascii(cells) if contents.more_than_ascii else ()

@@ -2,7 +2,7 @@
 
 import polars as pl
 
-from importer.source.batch import ROW_EMPTY, Batch
+from importer.source.batch import ROW_EMPTY, ROW_OF_FOOTER, Batch
 
 
 def empty_rows(cells: pl.DataFrame, id_column: str) -> pl.Series | None:
@@ -23,7 +23,8 @@ def _is_blank(cells: pl.DataFrame, columns: list[str]) -> pl.Expr:
     return pl.all_horizontal(*blank, *(pl.col(c).is_null() for c in others)).alias("blank")
 
 
-def split_end_marks(batch: Batch) -> tuple[pl.DataFrame, int]:
-    """The rows set aside that are real ones, and how many are the mark at the end of a file."""
-    is_mark = batch.set_aside["reason"] == ROW_EMPTY
-    return batch.set_aside.filter(~is_mark), int(is_mark.sum())
+def split_counted(batch: Batch) -> tuple[pl.DataFrame, int, int]:
+    """The rows set aside that are to be reported; how many are the mark at the end, how many a footer."""
+    reason = batch.set_aside["reason"]
+    is_mark, is_footer = reason == ROW_EMPTY, reason == ROW_OF_FOOTER
+    return batch.set_aside.filter(~is_mark & ~is_footer), int(is_mark.sum()), int(is_footer.sum())

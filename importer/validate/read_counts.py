@@ -12,14 +12,15 @@ from importer.values.typed_column import TypedColumn
 class ReadCounts:
     """Counts of everything read so far; the counts of the chunks must add up to them.
 
-    `empty_rows` have nothing in any cell, or are the mark at the end of a file.
-    `unchanged_rows` are those that the change filter left out, each of another person. `nobody` counts
-    the rows set aside whose id is blank or a placeholder: they hide no person of the list. `known` counts the
-    people of the snapshot, `gone` those of them who are no longer in the list. By attribute: `blanks` counts
-    the blank cells of well-formed rows with an id, `undeclared` the values of a choice that name an option
-    that is not declared, `gone_values` the values to clear of people who have left the list; `gone_rows`
-    their rows, which are no rows of the list. `by_source` counts by (source, name) what never comes to a
-    chunk: rows `filtered` and `rejected`, `unchanged_rows` and `unchanged_values`.
+    `filtered` rows do not match `where`, or stand in the declared footer. `empty_rows` have nothing in any
+    cell, or are the mark at the end of a file. `unchanged_rows` are those that the change filter left out,
+    each of another person. `nobody` counts the rows set aside whose id is blank or a placeholder: they hide
+    no person of the list. `known` counts the people of the snapshot, `gone` those of them who are no longer
+    in the list. By attribute: `blanks` counts the blank cells of well-formed rows with an id, `undeclared`
+    the values of a choice that name an option that is not declared, `gone_values` the values to clear of
+    people who have left the list; `gone_rows` their rows, which are no rows of the list. `by_source` counts
+    by (source, name) what never comes to a chunk: rows `filtered` and `rejected`, `unchanged_rows` and
+    `unchanged_values`.
     """
 
     rows_read: int = 0

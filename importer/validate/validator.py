@@ -18,7 +18,7 @@ from importer.core.row_order import ORDER_SHIFT, ROW_OF, TIME, original_columns
 from importer.source.batch import ROW_MALFORMED, Batch
 from importer.validate import identities, unreadable_cells
 from importer.validate.data_quality import DataQuality
-from importer.validate.empty_rows import empty_rows, split_end_marks
+from importer.validate.empty_rows import empty_rows, split_counted
 from importer.validate.read_counts import ReadCounts, count_undeclared
 from importer.validate.refused_rows import (
     RefusedRows,
@@ -87,8 +87,9 @@ class Validator:
             rows, cells, unreadable = self._readable(rows, cells)
         cells = with_computed(self.config, cells)
         rows, cells = self._filtered(rows, cells, source)
-        set_aside, end_marks = split_end_marks(batch)
+        set_aside, end_marks, footer = split_counted(batch)
         self._count_empty(end_marks, source)
+        self._count_filtered(footer, source)
         batch = replace(batch, set_aside=set_aside)
         malformed = damaged_rows(batch, source)
         ids = self._ids.read(cells[self.config.identity.column])
@@ -173,10 +174,13 @@ class Validator:
         if self._where is None:
             return rows, cells
         chosen = self._chosen(cells, source)
-        left_out = rows.height - int(chosen.sum())
-        self.counts.filtered += left_out
-        self.counts.by_source[source, "filtered"] += left_out
+        self._count_filtered(rows.height - int(chosen.sum()), source)
         return rows.filter(chosen), cells.filter(chosen)
+
+    def _count_filtered(self, count: int, source: int) -> None:
+        if count:
+            self.counts.filtered += count
+            self.counts.by_source[source, "filtered"] += count
 
     def _with_id(
         self, rows: pl.DataFrame, cells: pl.DataFrame, ids: DistinctIds

@@ -6,7 +6,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from importer.source.batch import SET_ASIDE, Batch
+from importer.source.batch import ROW_OF_FOOTER, SET_ASIDE, Batch
 from importer.source.footer import rows_up_to, without_last
 from importer.source.options import SourceOptions
 from importer.source.reader import open_source
@@ -17,7 +17,7 @@ def read(path: Path, options: SourceOptions, block: int = 1 << 20) -> list[tuple
     found = []
     for batch in open_source(str(path), options).batches(block):
         found += list(zip(batch.row, batch.line, batch.cells.to_series(0), strict=True))
-        found += [(row, line, raw.decode()) for row, line, raw, *_ in batch.set_aside.rows()]
+        found += [(row, line, raw and raw.decode()) for row, line, raw, *_ in batch.set_aside.rows()]
     return sorted(found)
 
 
@@ -59,7 +59,9 @@ def test_rows_at_the_end_are_skipped_whatever_they_are(count: int, block: int, t
     path.write_text("\n".join(["id,n", *rows, "", "Grand Total", "", "Page,1"]) + "\n\n", "utf-8")
     everything = read(path, SourceOptions(), block)
     assert len(everything) == 102
-    assert read(path, SourceOptions(skip_footer=count), block) == everything[: max(0, 102 - count)]
+    found = read(path, SourceOptions(skip_footer=count), block)
+    assert [row for row in found if row[2] is not None] == everything[: max(0, 102 - count)]
+    assert [row[0] for row in found] == [row[0] for row in everything], "each row is there, or set aside"
 
 
 def batch(*rows: int, aside: tuple[int, ...] = ()) -> Batch:
@@ -100,4 +102,7 @@ def test_a_batch_is_given_out_as_soon_as_enough_rows_follow_it() -> None:
     kept = without_last(batches, 2, 77)
     assert numbers(next(kept)) == ([1, 2], [])
     assert asked == [0, 1, 2]
-    assert [numbers(one) for one in kept] == [([3], []), ([4], [])]
+    rest = list(kept)
+    assert [numbers(one) for one in rest] == [([3], []), ([4], [5]), ([], [6])]
+    assert [one.set_aside["reason"].to_list() for one in rest] == [[], [ROW_OF_FOOTER], [ROW_OF_FOOTER]]
+    assert all(one.set_aside.schema == SET_ASIDE for one in rest)

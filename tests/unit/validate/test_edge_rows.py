@@ -63,3 +63,46 @@ def test_each_source_has_its_own_ends() -> None:
             pl.Series("id", ids), pl.Series(range(1, len(ids) + 1), dtype=pl.Int64), digits=False, clean=True
         )
     assert edges.found() == [4, 5]
+
+
+def test_of_many_codes_one_without_a_digit_differs() -> None:
+    codes = [f"C-{n}" for n in range(20)]
+    assert found([*codes, "Total"]) == [21]
+    assert found([*codes[:19], "Total"]) == [], "of fewer it may be a name"
+
+
+CELLS = {"email": "a@x.example", "city": "Oslo", "note": "x", "sum": "1"}
+
+
+def sparse(*batches: int, last: int, columns: int = 4, before: str = "x") -> list[int]:
+    """The rows that differ of batches of so many full rows, and `last` rows behind with one column filled."""
+    edges, row = EdgeRows(), 1
+    for number, height in enumerate(batches, 1):
+        rows = [{**CELLS, "note": before} for _ in range(height)]
+        rows += [{**dict.fromkeys(CELLS, " "), "sum": "30"}] * (last if number == len(batches) else 0)
+        cells = pl.DataFrame(rows, schema=dict.fromkeys(CELLS, pl.String)).select(list(CELLS)[-columns:])
+        numbers = pl.Series(range(row, row + cells.height), dtype=pl.Int64)
+        ids = pl.Series("id", [str(n) for n in numbers])
+        edges.look(ids, numbers, digits=True, clean=True)
+        edges.look_at_cells(cells, numbers)
+        row += cells.height
+    return edges.found()
+
+
+def test_last_rows_with_most_columns_blank_differ() -> None:
+    assert sparse(12, last=1) == [13]
+    assert sparse(500, 3, last=2) == [504, 505]
+    assert sparse(3, last=1, columns=3) == [4]
+    assert sparse(12, last=0) == []
+    assert sparse(2, last=3) == [], "they are the most"
+    assert sparse(30, last=10) == [], "they are too many for a total"
+    assert sparse(12, last=1, columns=2) == [], "one blank column of two is no sign"
+
+
+def test_a_list_with_other_rows_of_blanks_has_no_last_row_that_differs() -> None:
+    edges = EdgeRows()
+    cells = pl.DataFrame({name: ["x", "", *["x"] * 10, ""] for name in CELLS})
+    numbers = pl.Series(range(1, 14), dtype=pl.Int64)
+    edges.look(numbers.cast(pl.String).alias("id"), numbers, digits=True, clean=True)
+    edges.look_at_cells(cells, numbers)
+    assert edges.found() == []

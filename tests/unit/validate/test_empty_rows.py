@@ -3,7 +3,7 @@
 import polars as pl
 
 from importer.source.batch import SET_ASIDE, Batch
-from importer.validate.empty_rows import empty_rows, split_end_marks
+from importer.validate.empty_rows import empty_rows, split_counted
 
 
 def test_a_row_is_empty_where_every_cell_is_blank() -> None:
@@ -17,9 +17,14 @@ def test_a_row_is_empty_where_every_cell_is_blank() -> None:
     assert empty_rows(cells.slice(3, 1), "id") is None
 
 
-def test_the_mark_at_the_end_of_a_file_is_no_damaged_row() -> None:
-    rows = [(1, 2, b"x", "row_malformed", "m"), (2, 3, b"\x1a", "row_empty", "n")]
+def test_the_mark_at_the_end_of_a_file_and_its_footer_are_no_damaged_rows() -> None:
+    rows = [
+        (1, 2, b"x", "row_malformed", "m"),
+        (2, 3, b"\x1a", "row_empty", "n"),
+        (3, None, None, "row_of_footer", None),
+        (4, None, None, "row_of_footer", None),
+    ]
     nothing = pl.Series([], dtype=pl.Int64)
     batch = Batch(pl.DataFrame(), nothing, nothing, None, pl.DataFrame(rows, schema=SET_ASIDE, orient="row"))
-    real, marks = split_end_marks(batch)
-    assert (real["row"].to_list(), marks) == ([1], 1)
+    real, marks, footer = split_counted(batch)
+    assert (real["row"].to_list(), marks, footer) == ([1], 1, 2)

@@ -11,7 +11,7 @@ from importer.config import loader as configuration
 from importer.config.schema import Config
 from importer.core.errors import ConfigError, SourceError
 from importer.core.row_order import ORDER_SHIFT, TIME
-from importer.source.batch import HEADER_REPEATED, ROW_EMPTY, ROW_MALFORMED, SET_ASIDE, Batch
+from importer.source.batch import HEADER_REPEATED, ROW_EMPTY, ROW_MALFORMED, ROW_OF_FOOTER, SET_ASIDE, Batch
 from importer.source.table_rows import table_batch
 from importer.validate.validator import ValidatedBatch, Validator
 
@@ -183,3 +183,12 @@ def test_a_row_of_a_table_with_a_cell_that_is_no_text_is_refused_alone() -> None
     assert lines(found) == [(2, None, None, "read", ROW_MALFORMED), (3, None, None, "read", ROW_MALFORMED)]
     assert found.kept["original_cells"].struct.unnest().equals(cells[1:]), "as it stood, bytes as bytes"
     assert (validator.counts.rows_read, validator.counts.rows, validator.counts.set_aside) == (3, 1, 2)
+
+
+def test_rows_of_the_footer_count_as_left_out() -> None:
+    validator = Validator(config_of(), 200)
+    found = validator.validate(batch(("p1", "a", "1", ""), aside=(ROW_OF_FOOTER, ROW_MALFORMED)), 0)
+    assert found.rejects["reason"].to_list() == [ROW_MALFORMED]
+    counts = validator.counts
+    assert (counts.rows_read, counts.rows, counts.filtered, counts.set_aside) == (3, 1, 1, 1)
+    assert counts.by_source == Counter({(0, "filtered"): 1, (0, "rejected"): 1})
