@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 import polars as pl
 
+from importer.core.models import RunWarning
 from importer.pipeline import guards, outcome_parts, standard_input
 from importer.pipeline.attempt import Attempt
 from importer.pipeline.change_filtering import ChangeFiltering
 from importer.pipeline.run_spec import RunSpec
 from importer.pipeline.source_reader import SourceReader
-from importer.pipeline.sources import open_sources
+from importer.pipeline.sources import open_sources, passed_over
 from importer.reconcile.check_counts import CheckCounts
 from importer.reconcile.diff import Diff
 from importer.reconcile.retry_plan import collect_ids, places_in
@@ -90,7 +91,8 @@ def _read_sources(
     if spec.writes_outcomes and reader.filtering:
         outcome_parts.watch_unchanged(reader.filtering.change_filter, spec, reader.result)
     result = reader.read(open_sources(spec.config, standard_input.copied(spec.folder, spec.sources)))
-    result.warnings = [*result.warnings, *spec.destination.warnings()]
+    others = (RunWarning("files_passed_over", *found) for found in passed_over(spec.config, spec.sources))
+    result.warnings = [*result.warnings, *others, *spec.destination.warnings()]
     if spec.mode == "run" and not spec.options.allow_duplicates:
         spec.sent_content.refuse_again(result.contents, spec.folder.run_id)
     places = places_in(spec.corrected, ids) if spec.corrected else {}

@@ -126,7 +126,7 @@ def retry(
         first = command("resume", corrected.run_id, state_dir=state_dir)
         raise ConfigError(f"Run {corrected.run_id} is not finished; first: {first}")
     config = _config_of_retry(corrected.read_meta())
-    files = [file] if file else [str(p) for p in sorted(corrected.rejected_rows.glob("*"))]
+    files = [file] if file else [str(p) for p in corrected.rejected_files()]
     if not files:
         raise ConfigError(f"Run {corrected.run_id} has nothing rejected or unconfirmed; nothing to retry.")
     spec = RunSpec.new(config, files, options, "retry", corrected)

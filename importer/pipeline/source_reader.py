@@ -14,6 +14,7 @@ from importer.pipeline.sources import refuse_changed, source_options
 from importer.report.reject_files import RejectFiles
 from importer.source import dialect
 from importer.source.batch import Batch
+from importer.source.errors import named
 from importer.source.footer import rows_up_to
 from importer.source.source import Source
 from importer.storage.disk_errors import state_errors
@@ -142,7 +143,9 @@ class SourceReader:
             if content and batch.row.len():
                 content.add(batch.cells, batch.records)
                 self.result.contents[source.path] = str(content)
-            yield batch, check(batch, index)
+            with named(source.path):
+                checked = check(batch, index)
+            yield batch, checked
             if self.result.limited:
                 return
 

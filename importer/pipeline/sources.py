@@ -8,7 +8,7 @@ from pathlib import Path
 
 from importer.config.schema import Config
 from importer.core.errors import ConfigError, SourceError
-from importer.source import dialect
+from importer.source import dialect, locate
 from importer.source.columns import check_columns
 from importer.source.locate import expand
 from importer.source.names import with_names
@@ -87,7 +87,7 @@ def _open(source: NamedSource, options: SourceOptions) -> Source:
     if source == STANDARD_INPUT:
         raise SourceError("-: standard input is read once, by the check or run that it is given to.")
     if isinstance(source, str):
-        is_retry = Path(source).parent.name == "rejected_rows"
+        is_retry = "rejected_rows" in Path(source).parent.parts
         return open_source(source, _of_rejected_rows(options, source) if is_retry else options)
     if source.rows is None:
         raise SourceError(
@@ -147,6 +147,20 @@ def located(config: Config, named: Sequence[NamedSource]) -> list[NamedSource]:
         if config.path is None:
             raise
         return [*expand(configured, base=config.path.parent)]
+
+
+def passed_over(config: Config, named: Sequence[NamedSource]) -> Iterator[tuple[str, int]]:
+    """The folders and patterns of a run in which files are passed over, and how many of each."""
+    if named:
+        places = [(one, Path()) for one in named if isinstance(one, str) and one != STANDARD_INPUT]
+    else:
+        bases = [Path(), *([config.path.parent] if config.path else [])]
+        places = [(config.source.path, base) for base in bases if config.source.path]
+    for path, base in places:
+        if count := locate.passed_over(path, base=base):
+            yield path, count
+            if not named:
+                return
 
 
 def _expanded(named: Sequence[NamedSource]) -> Iterator[NamedSource]:

@@ -66,12 +66,16 @@ _WARNINGS: Mapping[str, tuple[str, str]] = {
         "Write the column as text, or declare it as a number.",
     ),
     "edge_rows_differ": (
-        "The first or last rows have ids unlike all others: a second header, a total or a note",
+        "The first or last rows have other ids than all others, or few cells: a header, a total or a note",
         "Declare skip_after_header or skip_footer under [source], or take the rows out.",
     ),
     "control_characters": (
         "Characters that no text should hold: the list was read in a wrong encoding",
         "Ask who sent the list for its encoding, and declare it under [source].",
+    ),
+    "files_passed_over": (
+        "Files or subfolders of a folder that were not read: their names say that they are no lists",
+        "Nothing has to be done if no list is among them; else rename it, or name it as a source.",
     ),
     "source_without_rows": (
         "A list that is a header alone",

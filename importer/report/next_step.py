@@ -20,7 +20,7 @@ class NextStep(NamedTuple):
 
 def next_step(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) -> NextStep:
     """What to do after a run that has a summary."""
-    meta, files = folder.read_meta(), sorted(folder.rejected_rows.glob("*"))
+    meta, files = folder.read_meta(), folder.rejected_files()
     if meta["mode"] == "check":
         words = (meta["config_path"] or "CONFIG", *meta["arguments"])
         if summary["exit_code"]:

@@ -12,7 +12,7 @@ import shutil
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
 
 import polars as pl
@@ -22,6 +22,7 @@ from importer.core.rejects import REJECTS, REPORT_COLUMNS
 from importer.core.row_order import ROW_OF, SOURCE_OF
 from importer.source.csv_grammar import Layout
 from importer.source.decode import TextEncoding
+from importer.source.partitions import partition_folder
 from importer.source.streams import zstd_module
 from importer.storage import atomic_files, checked_files
 from importer.storage.checked_files import DamagedError
@@ -89,7 +90,7 @@ class RejectFiles:
         """Writes `rejected_rows/` again from the rows that are kept; StateError where a part is damaged."""
         parts = _Parts()
         with state_errors(self._folder.path), ExitStack() as stack:
-            for path in self._folder.rejected_rows.glob("*"):
+            for path in self._folder.rejected_files():
                 path.unlink()
             atomic_files.make_folder(self._folder.work)
             rows = _RowFiles(self._folder.rejected_rows, originals, stack)
@@ -206,11 +207,16 @@ class _RowFiles:
                 self._write_table(source, part)
 
     def _name(self, source: int) -> Path:
-        atomic_files.make_folder(self._folder)
-        folder, _, name = self._originals[source].path.rstrip("/").rpartition("/")
-        if folder.endswith(self._folder.name):  # a retry of such a file keeps the name of the first source
+        original = self._originals[source]
+        path = PurePosixPath(original.path.rstrip("/"))
+        name = path.name
+        if self._folder.name in path.parts:  # a retry of such a file keeps the name of the first source
             name = re.sub(r"^[0-9]+-", "", name)
-        return self._folder / f"{source + 1:02d}-{_readable_name(name, self._originals[source].format)}"
+        folder = self._folder
+        if original.layout is not None and original.layout.constants:
+            folder /= partition_folder(original.path)
+        atomic_files.make_folder(folder)
+        return folder / f"{source + 1:02d}-{_readable_name(name, original.format)}"
 
     def _append(self, source: int, header: bytes, rows: Iterator[bytes]) -> None:
         file = self._open.get(source)

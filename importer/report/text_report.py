@@ -138,7 +138,7 @@ def frequent_lines(groups: Sequence[RejectGroup]) -> Iterator[str]:
 
 def next_lines(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) -> Iterator[str]:
     """Where the reports are, and the next command to type."""
-    files = sorted(folder.rejected_rows.glob("*"))
+    files = folder.rejected_files()
     yield ""
     if folder.html_report.exists():
         yield f"  report   {folder.html_report}"

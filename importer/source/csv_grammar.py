@@ -7,6 +7,7 @@ speed.
 """
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -65,11 +66,13 @@ class Dialect:
 class Layout:
     """How the records of one source are read: its dialect and its columns in file order.
 
-    Names at the end may be "": unnamed columns whose cells must be blank in every row.
+    Names at the end may be "": unnamed columns whose cells must be blank in every row. `constants` are
+    columns behind them that stand in no record: name, and the text of every row.
     """
 
     dialect: Dialect
     columns: tuple[str, ...]
+    constants: tuple[tuple[str, str], ...] = ()
 
     @property
     def named(self) -> tuple[str, ...]:
@@ -273,7 +276,12 @@ def parse(layout: Layout, raw: pl.Series) -> pl.DataFrame:
     if grammar.signs.instead:
         joined = grammar.signs.put(joined)
         raw = pl.Series(raw.name, [grammar.signs.put(t.encode()).decode() for t in raw.to_list()], pl.String)
-    return named_cells(layout, cells_of(layout, grammar, raw, joined))
+    return with_constants(layout.constants, named_cells(layout, cells_of(layout, grammar, raw, joined)))
+
+
+def with_constants(constants: Iterable[tuple[str, str]], cells: pl.DataFrame) -> pl.DataFrame:
+    """The cells with these columns behind them."""
+    return cells.with_columns(pl.lit(text, pl.String).alias(name) for name, text in constants)
 
 
 def named_cells(layout: Layout, cells: pl.DataFrame) -> pl.DataFrame:

@@ -13,6 +13,17 @@ from importer.core.errors import SourceError
 
 
 @contextmanager
+def named(path: str) -> Iterator[None]:
+    """A SourceError of rows of `path`, with the path in front where its message does not begin with it."""
+    try:
+        yield
+    except SourceError as error:
+        if str(error).startswith(path):
+            raise
+        raise SourceError(f"{path}: {error}") from None
+
+
+@contextmanager
 def read_errors(path: str) -> Iterator[None]:
     """What fails while `path` is read, as SourceError; the libraries' own texts can quote cells."""
     try:

@@ -20,8 +20,17 @@ def is_side_file(name: str) -> bool:
 
 def files_below(folder: Path) -> Iterator[Path]:
     """The lists of a folder, and of the partitions below it; side files and other folders are passed over."""
+    return (path for path, is_list in _entries(folder) if is_list)
+
+
+def others_below(folder: Path) -> Iterator[Path]:
+    """What `files_below` passes over."""
+    return (path for path, is_list in _entries(folder) if not is_list)
+
+
+def _entries(folder: Path) -> Iterator[tuple[Path, bool]]:
     for one in folder.iterdir():
         if one.is_dir() and "=" in one.name.strip("="):
-            yield from files_below(one)
-        elif one.is_file() and not is_side_file(one.name):
-            yield one
+            yield from _entries(one)
+        else:
+            yield one, one.is_file() and not is_side_file(one.name)

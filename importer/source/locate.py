@@ -10,7 +10,7 @@ from pathlib import Path
 
 from importer.core.errors import SourceError
 from importer.core.text import did_you_mean, is_not_utf8
-from importer.source.folders import files_below, is_side_file
+from importer.source.folders import files_below, is_side_file, others_below
 from importer.source.object_store import URL, expand_url
 
 
@@ -39,6 +39,20 @@ def _expand_one(path: str, base: Path) -> list[str]:
     if not found:
         raise SourceError(f"{path}: {_nothing_there(full)}")
     return sorted(found, key=os.fsencode)
+
+
+def passed_over(path: str, *, base: Path) -> int:
+    """How many files and folders `expand` passes over in a folder or below a pattern; 0 for one file or URL.
+
+    An object store is not asked again for it.
+    """
+    full = base / Path(path).expanduser()
+    if URL.match(path) or full.is_file():
+        return 0
+    if full.is_dir():
+        return sum(1 for _ in others_below(full))
+    found = glob.glob(str(full), recursive=True)  # noqa: PTH207 - the pattern may be absolute
+    return sum(1 for one in found if is_side_file(Path(one).name) and Path(one).is_file())
 
 
 def _files_of(full: str) -> list[str]:

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from importer.source.batch import Batch
-from importer.source.csv_grammar import Layout
 from importer.source.source import Source
 
 _AROUND = "\ufeff\u200b\u200c\u200d\u2060"
@@ -76,8 +75,8 @@ def with_names(source: Source, wanted: Sequence[str]) -> Source:
         for batch in source.read(block_bytes):
             yield replace(batch, cells=batch.cells.rename(names))
 
-    layout = source.layout and Layout(
-        source.layout.dialect, tuple(names.get(name, name) for name in source.layout.columns)
+    layout = source.layout and replace(
+        source.layout, columns=tuple(names.get(name, name) for name in source.layout.columns)
     )
     types = source.types and {names.get(name, name): kind for name, kind in source.types.items()}
     columns = tuple(names.get(name, name) for name in source.columns)

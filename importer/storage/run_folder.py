@@ -95,6 +95,10 @@ class RunFolder:
         """The original rows with something rejected, a file per source."""
         return self.path / "rejected_rows"
 
+    def rejected_files(self) -> list[Path]:
+        """The files of `rejected_rows/`, those of partitions in folders such as `country=DE/` inside it."""
+        return sorted(path for path in self.rejected_rows.rglob("*") if path.is_file())
+
     def kept_parts(self) -> Iterator[pl.LazyFrame]:
         """The rows that are kept, part by part; StateError where a part is damaged."""
         for path in sorted(self.kept.glob("*.parquet")):

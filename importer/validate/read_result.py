@@ -135,7 +135,9 @@ class ReadResult:
 def _load_source(data: dict[str, Any]) -> ReadSource:
     layout = data["layout"]
     if layout:
-        layout = csv_grammar.Layout(csv_grammar.Dialect(**layout["dialect"]), tuple(layout["columns"]))
+        constants = tuple((name, text) for name, text in layout.get("constants", ()))
+        dialect = csv_grammar.Dialect(**layout["dialect"])
+        layout = csv_grammar.Layout(dialect, tuple(layout["columns"]), constants)
     mark = SourceVersion(**data["mark"]) if data["mark"] else None
     header, newline = b64decode(data["header"]), b64decode(data["newline"])
     kind = data.get("format", "csv" if layout else "parquet")  # of version 0.1.0: there were no others

@@ -173,7 +173,7 @@ class Validator:
         """What `where` leaves."""
         if self._where is None:
             return rows, cells
-        chosen = self._chosen(cells, source)
+        chosen = self._chosen(cells)
         self._count_filtered(rows.height - int(chosen.sum()), source)
         return rows.filter(chosen), cells.filter(chosen)
 
@@ -219,7 +219,7 @@ class Validator:
         )
         return rows.filter(~bad), cells.filter(~bad), RefusedRows(rejects_frame(refused), rows.filter(bad))
 
-    def _chosen(self, cells: pl.DataFrame, source: int) -> pl.Series:
+    def _chosen(self, cells: pl.DataFrame) -> pl.Series:
         assert self._where is not None
         wanted = set(self._where.meta.root_names())
         text = all_texts(cells.select(c for c in cells.columns if c in wanted), self.config.source)
@@ -229,8 +229,8 @@ class Validator:
             raise SourceError("source.where: names a column that the source does not have.") from None
         except pl.exceptions.PolarsError:
             raise SourceError(
-                f"source.where: cannot be evaluated on every row of source {source + 1}; where a CAST may "
-                "fail, use TRY_CAST, which makes such a row not match."
+                "source.where: cannot be evaluated on every row; where a CAST may fail, use TRY_CAST, which "
+                "makes such a row not match."
             ) from None
         return chosen.fill_null(value=False)
 

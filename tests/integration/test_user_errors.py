@@ -250,7 +250,7 @@ CASES = (
     Case("unknown destination", 2, "vevee", destination(type="hubspot")),
     Case("unknown type", 2, "plan", replaced('"single_choice"', '"choice"')),
     Case("choice without options", 2, "options", replaced('options = ["free", "pro"]', "")),
-    Case("unknown format", 2, "format", source(format="xlsx")),
+    Case("unknown format", 2, "format", source(format="ods")),
     Case("unknown encoding", 2, "encoding", source(encoding="utf-7-and-a-half")),
     Case("column both ignored and declared", 2, "plan", source(ignore=["plan"])),
     Case("operation unknown here", 2, "operation", replaced('"number"', '"number"\noperation = "increase"')),

@@ -9,7 +9,7 @@ import pytest
 from importer.config import loader as configuration
 from importer.config.schema import Config
 from importer.errors import ConfigError, SourceError
-from importer.pipeline.sources import Table, located, named_sources, open_sources, refuse_changed
+from importer.pipeline.sources import Table, located, named_sources, open_sources, passed_over, refuse_changed
 
 
 @pytest.fixture
@@ -60,6 +60,19 @@ def test_standard_input_stays_among_the_files_and_is_read_only_by_its_run(
     assert located(config, [path, "-"]) == [path, "-"]
     with pytest.raises(SourceError, match="standard input is read once"):
         open_sources(config, ["-"])
+
+
+def test_files_that_are_passed_over_are_counted_where_the_list_is_found(
+    config: Config, tmp_path: Path
+) -> None:
+    (tmp_path / "lists").mkdir()
+    for name in ("a.csv", "_SUCCESS", ".a.csv.crc"):
+        (tmp_path / "lists" / name).touch()
+    path = str(tmp_path / "lists")
+    assert list(passed_over(config, ())) == []
+    assert list(passed_over(config, [path, Table("table"), "-", "none.csv"])) == [(path, 2)]
+    beside = config.model_copy(update={"source": config.source.model_copy(update={"path": "lists"})})
+    assert list(passed_over(beside, ())) == [("lists", 2)]
 
 
 def test_a_table_of_another_process_cannot_be_read(config: Config) -> None:

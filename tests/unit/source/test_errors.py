@@ -7,7 +7,7 @@ import polars as pl
 import pytest
 
 from importer.core.errors import SourceError
-from importer.source.errors import read_errors
+from importer.source.errors import named, read_errors
 
 SECRET = "ana@example.com"
 
@@ -100,3 +100,10 @@ def test_a_damaged_zstd_stream_is_a_damaged_stream() -> None:
 def test_an_error_of_an_object_store_is_said_in_our_words(name: str, text: str, words: str) -> None:
     error = error_of_library("obstore.exceptions", name, f"{text} {SECRET}")
     assert said(error) == f"list.csv: {words}."
+
+
+def test_an_error_of_rows_names_the_source_once() -> None:
+    for message in ("list.csv: no.", "no."):
+        with pytest.raises(SourceError) as caught, named("list.csv"):
+            raise SourceError(message)
+        assert str(caught.value) == "list.csv: no."

@@ -12,9 +12,9 @@ from importer.source.options import SourceOptions
 from importer.source.reader import open_source
 
 
-def read(path: Path, options: SourceOptions, block: int = 1 << 20) -> list[tuple[int, int, str]]:
+def read(path: Path, options: SourceOptions, block: int = 1 << 20) -> list[tuple[int, int, str | None]]:
     """Row, line and first cell; of a row set aside, its text."""
-    found = []
+    found: list[tuple[int, int, str | None]] = []
     for batch in open_source(str(path), options).batches(block):
         found += list(zip(batch.row, batch.line, batch.cells.to_series(0), strict=True))
         found += [(row, line, raw and raw.decode()) for row, line, raw, *_ in batch.set_aside.rows()]

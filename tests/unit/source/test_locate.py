@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from importer.core.errors import SourceError
-from importer.source.locate import expand
+from importer.source.locate import expand, passed_over
 
 
 @pytest.fixture
@@ -73,3 +73,13 @@ def test_a_file_that_is_named_twice_is_refused(folder: Path) -> None:
     assert said(folder, "a.csv", "link.csv") == (
         f"{folder / 'link.csv'}: the same file as {first}; name each source once."
     )
+
+
+def test_what_is_passed_over_is_counted(folder: Path) -> None:
+    (folder / "parts" / "country=DE" / "_SUCCESS").touch()
+    (folder / "parts" / "other").mkdir()
+    assert passed_over(".", base=folder) == 3, "two side files and a folder that is no partition"
+    assert passed_over("parts", base=folder) == 2
+    assert passed_over("*", base=folder) == 1
+    assert passed_over("**/_*", base=folder) == 2
+    assert [passed_over(path, base=folder) for path in ("a.csv", "[1].csv", "none", "s3://lists/")] == [0] * 4
