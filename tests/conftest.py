@@ -1,6 +1,7 @@
 """What every test shares: no network beyond loopback, no state outside its own folder, no chance."""
 
 import ipaddress
+import os
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +20,11 @@ settings.register_profile(
     phases=(Phase.explicit, Phase.generate, Phase.shrink),
 )
 settings.load_profile("importer")
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One process more than there are cores: a third of the time, tests wait for answers and for limits."""
+    return (os.cpu_count() or 1) + 1
 
 
 class NetworkForbiddenError(AssertionError):

@@ -20,7 +20,7 @@ from importer.core.errors import StateError
 from importer.sandbox.options import SandboxOptions
 from importer.storage.disk_errors import state_errors
 from importer.storage.run_folder import RunFolder
-from tests.integration.test_faults import Setting, assert_whole, playing, started, until
+from tests.support.disturbed_runs import Setting, assert_whole, playing, started, until
 from tests.support.oracle.program import Result, importer
 
 FULL = "the disk is full; free some disk space, then: importer resume r"

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.integration.test_faults import GROUP, Setting, control, own_process, prepared, started
+from tests.support.disturbed_runs import GROUP, Setting, control, own_process, prepared, started
 from tests.support.oracle.program import importer
 
 KILLS = int(os.environ.get("IMPORTER_KILLS", "200"))

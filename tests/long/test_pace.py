@@ -23,7 +23,7 @@ from importer.send.job import Job, Limits
 from importer.send.rate_limiter import RateLimiter
 from importer.send.rate_search import Slot
 from importer.send.sender import Sender
-from tests.integration.test_faults import Setting, control, prepared
+from tests.support.disturbed_runs import Setting, control, prepared
 from tests.support.oracle.program import ROOT
 from tests.support.oracle.replies import KEY
 

@@ -12,7 +12,7 @@ import pytest
 from importer.core.errors import StateError
 from importer.storage.journal import Journal
 from importer.storage.journal_records import NOT_REPEATABLE, Entry, RefusedValue
-from tests.integration.test_faults import people, playing
+from tests.support.disturbed_runs import people, playing
 from tests.support.oracle.program import importer
 
 TOO_OLD = RefusedValue("age", "attribute_value_invalid", "too old", 400)
