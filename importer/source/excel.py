@@ -22,6 +22,7 @@ from importer.source.options import SourceOptions
 from importer.source.source import Source
 from importer.source.streams import open_stream
 from importer.source.table_rows import TABLE_ROWS
+from importer.source.zip_archive import archive_errors
 
 MAX_BYTES = 64 << 20
 """Of a workbook, at most."""
@@ -101,17 +102,25 @@ def _bytes(path: str) -> bytes:
         raise SourceError(
             f"{path}: not an Excel workbook (.xlsx), or one with a password; save it as .xlsx without one."
         )
-    if len(data) > MAX_BYTES or _unpacked(path, data) > MAX_UNPACKED:
+    if len(data) > MAX_BYTES or _unpacked(data) > MAX_UNPACKED:
         raise SourceError(
             f"{path}: the workbook has more than {MAX_BYTES >> 20} MiB, or {MAX_UNPACKED >> 20} MiB "
             "unpacked, and a workbook is read as a whole; export the list as CSV."
         )
+    _refuse_damage(data)
     return data
 
 
-def _unpacked(path: str, data: bytes) -> int:
-    with zipfile.ZipFile(io.BytesIO(data)) as archive:
+def _unpacked(data: bytes) -> int:
+    with archive_errors(), zipfile.ZipFile(io.BytesIO(data)) as archive:
         return sum(one.file_size for one in archive.infolist())
+
+
+def _refuse_damage(data: bytes) -> None:
+    """BadZipFile where a part does not fit its checksum, which python-calamine does not look at."""
+    with archive_errors(), zipfile.ZipFile(io.BytesIO(data)) as archive:
+        if archive.testzip() is not None:
+            raise zipfile.BadZipFile
 
 
 def _rows(path: str, data: bytes, wanted: str | None) -> list[Row]:

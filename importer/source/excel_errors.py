@@ -28,7 +28,7 @@ def error_cells(data: bytes, sheet: str) -> Iterator[tuple[int, int, str]]:
     if b't="e"' not in text:
         return
     for letters, row, error in _ERROR.findall(text):
-        yield int(row) - 1, _place(letters), unescape(error.decode())
+        yield int(row) - 1, _place(letters), unescape(error.decode(errors="replace"))
 
 
 def _part_of(archive: zipfile.ZipFile, sheet: str) -> str:
@@ -36,9 +36,9 @@ def _part_of(archive: zipfile.ZipFile, sheet: str) -> str:
     names = archive.namelist()
     if not {_WORKBOOK, _RELATIONS} <= set(names):
         return ""
-    sheets = _SHEET.findall(archive.read(_WORKBOOK).decode())
+    sheets = _SHEET.findall(archive.read(_WORKBOOK).decode(errors="replace"))
     ids = [_value(tag, r"\w+:id") for tag in sheets if _value(tag, "name") == sheet]
-    relations = _RELATION.findall(archive.read(_RELATIONS).decode())
+    relations = _RELATION.findall(archive.read(_RELATIONS).decode(errors="replace"))
     targets = [_value(tag, "Target") for tag in relations if _value(tag, "Id") in ids]
     parts = [normpath(join("xl", target)).removeprefix("/") for target in targets]
     return next((part for part in parts if part in names), "")

@@ -1,8 +1,9 @@
 """A zip archive with one list in it, read as a stream."""
 
+import struct
 import zipfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import PurePosixPath
 from typing import IO
 
@@ -16,15 +17,29 @@ _KINDS = "CSV, TSV or JSON Lines"
 
 
 @contextmanager
+def archive_errors() -> Iterator[None]:
+    """BadZipFile in place of what zipfile raises where the index of an archive is damaged."""
+    try:
+        yield
+    except (ValueError, IndexError, KeyError, OverflowError, RuntimeError, struct.error) as error:
+        if isinstance(error, NotImplementedError):  # it is the word for a method of packing that is unknown
+            raise
+        raise zipfile.BadZipFile from error
+
+
+@contextmanager
 def open_member(file: IO[bytes], path: str) -> Iterator[IO[bytes]]:
     """The bytes of the one list of an archive; its end is checked against the checksum of the archive."""
-    with zipfile.ZipFile(file) as archive, archive.open(_the_list(archive, path)) as member:
+    with ExitStack() as stack:
+        with archive_errors():
+            archive = stack.enter_context(zipfile.ZipFile(file))
+            member = stack.enter_context(archive.open(_the_list(archive, path)))
         yield member
 
 
 def member_name(path: str) -> str:
     """The name of the one list in an archive on this disk; SourceError where there is not exactly one."""
-    with zipfile.ZipFile(path) as archive:
+    with archive_errors(), zipfile.ZipFile(path) as archive:
         return _the_list(archive, path).filename
 
 

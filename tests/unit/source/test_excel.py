@@ -2,6 +2,7 @@
 
 import datetime as dt
 import sys
+import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,7 @@ from importer.source import excel
 from importer.source.batch import Batch
 from importer.source.excel import open_excel
 from importer.source.options import SourceOptions
+from importer.source.reader import open_source
 
 MOMENT = dt.datetime.fromisoformat("2024-02-29T01:02:03.456")
 DAY = dt.date(2024, 2, 29)
@@ -133,6 +135,18 @@ def test_what_is_no_workbook_or_too_large_is_refused(
             patched.setattr(excel, name, 1000)
             with pytest.raises(SourceError, match="a workbook is read as a whole; export the list as CSV"):
                 open_excel(path, SourceOptions())
+
+
+def test_a_part_that_does_not_fit_its_checksum_is_refused(made: Callable[..., str], tmp_path: Path) -> None:
+    path = made([["id"], ["ana"]])
+    with zipfile.ZipFile(path) as packed, zipfile.ZipFile(tmp_path / "plain.xlsx", "w") as plain:
+        for name in packed.namelist():
+            plain.writestr(name, packed.read(name))
+    data = (tmp_path / "plain.xlsx").read_bytes()
+    assert data.count(b">ana<") == 1
+    (tmp_path / "plain.xlsx").write_bytes(data.replace(b">ana<", b">eva<"))
+    with pytest.raises(SourceError, match="truncated or damaged"):
+        open_source(str(tmp_path / "plain.xlsx"), SourceOptions())
 
 
 def test_a_missing_library_is_said_with_its_command(

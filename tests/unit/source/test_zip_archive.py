@@ -2,6 +2,7 @@
 
 import gzip
 import zipfile
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -90,3 +91,12 @@ def test_a_damaged_an_encrypted_and_a_strangely_packed_archive_are_refused(tmp_p
 def test_an_archive_in_an_object_store_is_refused_in_words() -> None:
     with pytest.raises(SourceError, match="a zip archive is read from a disk alone"):
         open_source("s3://lists/a.zip", SourceOptions())
+
+
+def test_an_index_that_is_damaged_in_any_byte_is_refused_in_words(tmp_path: Path) -> None:
+    path = Path(archive(tmp_path, **{"a.csv": b"id\n1\n"}))
+    data = path.read_bytes()
+    for at in range(data.index(b"PK\x01\x02"), len(data)):
+        path.write_bytes(data[:at] + bytes([data[at] ^ 0xFF]) + data[at + 1 :])
+        with suppress(SourceError):
+            assert ids(str(path)) == ["1"], "a byte that does not matter"
