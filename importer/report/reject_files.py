@@ -224,7 +224,9 @@ class _RowFiles:
             file = self._open[source] = self._stack.enter_context(_create(self._name(source)))
             file.write(header)
         newline = self._originals[source].newline
-        file.write(b"".join(row + newline for row in rows))
+        for row in rows:  # one may be of 64 MiB, so none is copied
+            file.write(row)
+            file.write(newline)
 
     def _write_table(self, source: int, part: pl.DataFrame) -> None:
         parts = self._tables.setdefault(source, [])

@@ -11,6 +11,9 @@ from importer.source.csv_grammar import Layout, grammar_of
 TAIL_ROWS = 8
 """Rows at the end of a block that wait for the next one: it may show that they were cut short."""
 
+LONG_LINE = 1 << 20
+"""Bytes of a line, in the mean of a block, from which on its lines are cut another way."""
+
 
 class Block:
     """Complete lines of a source, and the same as the grammar sees them."""
@@ -45,13 +48,16 @@ class Block:
 
     def _split(self) -> pl.Series:
         try:
-            return pl.read_lines(self.view, name="raw", glob=False)["raw"]
-        except pl.exceptions.PolarsError:
+            return _long_lines(self.view) if self._has_long_lines() else _short_lines(self.view)
+        except (pl.exceptions.PolarsError, UnicodeDecodeError):
             if self.damaged:
                 raise SourceError("the text cannot be split into lines") from None
         self.damaged = True
         self._see(_without_damage(self.data))
         return self._split()
+
+    def _has_long_lines(self) -> bool:
+        return len(self.view) > LONG_LINE * (1 + self.view.count(b"\n"))
 
     @property
     def height(self) -> int:
@@ -116,6 +122,16 @@ class Block:
         if self.has_cr:
             before = max(before, self.data.rfind(b"\r", 0, content))
         return before + 1
+
+
+def _short_lines(view: bytes) -> pl.Series:
+    return pl.read_lines(view, name="raw", glob=False)["raw"]
+
+
+def _long_lines(view: bytes) -> pl.Series:
+    """The same in a third of the memory, which matters for lines of megabytes."""
+    lines = view.decode().split("\n")
+    return pl.Series("raw", lines if lines[-1] else lines[:-1], pl.String)
 
 
 def _without_damage(data: bytes) -> bytes:

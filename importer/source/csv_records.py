@@ -102,12 +102,17 @@ class RecordFinder:
             lines, width = lines.filter(width > 0), width.filter(width > 0)
             view = "\n".join(lines.to_list()).encode()
         names, signs = column_names(self._layout), block.grammar.signs
+        nul = None
+        if b"\0" in view:  # no such line is read, and it may be a long one: it is not parsed
+            nul = lines.str.contains("\0", literal=True)
+            empty = signs.delimiter * (len(names) - 1) or "-"
+            view = "\n".join(lines.set(nul, empty).to_list()).encode()
         cells = polars_cells(names, signs, lines.len(), view)
         if cells is None:
             return None
         right = _width(cells) + (len(names) - 1) == width
-        if b"\0" in view:
-            right &= ~lines.str.contains("\0", literal=True)
+        if nul is not None:
+            right &= ~nul
         cut = block.height if final else self._cut_before_tail(at, width, block.height)
         return self._split_plain(block, cut, cells, lines, at, right)
 

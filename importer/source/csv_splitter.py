@@ -26,6 +26,7 @@ class Splitter:
     header   the text of the header record, to recognise where it is repeated; None without a header
     line     physical line on which the text starts, from 1
     restore  text as it is fed here → the bytes of the file
+    max_line bytes that a line may have at most
     """
 
     def __init__(
@@ -35,12 +36,14 @@ class Splitter:
         header: str | None = None,
         line: int = 1,
         restore: Callable[[bytes], bytes] = bytes,
+        max_line: int = MAX_LINE,
     ) -> None:
         self._layout = layout
         self._header_cells = _cells_of_header(layout, header)
         self._line = line
         self._row = 0
         self.restore = restore
+        self._max_line = max_line
         self._carry = b""
         self._finder = RecordFinder(layout)
         self._aside = SetAside(header, layout.dialect.encoding, restore)
@@ -58,7 +61,7 @@ class Splitter:
     def feed(self, data: bytes, *, final: bool, end: int = 0) -> Batch | None:
         """The rows that are certain once `data` is added; `end` is its last byte's offset in the file + 1.
 
-        Raises SourceError for a line longer than MAX_LINE.
+        Raises SourceError for a line longer than `max_line`.
         """
         stop = len(data) if final else last_line_end(data)
         if not stop and not (final and self._carry):
@@ -74,10 +77,10 @@ class Splitter:
         return self._batch(block, found, offset, final=final)
 
     def _keep(self, data: bytes) -> None:
-        if len(data) > MAX_LINE and len(data) - last_line_end(data) > MAX_LINE:
+        if len(data) > self._max_line and len(data) - last_line_end(data) > self._max_line:
             raise SourceError(
-                f"line {self._line} is longer than {MAX_LINE >> 20} MiB: declare the delimiter, quote and "
-                "encoding the file is written in"
+                f"line {self._line} is longer than {self._max_line >> 20} MiB: declare the delimiter, quote "
+                "and encoding the file is written in"
             )
         self._carry = data
 

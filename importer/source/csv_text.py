@@ -45,7 +45,7 @@ def open_text(path: str, kind: str, options: SourceOptions) -> Source:
             path=path,
             format=kind,
             columns=layout.named,
-            read=partial(_batches, path, layout, start),
+            read=partial(_batches, path, layout, start, options.max_line),
             layout=layout,
             header_raw=text.bom + encoding.restore(before),
             newline=encoding.restore(newline.group() if newline else b"\n"),
@@ -63,7 +63,7 @@ def _dialect(path: str, kind: str, options: SourceOptions) -> Dialect:
     return dialect
 
 
-def _batches(path: str, layout: Layout, start: RowStart, block_bytes: int) -> Iterator[Batch]:
+def _batches(path: str, layout: Layout, start: RowStart, max_line: int, block_bytes: int) -> Iterator[Batch]:
     encoding = TextEncoding(layout.dialect.encoding)
     with read_errors(path), open_stream(path) as stream:
         text = TextStream(stream, encoding)
@@ -72,6 +72,7 @@ def _batches(path: str, layout: Layout, start: RowStart, block_bytes: int) -> It
             header=start.header,
             line=start.line,
             restore=bytes if encoding.plain else encoding.restore,
+            max_line=max_line,
         )
         data, final = text.read_from(start.skip, block_bytes)
         while True:

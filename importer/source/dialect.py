@@ -22,6 +22,8 @@ _QUOTES = ('"', "'")
 _UNICODE = ("utf-8", "utf-16")
 _SKIPPED = range(1, 11)
 _LOOK_BYTES = 1 << 18
+_LOOK_LINE = 1 << 20
+"""A file is not tried further than a line of so many bytes: each of forty tries would hold it in memory."""
 _MANY = 0.1
 _NOT_ASCII = r"[^\x00-\x7f]"
 
@@ -42,6 +44,7 @@ def suggest(path: str, options: SourceOptions, declared: Sequence[str]) -> Findi
     """
     if path.endswith((".parquet", ".pq")):
         return None
+    options = replace(options, max_line=_LOOK_LINE)
     seen = _try(path, options, declared)
     aside = _damaged(seen) if seen else pl.Series([], dtype=pl.Int64)
     if seen and len(aside) < _MANY * (len(aside) + seen.cells.height):

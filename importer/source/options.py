@@ -14,6 +14,7 @@ class SourceOptions:
     skip_after_header  records behind the header that are no customers
     skip_footer        rows at the end that are no customers
     columns     names in file order, where `header` is false
+    max_line    bytes that a line may have at most, which is no key of [source]
     trailing_delimiter   each row ends with a delimiter that the header (or `columns`) does not have
     """
 
@@ -30,3 +31,4 @@ class SourceOptions:
     columns: tuple[str, ...] | None = None
     bare_quotes: str = "reject"
     trailing_delimiter: bool = False
+    max_line: int = 64 << 20

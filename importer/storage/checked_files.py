@@ -25,6 +25,9 @@ from importer.storage import atomic_files
 VERSION = 1
 """Of the files' format; a higher one was written by a later version of the importer."""
 
+LONG_CELL = 1 << 16
+"""Bytes of a row, in the mean, from which on its statistics, which copy cells, cost more than they save."""
+
 _TRAILER = struct.Struct("<QQI4s")
 _MAGIC = b"CRC1"
 _ARROW = b"ARROW1"
@@ -86,7 +89,8 @@ def write_frame(path: Path, frame: pl.DataFrame, *, durable: bool = False) -> No
 def write_parquet(path: Path, frame: pl.DataFrame) -> None:
     """Puts a table into a smaller file, of which `scan_parquet` reads a part; errors as `write_frame`."""
     with atomic_files.replacing(path) as file:
-        frame.write_parquet(file, compression="lz4")
+        has_long_cells = frame.estimated_size() > frame.height * LONG_CELL
+        frame.write_parquet(file, compression="lz4", statistics=not has_long_cells)
         _add_trailer(file, frame)
 
 

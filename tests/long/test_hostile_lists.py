@@ -84,17 +84,7 @@ def measure(data: bytes, folder: Path) -> tuple[float, float]:
     return seconds, peak
 
 
-TOO_MUCH = {"NULs": "the report of one damaged line of 32 MiB takes 783 MiB"}
-"""Shapes that pass the bound, and why."""
-
-
-@pytest.mark.parametrize(
-    "shape",
-    [
-        pytest.param(name, marks=[pytest.mark.xfail(reason=TOO_MUCH[name])] if name in TOO_MUCH else [])
-        for name in SHAPES
-    ],
-)
+@pytest.mark.parametrize("shape", SHAPES)
 def test_memory_is_bounded_and_time_is_linear(shape: str, tmp_path: Path) -> None:
     size, make = SHAPES[shape]
     (tmp_path / "1").mkdir()

@@ -2,6 +2,7 @@
 
 import pytest
 
+from importer.source import csv_blocks
 from importer.source.csv_blocks import Block, cut_end_bytes, is_dense, last_line_end, line_count
 from importer.source.csv_grammar import Dialect, Layout
 
@@ -33,3 +34,16 @@ def test_a_block_gives_its_lines_and_their_sizes() -> None:
     assert block.lines.to_list() == ["1,2", "", "3,4"]
     assert [block.size_of_last(count) for count in range(4)] == [0, 4, 6, 11]
     assert block.text(0, 3) == "1,2\r\n\r\n3,4"
+
+
+@pytest.mark.parametrize(
+    "data", [b"1,2\n3,4", b"1,2\n3,4\n", b"\n", b"1", b"\n\n", b"1\n\n2", b"1\r\n2\r", b"1,\0\n2,\xff\n"]
+)
+def test_long_lines_are_the_same_lines(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
+    layout = Layout(Dialect(), ("a", "b"))
+    short = Block(layout, data).lines
+    monkeypatch.setattr(csv_blocks, "LONG_LINE", 0)
+    assert Block(layout, data).lines.equals(short)
+    assert short.len() == data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n") + (
+        data[-1:] not in b"\r\n"
+    )

@@ -3,7 +3,6 @@
 import pytest
 
 from importer.core.errors import SourceError
-from importer.source import csv_splitter
 from importer.source.batch import HEADER_REPEATED, ROW_MALFORMED
 from importer.source.csv_grammar import Dialect, Layout
 from importer.source.csv_set_aside import AGAIN, EXTRA
@@ -58,9 +57,8 @@ def test_text_behind_the_last_named_column_is_set_aside() -> None:
     assert batch.set_aside.select("row", "message").rows() == [(3, EXTRA)]
 
 
-def test_a_line_without_an_end_is_taken_for_a_wrong_declaration(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(csv_splitter, "MAX_LINE", 1 << 20)
-    splitter = Splitter(LAYOUT, line=7)
+def test_a_line_without_an_end_is_taken_for_a_wrong_declaration() -> None:
+    splitter = Splitter(LAYOUT, line=7, max_line=1 << 20)
     assert splitter.feed(b"x" * (1 << 20), final=False) is None
     with pytest.raises(SourceError) as caught:
         splitter.feed(b"x", final=False)

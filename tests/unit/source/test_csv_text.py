@@ -29,14 +29,13 @@ def test_blank_lines_do_not_pile_up(end: bytes, before: bytes) -> None:
     assert batch.line[-1] == 800_001 + before.count(b"\n")
 
 
-def test_a_line_over_the_limit_is_refused_and_one_below_it_is_read(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("importer.source.csv_splitter.MAX_LINE", MIB)
-    splitter = Splitter(TWO)
+def test_a_line_over_the_limit_is_refused_and_one_below_it_is_read() -> None:
+    splitter = Splitter(TWO, max_line=MIB)
     assert splitter.feed(b"1," + b"x" * (MIB - 3), final=False) is None
     found = splitter.feed(b"\n", final=True)
     assert found is not None
     assert found.cells.height == 1
-    splitter = Splitter(TWO, line=7)
+    splitter = Splitter(TWO, line=7, max_line=MIB)
     with pytest.raises(SourceError, match="line 7 is longer than 1 MiB: declare the delimiter"):
         splitter.feed(b"1," + b"x" * MIB, final=False)
 

@@ -89,3 +89,11 @@ def test_a_row_without_its_delimiter_or_with_something_behind_it_is_set_aside(tm
     [batch] = source.batches()
     assert batch.cells["id"].to_list() == ["1", "2", "5"]
     assert batch.set_aside["row"].to_list() == [3, 4]
+
+
+def test_a_file_is_tried_up_to_a_long_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(f"id;name;note\n1;{'x' * 3_000_000};n\n2;y;n\n")
+    assert dialect.suggest(str(path), SourceOptions(), DECLARED) is None
+    monkeypatch.setattr(dialect, "_LOOK_LINE", 4_000_000)
+    assert dialect.suggest(str(path), SourceOptions(), DECLARED)
