@@ -1,8 +1,9 @@
 """Send: everything that is still open, and the canary first."""
 
+import math
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
 from functools import partial
 
 from importer.config.schema import DestinationConfig
@@ -18,11 +19,15 @@ from importer.send.job import Limits
 from importer.send.rate_limiter import RateLimiter
 from importer.send.refusals import RefusalRow
 from importer.send.sender import Sender
-from importer.storage import run_history
+from importer.storage import account, run_history
 from importer.storage.id_cache import IdCache
 from importer.storage.journal import Journal
+from importer.storage.shared_pace import SharedPace
 from importer.transport import event_loop
 from importer.transport.choice import advice
+
+TurnsOf = Callable[[str, float], SharedPace | None]
+"""What a ceiling is for, and the ceiling → its turns."""
 
 
 def send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger) -> None:
@@ -34,8 +39,8 @@ def send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger) -> None:
     _report_missing_client(spec.config.destination, attempt)
     headers = request_headers(spec.config, spec.destination, key)
     limits = limits_of(spec.config, headers, spec.destination.job_deadline)
-    with _id_cache(spec, key) as id_cache:
-        main = partial(_send, spec, attempt, limits, ledger, id_cache)
+    with _id_cache(spec, key) as id_cache, _shared_turns(spec) as turns:
+        main = partial(_send, spec, attempt, limits, ledger, id_cache, turns)
         event_loop.run(main, limits.client, attempt.interrupt)
     attempt.stats.seconds["sending"] += time.monotonic() - began
 
@@ -69,15 +74,40 @@ def _id_cache(spec: RunSpec, key: str) -> Iterator[IdCache | None]:
         cache.close()
 
 
+@contextmanager
+def _shared_turns(spec: RunSpec) -> Iterator[TurnsOf]:
+    """The turns of the account's calls, and of its polls, which imports of this state folder share.
+
+    None for a ceiling of 0: such an import has no pace to share.
+    """
+    with ExitStack() as opened:
+
+        def turns(kind: str, ceiling: float) -> SharedPace | None:
+            if not ceiling:
+                return None
+            name = f"{account.account_digest(spec.config)[:32]}-{kind}.pace"
+            found = SharedPace(spec.state_dir / "locks" / name, ceiling)
+            opened.callback(found.close)
+            return found
+
+        yield turns
+
+
 async def _send(
-    spec: RunSpec, attempt: Attempt, limits: Limits, ledger: Ledger, id_cache: IdCache | None
+    spec: RunSpec,
+    attempt: Attempt,
+    limits: Limits,
+    ledger: Ledger,
+    id_cache: IdCache | None,
+    turns: TurnsOf,
 ) -> None:
     destination, stop = spec.destination, attempt.stop
     learned_rate = run_history.pace(spec.state_dir, spec.config)
-    limiter = RateLimiter(spec.config.destination.requests_per_second or 0, learned_rate=learned_rate)
+    ceiling = spec.config.destination.requests_per_second or 0
+    limiter = RateLimiter(ceiling, learned_rate=learned_rate, turns=turns("calls", ceiling))
     sender = Sender(limits, destination, limiter, stop, attempt.stats.counts)
-    if polls := destination.polls_per_second:
-        sender.poll_limiter = RateLimiter(min(polls, spec.config.destination.requests_per_second or polls))
+    if polls := min(destination.polls_per_second, ceiling or math.inf):
+        sender.poll_limiter = RateLimiter(polls, turns=turns("polls", polls))
     sender.key_check = destination.check_key()
     sender.tell = lambda code, text: attempt.observer.tell(Event(code, text, {}))
     sender.refusals = RefusalRow(_refused_before(ledger.journal))

@@ -22,6 +22,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable
+from typing import Protocol
 
 from importer.destinations.base import RateHint
 from importer.send.circuit_breaker import CircuitBreaker
@@ -46,14 +47,27 @@ NAP = 0.2
 LEAST_ROOM = 4
 """So many calls may be in flight at any rate."""
 
+_MOMENT = 0.001  # s after which a turn is asked for again while another process takes one
+
 _HASTE = 0.93  # of the gap between calls, while lost time is caught up
+
+
+class Turns(Protocol):
+    """The pace that several processes share."""
+
+    def take(self, now: float) -> tuple[int, float] | None:
+        """A turn: its number, and when its call may leave; None: ask again in a moment."""
+
+    def left(self, number: int, at: float) -> None:
+        """When the call of a turn really left, where that was later than thought."""
 
 
 class RateLimiter:
     """Hands out slots, one at a time, first come, first served; `call_returned` is called once for each.
 
     `requests_per_second` is a ceiling, 0 = none; `clock` in seconds, monotonic; `learned_rate` the rate
-    that an earlier run found, from which the search goes on in small steps.
+    that an earlier run found, from which the search goes on in small steps; `turns` are shared with others
+    that send to the same account.
     """
 
     def __init__(
@@ -62,11 +76,14 @@ class RateLimiter:
         clock: Clock = time.monotonic,
         sleep: Sleep = asyncio.sleep,
         learned_rate: float | None = None,
+        turns: Turns | None = None,
     ) -> None:
+        self._turns = turns
+        self._turn: tuple[int, float] | None = None
         self._ceiling = requests_per_second or float("inf")
         self._clock = clock
         self._sleep = sleep
-        self._queue: deque[asyncio.Future[int | None]] = deque()
+        self._queue: deque[asyncio.Future[tuple[int, int | None] | None]] = deque()
         self._server: asyncio.Task[None] | None = None
         self._closed = False
         self._sent: deque[float] = deque()  # when the calls of the last second left
@@ -119,7 +136,8 @@ class RateLimiter:
     async def slot(self) -> Slot | None:
         """Returns when one more request may be sent; None once closed."""
         now = self._clock()
-        if self._in_flight < self._room and not self._queue and self._due() <= now:
+        is_free = self._in_flight < self._room and not self._queue and self._turns is None
+        if is_free and self._due() <= now:
             self._give(now)
             return Slot(now, len(self._sent))
         return await self._in_turn()
@@ -128,23 +146,23 @@ class RateLimiter:
         """A slot for a caller that has to wait; it counts from the moment the caller runs."""
         if self._closed:
             return None
-        turn: asyncio.Future[int | None] = asyncio.get_running_loop().create_future()
+        turn: asyncio.Future[tuple[int, int | None] | None] = asyncio.get_running_loop().create_future()
         self._queue.append(turn)
         if self._server is None:
             self._server = asyncio.create_task(self._serve())
         try:
-            number = await turn
+            given = await turn
         except asyncio.CancelledError:
             if turn.done() and not turn.cancelled() and turn.result() is not None:
                 self.call_returned()
             raise
-        if number is None:
+        if given is None:
             return None
         if self._closed:
             self.call_returned()
             return None
         now = self._clock()
-        self._left(number, now)
+        self._left(*given, now)
         return Slot(now, len(self._sent))
 
     async def _serve(self) -> None:
@@ -156,11 +174,21 @@ class RateLimiter:
             elif self._in_flight >= self._room:
                 self._search.is_wanted = True
                 await self._wait_for_room()
+            elif (wait := self._turn_due(now) - now) > 0:
+                await self._doze(min(wait, NAP))
             else:
                 turn = self._queue.popleft()
                 if not turn.done():
-                    turn.set_result(self._give(now))
+                    shared, self._turn = self._turn, None
+                    turn.set_result((self._give(now), shared[0] if shared else None))
         self._server = None
+
+    def _turn_due(self, now: float) -> float:
+        """When the turn among all processes comes. It is taken once, and kept until a call leaves by it."""
+        if self._turns is None:
+            return now
+        self._turn = self._turn or self._turns.take(now)
+        return self._turn[1] if self._turn else now + _MOMENT
 
     async def _doze(self, seconds: float) -> None:
         self._search.is_wanted = True
@@ -199,8 +227,10 @@ class RateLimiter:
         self._last = max(self._last + self._haste, now - slack)
         self._next = max(self._even, self._last + self._haste)
 
-    def _left(self, number: int, now: float) -> None:
+    def _left(self, number: int, shared: int | None, now: float) -> None:
         """When a call really left, where that was later than thought."""
+        if shared is not None and self._turns:
+            self._turns.left(shared, now)
         place = number - self._gone
         if place >= 0:
             self._sent[place] = max(self._sent[place], now)

@@ -1,0 +1,105 @@
+"""The pace that the imports of one state folder share, where they send to one account at the same time.
+
+A small file says when the next call may leave, and when the latest ones did. A process that is about to send
+a call takes its turn there, under a lock that it has for some microseconds. One that sends nothing takes no
+turn, so the others have the whole rate. One that is killed has lost the turn that it had taken; the system
+drops the lock with the process.
+
+Times are those of the system's monotonic clock, which all processes of one machine share. It begins again
+with the machine: a time far in the future was written before that.
+"""
+
+import mmap
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from importer.storage import atomic_files
+from importer.storage.disk_errors import state_errors
+
+SPAN = 1.015
+"""So many seconds the calls of one second take at least: a call leaves a little later than it was let go."""
+
+CATCH_UP = 0.05
+"""How much lost time the callers together may catch up, in seconds."""
+
+_KEPT = 4096  # when so many of the latest calls left
+_CEILING, _CEILING_AT, _NEXT, _COUNT, _TIMES = range(5)
+_SIZE = 8 * (_TIMES + _KEPT)
+_STALE = 60.0  # s; nobody waits so long for a turn
+_CEILING_KEPT = 2.0  # s after the latest call of whoever has the highest ceiling
+
+
+class SharedPace:
+    """The turns of one account; `ceiling` in requests per second is what this import may send alone.
+
+    Together, those that send keep to the highest of their ceilings, and each to its own by itself. So all
+    should name the ceiling of the account. StateError where the file cannot be used.
+    """
+
+    def __init__(self, path: Path, ceiling: float) -> None:
+        self._ceiling = ceiling
+        self._lock = FileLock(
+            path.with_name(f"{path.name}.lock"),
+            mode=atomic_files.OWNER_FILE,
+            thread_local=False,
+            is_singleton=False,
+            fallback_to_soft=False,
+        )
+        with state_errors(path):
+            self._map = _mapped(path)
+        self._data = memoryview(self._map).cast("d")
+
+    def take(self, now: float) -> tuple[int, float] | None:
+        """A turn: its number, and when the call may leave, `now` or later. None: ask again in a moment."""
+        try:
+            self._lock.acquire(blocking=False)
+        except (Timeout, OSError):
+            return None
+        try:
+            return self._taken(now)
+        finally:
+            self._lock.release()
+
+    def left(self, number: int, at: float) -> None:
+        """When the call of a turn really left, where that was later than thought."""
+        place = _TIMES + number % _KEPT
+        self._data[place] = max(self._data[place], at)
+
+    def close(self) -> None:
+        """Lets go of the file."""
+        self._data.release()
+        self._map.close()
+
+    def _taken(self, now: float) -> tuple[int, float]:
+        data, ceiling = self._data, self._highest(now)
+        count, latest = int(data[_COUNT]), now + _STALE + 1 / ceiling
+        due = data[_NEXT] if data[_NEXT] < latest else 0.0
+        at = max(now, due, self._window_over(ceiling, count, latest))
+        data[_TIMES + count % _KEPT] = at
+        data[_COUNT] = count + 1
+        data[_NEXT] = max(due, at - CATCH_UP) + 1 / ceiling
+        return count, at
+
+    def _highest(self, now: float) -> float:
+        """The highest ceiling of those who send."""
+        data = self._data
+        if self._ceiling >= data[_CEILING] or not 0 <= now - data[_CEILING_AT] < _CEILING_KEPT:
+            data[_CEILING], data[_CEILING_AT] = self._ceiling, now
+        return data[_CEILING]
+
+    def _window_over(self, ceiling: float, count: int, latest: float) -> float:
+        """When the ceiling allows one more call, by when the latest ones left."""
+        capacity = min(max(1, int(ceiling)), _KEPT - 1)
+        if count < capacity:
+            return 0.0
+        first = self._data[_TIMES + (count - capacity) % _KEPT]
+        return first + SPAN * capacity / ceiling if first < latest else 0.0
+
+
+def _mapped(path: Path) -> mmap.mmap:
+    """The file in memory, made where there is none or where it has another size."""
+    with atomic_files.open_or_create(path) as file:
+        if path.stat().st_size != _SIZE:
+            file.truncate(_SIZE)
+        return mmap.mmap(file.fileno(), _SIZE)
