@@ -27,7 +27,7 @@ _KEPT = 4096  # when so many of the latest calls left
 _CEILING, _CEILING_AT, _NEXT, _COUNT, _TIMES = range(5)
 _SIZE = 8 * (_TIMES + _KEPT)
 _STALE = 60.0  # s; nobody waits so long for a turn
-_CEILING_KEPT = 2.0  # s after the latest call of whoever has the highest ceiling
+_CEILING_KEPT = 2.0  # s after the latest call of the one with the highest ceiling
 
 
 class SharedPace:
