@@ -57,7 +57,8 @@ class TextQuality:
         text, rows = column.filter(foreign), numbers.filter(foreign)
         if len(text):
             yield Sign("control_characters", text.str.contains(_CONTROL), rows)
-            yield Sign("mojibake", text.is_in(self._bad_texts(text)), rows)
+            if bad := self._bad_texts(text):
+                yield Sign("mojibake", text.is_in(bad), rows)
 
     def _bad_texts(self, text: pl.Series) -> list[str]:
         """Those of the distinct texts that ftfy takes for text in a wrong encoding."""
