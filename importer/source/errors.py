@@ -4,7 +4,7 @@ import gzip
 import re
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import polars as pl
@@ -28,56 +28,84 @@ def read_errors(path: str) -> Iterator[None]:
     """What fails while `path` is read, as SourceError; the libraries' own texts can quote cells."""
     try:
         yield
-    except FileNotFoundError:
-        raise SourceError(f"{path}: no such file; check [source] path.") from None
-    except PermissionError:
-        raise SourceError(f"{path}: not allowed to read it; check its permissions.") from None
-    except (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile):
-        raise SourceError(f"{path}: the compressed stream is truncated or damaged; fetch it again.") from None
-    except NotImplementedError:  # zipfile's word for it
-        raise SourceError(
-            f"{path}: packed by an unknown method; unpack it, or pack it with Deflate."
-        ) from None
-    except pl.exceptions.DuplicateError:
-        raise SourceError(f"{path}: two columns have the same name; rename one of them.") from None
-    except (OSError, pl.exceptions.PolarsError) as error:
-        raise SourceError(
-            f"{path}: cannot be read ({type(error).__name__}); fetch or export it again."
-        ) from None
     except (MemoryError, SourceError):
         raise
     except Exception as error:
-        if type(error).__module__.startswith(("backports.zstd", "compression.zstd", "obstore", "_zstd")):
-            raise SourceError(_library_message(path, error)) from None
-        raise
+        words = _words(error, is_object="://" in path)
+        if words is None:
+            raise
+        raise SourceError(f"{path}: {words}.") from None
 
 
-def _library_message(path: str, error: Exception) -> str:
+def _words(error: Exception, *, is_object: bool) -> str | None:
+    """What has happened and the next step; None for an error that no library of this package raises."""
+    for kinds, words in _COMPRESSION_ERRORS:
+        if isinstance(error, kinds):
+            return words
+    if type(error).__name__ == "ZstdError":
+        return _COMPRESSION_ERRORS[0][1]
+    if type(error).__module__.startswith("obstore") or (is_object and isinstance(error, OSError)):
+        return _store_words(error)
+    for kinds, words in _FILE_ERRORS:
+        if isinstance(error, kinds):
+            return words.format(type(error).__name__)
+    return None
+
+
+_COMPRESSION_ERRORS: Sequence[tuple[tuple[type[Exception], ...], str]] = (
+    (
+        (EOFError, zlib.error, gzip.BadGzipFile, zipfile.BadZipFile),
+        "the compressed stream is truncated or damaged; fetch it again",
+    ),
+    ((NotImplementedError,), "packed by an unknown method; unpack it, or pack it with Deflate"),
+)
+"""NotImplementedError is zipfile's word for such a method."""
+
+_FILE_ERRORS: Sequence[tuple[tuple[type[Exception], ...], str]] = (
+    ((FileNotFoundError,), "no such file; check [source] path"),
+    ((PermissionError,), "not allowed to read it; check its permissions"),
+    ((pl.exceptions.DuplicateError,), "two columns have the same name; rename one of them"),
+    ((OSError, pl.exceptions.PolarsError), "cannot be read ({}); fetch or export it again"),
+)
+
+
+def _store_words(error: Exception) -> str:
+    """From the text of an object store's error, which obstore and polars pass on, each as its own kind."""
     name = type(error).__name__
-    if name == "ZstdError":
-        return f"{path}: the compressed stream is truncated or damaged; fetch it again."
     text = f"{name} {error}".lower()
     for pattern, words in _STORE_ERRORS:
         if re.search(pattern, text):
-            return f"{path}: {words}."
-    return f"{path}: the object store answered {name}; check the URL and the credentials."
+            return words
+    return f"the object store answered {name}; check the URL and the credentials"
 
 
 _STORE_ERRORS = (
+    (
+        r"169\.254\.|/latest/api/token|metadata\.google|imds",
+        "no credentials were found; set them in the environment",
+    ),
     (
         r"nosuchbucket|containernotfound|bucket does not exist",
         "there is no such bucket; check its name and region",
     ),
     (
-        r"accessdenied|permissiondenied|authorizationfailure|\b403\b",
-        "access is denied; give the credentials the right to read it",
-    ),
-    (
-        r"unauthenticated|invalidaccesskeyid|signaturedoesnotmatch|expiredtoken|\b401\b",
+        r"unauthenticated|invalidaccesskeyid|signaturedoesnotmatch|expiredtoken|invalidtoken|\b401\b",
         "the credentials are wrong or have expired; renew them",
     ),
-    (r"credential|metadata|169\.254|imds", "no credentials were found; set them in the environment"),
-    (r"notfound|nosuchkey|\b404\b", "there is no such object; check its name"),
+    (
+        r"accessdenied|permission|privileges|authorizationfailure|status code: 403",
+        "access is denied; give the credentials the right to read it",
+    ),
+    (r"notfound|not found|nosuchkey|status code: 404", "there is no such object; check its name"),
+    (
+        r"status code: (?:429|5\d\d)",
+        "the store was tried several times and is overloaded or out of order; run again later",
+    ),
+    (
+        r"incompletebody|response body error|end of file|connection reset|connection closed|unexpectedeof",
+        "the connection broke off again and again, or the object was replaced while it was read; run again",
+    ),
+    (r"credential", "no credentials were found; set them in the environment"),
     (r"certificate|tls|ssl", "the store's certificate is not trusted; check the endpoint and SSL_CERT_FILE"),
     (r"dns|resolve|lookup", "the store's host name is not known; check endpoint and region"),
     (r"timed? ?out|connect|network", "the store could not be reached; check the endpoint and the network"),

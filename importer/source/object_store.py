@@ -75,6 +75,11 @@ def is_plain_http() -> bool:
     return any(value.lower().startswith("http://") for value in endpoints)
 
 
+def store_options() -> dict[str, Any]:
+    """The same for polars, which reads Parquet from a store by itself."""
+    return {"allow_http": str(is_plain_http()).lower(), "max_retries": _RETRIES}
+
+
 def object_version(url: str) -> tuple[int, str, float]:
     """Size in bytes, version tag, and Unix time of the last change of an object; the library's own errors."""
     store, key = store_of(url)

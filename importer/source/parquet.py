@@ -7,7 +7,7 @@ from pathlib import Path
 import polars as pl
 
 from importer.core.errors import SourceError
-from importer.source.object_store import URL, is_plain_http
+from importer.source.object_store import URL, store_options
 from importer.source.source import Source
 from importer.source.streams import refuse_folder
 from importer.source.table_rows import TABLE_ROWS, table_source
@@ -51,8 +51,13 @@ def _scan(path: str) -> pl.LazyFrame:
 
 
 def _scan_as(path: str, schema: Mapping[str, pl.DataType] | None = None) -> pl.LazyFrame:
-    options = {"allow_http": "true"} if URL.match(path) and is_plain_http() else None
-    return pl.scan_parquet(path, glob=False, hive_partitioning=False, storage_options=options, schema=schema)
+    return pl.scan_parquet(
+        path,
+        glob=False,
+        hive_partitioning=False,
+        storage_options=store_options() if URL.match(path) else None,
+        schema=schema,
+    )
 
 
 def _is_int96(path: str, rows: pl.LazyFrame, name: str) -> bool:

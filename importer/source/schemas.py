@@ -61,9 +61,9 @@ def _widest(name: str, found: Sequence[tuple[Source, pl.DataType]]) -> pl.DataTy
 def widened(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
     """The type that holds every value of both as it stands; None where there is none.
 
-    Text and categories become text, text and bytes become bytes, whole numbers the wider ones, moments
-    microseconds, and a column of nulls takes the other type. A whole number and a float go together up to 32
-    bits. Decimals need one scale.
+    Text beside categories or whole numbers becomes text, text and bytes become bytes, whole numbers the wider
+    ones, moments microseconds, and a column of nulls takes the other type. A whole number and a float go
+    together up to 32 bits. Decimals need one scale.
     """
     if one == other:
         return one
@@ -75,7 +75,7 @@ def widened(one: pl.DataType, other: pl.DataType) -> pl.DataType | None:
 
 
 def _wider(a: pl.DataType, b: pl.DataType) -> pl.DataType | None:
-    if _is_text(a) and _is_text(b):
+    if _is_text(a) and (_is_text(b) or b.is_integer()):  # a whole number reads as its digits everywhere
         return pl.String()
     if a == pl.Binary and _is_text(b):
         return a

@@ -2,7 +2,10 @@
 
 import gzip
 import io
+import threading
+import urllib.request
 from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +15,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from importer.core.errors import SourceError, StateError
+from importer.pipeline.sources import refuse_changed
 from importer.report.outcome_export import export
 from importer.source.locate import expand
 from importer.source.options import SourceOptions
@@ -80,9 +84,10 @@ def test_an_object_that_is_replaced_has_another_version(bucket: Any) -> None:
 @pytest.mark.parametrize(
     ("url", "message"),
     [
-        ("s3://lists/in/none.csv", "no such file|no such object"),
-        ("s3://lists/in/none.parquet", "no such file|no such object|cannot be read"),
-        ("s3://no-such-bucket/in/a.csv", "no such bucket|no such file|no such object"),
+        ("s3://lists/in/none.csv", "there is no such object"),
+        ("s3://lists/in/none.parquet", "there is no such object"),
+        ("s3://no-such-bucket/in/a.csv", "there is no such bucket"),
+        ("s3://no-such-bucket/in/a.parquet", "there is no such bucket"),
     ],
 )
 def test_what_is_not_there_is_said(url: str, message: str, bucket: Any) -> None:
@@ -123,3 +128,118 @@ def test_a_table_of_outcomes_is_copied_and_replaced_by_a_later_attempt(bucket: A
     assert copied("applied") == {other, "sync/outcome=applied/chunk-1.night.parquet"}
     with pytest.raises(StateError, match=r"s3://none/x: the table of outcomes could not be copied there"):
         export(tmp_path / "applied", "night", "s3://none/x")
+
+
+class Gateway(ThreadingHTTPServer):
+    """Hands requests on to the store, with one fault.
+
+    `refused`: the key is unknown. `overloaded`: 503. `cut`: every body ends in its middle. `cut once`: the
+    first one does.
+    """
+
+    daemon_threads = True
+
+    def __init__(self, store: str) -> None:
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.store = store
+        self.fault = ""
+        self.url = f"http://127.0.0.1:{self.server_port}"
+
+
+class _Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Gateway
+
+    def log_message(self, *arguments: Any) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self.do_GET()
+
+    def do_GET(self) -> None:
+        if self.server.fault == "overloaded":
+            self._answer(503, {}, b"")
+        elif self.server.fault == "refused":
+            self._answer(403, {}, b"<Error><Code>InvalidAccessKeyId</Code></Error>")
+        else:
+            self._hand_on()
+
+    def _hand_on(self) -> None:
+        kept = ("range", "authorization", "x-amz-date", "x-amz-content-sha256", "if-match")
+        headers = {name: value for name, value in self.headers.items() if name.lower() in kept}
+        request = urllib.request.Request(self.server.store + self.path, method=self.command, headers=headers)
+        with urllib.request.urlopen(request) as answer:
+            self._answer(answer.status, dict(answer.headers), answer.read())
+
+    def _answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+        self.send_response(status)
+        dropped = ("connection", "transfer-encoding", "date", "server")
+        for name, value in {"Content-Length": str(len(body)), **headers}.items():
+            if name.lower() not in dropped:
+                self.send_header(name, value)
+        self.end_headers()
+        if self.command == "HEAD":
+            return
+        if self.server.fault.startswith("cut") and len(body) > 1:
+            self.server.fault = "" if self.server.fault == "cut once" else "cut"
+            body, self.close_connection = body[: len(body) // 2], True
+        self.wfile.write(body)
+
+
+@pytest.fixture(scope="module")
+def gateways(endpoint: str) -> Iterator[Gateway]:
+    with Gateway(endpoint) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield server
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture
+def gateway(gateways: Gateway, bucket: Any, monkeypatch: pytest.MonkeyPatch) -> Gateway:
+    """One for the module, with a bucket of its own: polars keeps the endpoint of each bucket."""
+    bucket.create_bucket(Bucket="faulty")
+    for key in ("in/a.csv", "in/c.parquet"):
+        bucket.copy_object(Bucket="faulty", Key=key, CopySource=f"lists/{key}")
+    monkeypatch.setenv("AWS_ENDPOINT_URL", gateways.url)
+    gateways.fault = ""
+    return gateways
+
+
+@pytest.mark.parametrize("key", ["in/a.csv", "in/c.parquet"])
+@pytest.mark.parametrize(
+    ("fault", "words"),
+    [
+        ("refused", "the credentials are wrong or have expired; renew them"),
+        ("overloaded", "the store was tried several times and is overloaded"),
+        ("cut", "the connection broke off again and again"),
+    ],
+)
+def test_a_fault_of_the_store_is_said(fault: str, words: str, key: str, gateway: Gateway) -> None:
+    gateway.fault = fault
+    with pytest.raises(SourceError, match=words):
+        rows(f"s3://faulty/{key}")
+
+
+@pytest.mark.parametrize("key", ["in/a.csv", "in/c.parquet"])
+def test_an_object_that_is_cut_off_once_is_read_to_its_end(key: str, gateway: Gateway) -> None:
+    gateway.fault = "cut once"
+    assert rows(f"s3://faulty/{key}") == EXPECTED
+    assert gateway.fault == ""
+
+
+def test_missing_credentials_are_said(gateway: Gateway, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_METADATA_ENDPOINT", "http://127.0.0.1:9")
+    with pytest.raises(SourceError, match="no credentials were found; set them in the environment"):
+        rows("s3://faulty/in/a.csv")
+
+
+def test_an_object_that_is_replaced_while_it_is_read_stops_the_run(bucket: Any) -> None:
+    source = open_source("s3://lists/in/a.csv", SourceOptions())
+    refuse_changed([source])
+    bucket.put_object(Bucket="lists", Key="in/a.csv", Body=CSV.replace(b"x", b"y"))
+    with pytest.raises(SourceError, match="changed while it was read, so nothing was sent"):
+        refuse_changed([source])

@@ -72,8 +72,31 @@ def test_a_damaged_zstd_stream_is_a_damaged_stream() -> None:
         ("NotFoundError", "NoSuchBucket", "there is no such bucket; check its name and region"),
         (
             "GenericError",
-            "HTTP status 403 Forbidden",
+            "Server returned non-2xx status code: 403 Forbidden",
             "access is denied; give the credentials the right to read it",
+        ),
+        (
+            "PermissionDeniedError",
+            "status code: 403 Forbidden: <Code>InvalidAccessKeyId</Code>",
+            "the credentials are wrong or have expired; renew them",
+        ),
+        (
+            "GenericError",
+            "PUT http://169.254.169.254/latest/api/token status code: 403 Forbidden",
+            "no credentials were found; set them in the environment",
+        ),
+        (
+            "GenericError",
+            "after 3 retries: status code: 503 Service Unavailable",
+            "the store was tried several times and is overloaded or out of order; run again later",
+        ),
+        (
+            "GenericError",
+            "HTTP error: request or response body error",
+            (
+                "the connection broke off again and again, or the object was replaced while it was read; "
+                "run again"
+            ),
         ),
         ("UnauthenticatedError", "x", "the credentials are wrong or have expired; renew them"),
         ("GenericError", "ExpiredToken", "the credentials are wrong or have expired; renew them"),
@@ -100,6 +123,19 @@ def test_a_damaged_zstd_stream_is_a_damaged_stream() -> None:
 def test_an_error_of_an_object_store_is_said_in_our_words(name: str, text: str, words: str) -> None:
     error = error_of_library("obstore.exceptions", name, f"{text} {SECRET}")
     assert said(error) == f"list.csv: {words}."
+
+
+def test_what_polars_says_of_an_object_is_said_in_the_same_words() -> None:
+    """It raises the errors of the operating system for an object, too."""
+    for error, words in {
+        FileNotFoundError("status code: 404 Not Found: NoSuchBucket"): "there is no such bucket",
+        PermissionError("status code: 403 Forbidden: InvalidAccessKeyId"): "the credentials are wrong",
+        OSError("object-store error: response body error"): "the connection broke off",
+        pl.exceptions.ComputeError("out of specification"): "cannot be read (ComputeError)",
+    }.items():
+        with pytest.raises(SourceError) as caught, read_errors("s3://lists/a.parquet"):
+            raise error
+        assert str(caught.value).startswith(f"s3://lists/a.parquet: {words}")
 
 
 def test_an_error_of_rows_names_the_source_once() -> None:

@@ -25,7 +25,10 @@ US, MS, NS = (pl.Datetime(unit) for unit in ("us", "ms", "ns"))
         (pl.Float32(), pl.Float64(), None),
         (pl.String(), pl.Categorical(), pl.String()),
         (pl.Enum(["a"]), pl.Enum(["b"]), pl.String()),
-        (pl.String(), pl.Int64(), None),
+        (pl.String(), pl.Int64(), pl.String()),
+        (pl.UInt64(), pl.Categorical(), pl.String()),
+        (pl.String(), pl.Float64(), None),
+        (pl.String(), pl.Binary(), pl.Binary()),
         (pl.Null(), pl.Boolean(), pl.Boolean()),
         (MS, US, US),
         (NS, US, US),
@@ -35,7 +38,7 @@ US, MS, NS = (pl.Datetime(unit) for unit in ("us", "ms", "ns"))
         (pl.Decimal(10, 2), pl.Decimal(20, 2), pl.Decimal(20, 2)),
         (pl.Decimal(10, 2), pl.Decimal(10, 3), None),
         (pl.List(pl.Null), pl.List(pl.String), pl.List(pl.String)),
-        (pl.List(pl.Int64), pl.List(pl.String), None),
+        (pl.List(pl.Int64), pl.List(pl.String), pl.List(pl.String)),
         (pl.Struct({"a": pl.Int64}), pl.Struct({"a": pl.Int32}), None),
     ],
 )
@@ -77,8 +80,8 @@ def test_equal_schemas_stay_as_they_are(tmp_path: Path) -> None:
 
 
 def test_a_column_without_a_common_type_is_refused_with_both_files(tmp_path: Path) -> None:
-    paths = files(tmp_path, pl.DataFrame({"id": ["1"]}), pl.DataFrame({"id": [1]}))
+    paths = files(tmp_path, pl.DataFrame({"id": ["1"]}), pl.DataFrame({"id": [1.5]}))
     with pytest.raises(
-        SourceError, match=r'"id" is String in .*0\.parquet and Int64 in .*1\.parquet, and no'
+        SourceError, match=r'"id" is String in .*0\.parquet and Float64 in .*1\.parquet, and no'
     ):
         read(paths, ["id"])
