@@ -39,7 +39,7 @@ def duration(text: str) -> float:
     """Seconds of `90s`, `30m`, `2h` or `30d`."""
     found = seconds_of(text)
     if found is None:
-        raise argparse.ArgumentTypeError("expected a time like 90s, 30m or 2h")
+        raise argparse.ArgumentTypeError("expected a time like 90s, 30m, 2h or 30d")
     return found
 
 

@@ -71,11 +71,24 @@ def _refuse_bytes(words: Sequence[str]) -> None:
             raise ConfigError(f'"{word}": not UTF-8; rename the file or folder, then use its new name.')
 
 
+_INSTEAD = {
+    "--dry-run": " To send nothing: importer check CONFIG.",
+    "--force": " To go on although a guard trips: --allow GUARD.",
+    "--config": " CONFIG stands without a flag: importer run CONFIG.",
+    "--output": " The files of a run are in its folder; where that is: --state-dir DIR.",
+}
+"""Flags of other programs that ours does not have, and what is meant here."""
+
+
 def _refuse_unknown(of: argparse.ArgumentParser, words: Sequence[str]) -> NoReturn:
     known = [name for action in of._actions for name in action.option_strings]  # noqa: SLF001 - no public list
     flag = words[0].partition("=")[0]
-    guess = did_you_mean(flag, known) if flag.startswith("-") else ""
+    guess = _INSTEAD.get(flag) or (did_you_mean(flag, known) if flag.startswith("-") else "")
     of.error(f"unrecognized arguments: {' '.join(printable(word) for word in words)}.{guess}")
+
+
+_FEW = 6
+"""So many names that may stand in a place are all listed."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -86,7 +99,8 @@ class _Parser(argparse.ArgumentParser):
         if wrong:
             names = re.findall(r"[\w-]+", wrong[3])
             what = "unknown command" if wrong[1] == "COMMAND" else f"{wrong[1]}: unknown name"
-            message = f'{what} "{printable(wrong[2])}".{did_you_mean(wrong[2], names)}'
+            few = f" One of: {', '.join(names)}." if len(names) <= _FEW else ""
+            message = f'{what} "{printable(wrong[2])}".{did_you_mean(wrong[2], names) or few}'
         end = "" if message.endswith(("?", ".")) else ";"
         see = "see" if end else "See"
         raise ConfigError(f"{message}{end} {see}: {self.prog} --help")
@@ -121,7 +135,7 @@ def parser() -> argparse.ArgumentParser:
     root = _Parser(
         prog="importer", description="Writes customer lists as user attributes into engagement APIs."
     )
-    root.add_argument("--version", action=_Version, nargs=0, help="the version, and nothing else")
+    root.add_argument("--version", action=_Version, nargs=0, help="print the version")
     commands = root.add_subparsers(metavar="COMMAND", dest="command", required=True, parser_class=_Parser)
     _add_demo(commands)
     _add_importing(commands)
@@ -140,7 +154,7 @@ def _command(commands: Any, name: str, handler: str, text: str) -> argparse.Argu
     )
     found.set_defaults(handler=handler, parser=found)
     found.add_argument(
-        "-v", "--verbose", action="store_true", help="every step on standard error, no value of a person"
+        "-v", "--verbose", action="store_true", help="tell every step on standard error, no value of a person"
     )
     return found
 
@@ -163,7 +177,7 @@ def _add_demo(commands: Any) -> None:
 
 def _add_importing(commands: Any) -> None:
     check = _command(commands, "check", "import_commands:check", "read and check everything, send nothing")
-    run = _command(commands, "run", "import_commands:run", "the import")
+    run = _command(commands, "run", "import_commands:run", "import a list")
     for parser_ in (check, run):
         parser_.add_argument("config", metavar="CONFIG", help="the TOML file")
         parser_.add_argument(
@@ -177,13 +191,18 @@ def _add_importing(commands: Any) -> None:
             "--run-id", metavar="ID", help="name of the run (default: the time and a suffix)"
         )
         parser_.add_argument(
-            "--limit", metavar="N", type=types.whole_number, help="only the first N rows over all sources"
+            "--limit",
+            metavar="N",
+            type=types.whole_number,
+            help="read only the first N rows over all sources",
         )
         parser_.add_argument(
             "--strict", action="store_true", help="stop with 6 where the list shows signs of damage"
         )
         parser_.add_argument(
-            "--changed-only", action="store_true", help="only what differs from what was acknowledged before"
+            "--changed-only",
+            action="store_true",
+            help="send only what differs from what was acknowledged before",
         )
         _add_state(parser_)
         _add_sending(parser_)
@@ -203,7 +222,7 @@ def _add_importing(commands: Any) -> None:
     )
     _add_renamed(run, "--again", nargs=0, const=True)
     run.add_argument(
-        "--full-refresh", action="store_true", help="everything, also where changed_only is configured"
+        "--full-refresh", action="store_true", help="send everything, also where changed_only is configured"
     )
     _add_renamed(run, "--full", nargs=0, const=True)
     _add_outcomes(run)
@@ -239,7 +258,11 @@ def _add_verify(commands: Any) -> None:
     )
     verify.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
     verify.add_argument(
-        "--sample", metavar="N", type=types.positive_number, default=100, help="so many people (default: 100)"
+        "--sample",
+        metavar="N",
+        type=types.positive_number,
+        default=100,
+        help="compare so many people (default: 100)",
     )
     _add_state(verify)
     _add_place(verify)
@@ -250,20 +273,20 @@ def _add_verify(commands: Any) -> None:
 
 
 def _add_looking(commands: Any) -> None:
-    runs = _command(commands, "runs", "run_commands:runs", "the past runs")
+    runs = _command(commands, "runs", "run_commands:runs", "list the past runs")
     runs.add_argument(
         "--prune",
         metavar="AGE",
         type=types.duration,
         help="remove runs older than 30d, say, and all they hold",
     )
-    runs.add_argument("--name", metavar="IMPORT", help="only the runs of this import")
-    runs.add_argument("--json", action="store_true", help="the runs as JSON")
+    runs.add_argument("--name", metavar="IMPORT", help="list only the runs of this import")
+    runs.add_argument("--json", action="store_true", help="print the runs as JSON")
     runs.add_argument(
         "--html", action="store_true", help="write a page with the trends of one import (default: the newest)"
     )
     _add_state(runs)
-    report = _command(commands, "report", "run_commands:report", "one run's summary")
+    report = _command(commands, "report", "run_commands:report", "print the summary of one run")
     report.add_argument("run", metavar="RUN", nargs="?", help="default: the newest")
     report.add_argument("--open", action="store_true", help="open report.html in the browser")
     report.add_argument(
@@ -280,7 +303,7 @@ def _add_looking(commands: Any) -> None:
 
 def _add_people(commands: Any) -> None:
     explain = _command(
-        commands, "explain", "run_commands:explain", "what happened to one person, from line to answer"
+        commands, "explain", "run_commands:explain", "show what happened to one person, from line to answer"
     )
     explain.add_argument("person", metavar="ID", help="the distinct id; - reads it from stdin")
     explain.add_argument("--run", metavar="RUN", help="default: the newest that knows the person")
@@ -332,7 +355,10 @@ _FAULTS = "a fault and its share, call numbers or interval: 429:0.05, 503@3,7, r
 
 def _add_sandbox(commands: Any) -> None:
     sandbox = _command(
-        commands, "sandbox", "setup_commands:sandbox", "a local server that answers as the destination would"
+        commands,
+        "sandbox",
+        "setup_commands:sandbox",
+        "start a local server that answers as the destination would",
     )
     sandbox.add_argument(
         "config", metavar="CONFIG", nargs="?", help="its attributes are what the server knows"
@@ -426,8 +452,10 @@ def _add_outcomes(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_output(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--json", action="store_true", help="the summary as JSON on stdout, nothing else")
-    parser.add_argument("--quiet", action="store_true", help="no progress and no summary, only errors")
+    parser.add_argument(
+        "--json", action="store_true", help="print the summary as JSON on stdout, nothing else"
+    )
+    parser.add_argument("--quiet", action="store_true", help="print no progress and no summary, only errors")
 
 
 def _add_log(parser: argparse.ArgumentParser) -> None:

@@ -18,7 +18,9 @@ def check_pattern(pattern: str) -> None:
     try:
         pl.select(pl.lit("").str.contains(pattern))
     except pl.exceptions.PolarsError:
-        raise ValueError("pattern: not a regular expression that Rust's regex takes") from None
+        raise ValueError(
+            "pattern: not a regular expression as Rust has them, without look-around and back-references"
+        ) from None
 
 
 def check_zone(zone: str) -> None:
@@ -119,7 +121,9 @@ class Attribute(BaseModel):
             raise ValueError("units: a unit is a text, not blank")
         words = {word.lower() for word in (*self.true_values, *self.false_values)}
         if self.type == "boolean" and any(meaning.lower() not in words for meaning in self.map.values()):
-            raise ValueError("map: a meaning that is none of true_values and false_values")
+            raise ValueError(
+                'map: expected meanings of true_values or false_values, like map = { "Ja" = "true" }'
+            )
         return self
 
     @model_validator(mode="after")

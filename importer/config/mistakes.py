@@ -43,9 +43,28 @@ _MISSING: Mapping[str, str] = {
 }
 
 
+_MISSING_KEYS: Mapping[tuple[str, str], str] = {
+    ("identity", "column"): 'column = "customer_id"',
+    ("destination", "type"): 'type = "vevee"',
+    ("destination", "api_key"): 'api_key = "env:NAME", the variable that holds the key',
+    ("attributes", "type"): 'type = "free_text"',
+}
+
+_TYPE_WORDS: Mapping[str, str] = {
+    **dict.fromkeys(("string", "str", "text", "varchar", "char"), "free_text"),
+    **dict.fromkeys(("integer", "int", "float", "double", "decimal", "numeric"), "number"),
+    **dict.fromkeys(("enum", "choice", "select", "category"), "single_choice"),
+    **dict.fromkeys(("list", "array", "set", "tags"), "multi_choice"),
+    **dict.fromkeys(("timestamp", "time"), "datetime"),
+    "mail": "email",
+    "telephone": "phone",
+}
+"""What other programs call our types."""
+
+
 def sentences(error: ValidationError, vendor_keys: Iterable[str] = ()) -> list[str]:
     """Each mistake as `place: what is expected`; `vendor_keys` are known keys of `[destination]` besides."""
-    found = error.errors(include_url=False, include_input=False)
+    found = error.errors(include_url=False)  # what was typed is compared with known words, and never said
     return [_sentence(one, vendor_keys) for one in found]
 
 
@@ -70,15 +89,30 @@ def _sentence(error: ErrorDetails, vendor_keys: Iterable[str]) -> str:
     if kind == "extra_forbidden":
         return unknown_key(place, vendor_keys)
     if kind == "missing":
-        return f"{_dotted(place)}: {_MISSING.get(str(place[0]), 'missing') if len(place) == 1 else 'missing'}"
+        return f"{_dotted(place)}: {_missing(place)}"
     if kind == "literal_error":
-        return f"{_dotted(place)}: expected {_choices(error.get('ctx', {}))}"
+        choices = _choices(error.get("ctx", {}))
+        return f"{_dotted(place)}: expected {choices}{_meant(error['input'], choices)}"
     if kind in _EXPECTED:
         return f"{_dotted(place)}: {_EXPECTED[kind].format(**error.get('ctx', {}))}"
     text = message.removeprefix("Value error, ")
     if kind == "value_error" and re.match(r"[a-z_]+: ", text):
         return f"{_dotted(place)}.{text}"
     return f"{_dotted(place)}: {text[0].lower()}{text[1:]}"
+
+
+def _missing(place: Sequence[object]) -> str:
+    if len(place) == 1:
+        return _MISSING.get(str(place[0]), "missing")
+    line = _MISSING_KEYS.get((str(place[0]), str(place[-1])))
+    return f"missing; add {line}" if line else "missing"
+
+
+def _meant(typed: object, choices: str) -> str:
+    """`. Did you mean "number"?`: one of the choices, that which other programs call by the word typed."""
+    word = str(typed).lower()
+    guess = did_you_mean(_TYPE_WORDS.get(word, word), re.findall(r'"([^"]*)"', choices))
+    return f".{guess}" if guess else ""
 
 
 def _dotted(place: Sequence[object]) -> str:

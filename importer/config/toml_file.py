@@ -24,6 +24,8 @@ VARIABLE_KEYS = (("source", "path"), ("destination", "base_url"), ("destination"
 
 _LISTS = (".csv", ".tsv", ".txt", ".parquet", ".xlsx", ".xls", ".gz", ".zst", ".zip")
 
+_OTHER_KINDS = (".yaml", ".yml", ".json", ".ini", ".xml")
+
 _ADVICE = (
     (r"Invalid value", 'expected a value: "text", a number, true or [a list]; texts stand in quotes'),
     (r"Expected '=' after a key", 'expected "=" after the key; write key = "value"'),
@@ -125,6 +127,8 @@ def _arguments_swapped(path: Path) -> str:
 
 
 def _toml_mistake(path: Path, text: str, message: str) -> str:
+    if path.suffix.lower() in _OTHER_KINDS or text.lstrip().startswith("{"):
+        return f"not TOML, and a configuration is a TOML file; one is drafted by: {command('init', 'LIST')}"
     if path.suffix.lower() in _LISTS or not re.search(r"^\s*(\[|[^,;\t]*=)", text, re.MULTILINE):
         return f"not valid TOML, it looks like a list. {_arguments_swapped(path)}"
     place = re.search(r"\(at (line (\d+), column (\d+)|[^)]*)\)", message)
@@ -157,11 +161,12 @@ def _with_variables(path: Path, data: dict[str, Any]) -> dict[str, Any]:
     for section, key in VARIABLE_KEYS:
         table = data.get(section)
         if isinstance(table, dict) and isinstance(table.get(key), str):
-            mistakes += [f"{section}.{key}: {name}" for name in _unset(table[key])]
+            place = f"{section}.{key}"
+            mistakes += [f"{place}: the variable {name} is not set; set it" for name in _unset(table[key])]
             value = re.sub(r"\$\{(\w+)\}", lambda m: os.environ.get(m[1], ""), table[key], flags=re.ASCII)
             data[section] = {**table, key: value}
     if mistakes:
-        raise ConfigError(f"{path}: the environment variable is not set: {'; '.join(mistakes)}.")
+        raise ConfigError(f"{path}: {', '.join(mistakes)}.")
     return data
 
 

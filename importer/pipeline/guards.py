@@ -199,7 +199,8 @@ def limit_passed(limit: RejectLimit, before: int, answers: Answers) -> GuardErro
 
 def _over_limit(limit: RejectLimit, rejected: int, sent: str) -> str:
     """The sentence of a passed `--max-rejects`."""
-    bad = f"{rejected:,} values and rows were rejected, trimmed or unconfirmed"
+    what = quantity(rejected, "value or row was", "values and rows were")
+    bad = f"{what} rejected, trimmed or unconfirmed"
     return f"--max-rejects {limit} is passed: {bad}. {sent}"
 
 

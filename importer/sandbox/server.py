@@ -26,6 +26,7 @@ from importer.config.schema import Config
 from importer.config.urls import is_loopback
 from importer.core.errors import ConfigError
 from importer.core.models import Answer
+from importer.core.text import did_you_mean
 from importer.destinations.base import Definition
 from importer.destinations.responses import json_answer
 from importer.destinations.simulator import Request, Sandbox
@@ -322,9 +323,9 @@ class _Exchange:
 def _definitions(declared: Sequence[Definition], options: SandboxOptions) -> dict[str, Definition]:
     unknown = (options.archived | options.undefined) - {d.key for d in declared}
     if unknown:
-        raise ConfigError(
-            f"sandbox: attributes the configuration does not have: {', '.join(sorted(unknown))}."
-        )
+        guess = did_you_mean(min(unknown), [d.key for d in declared])
+        names = ", ".join(sorted(unknown))
+        raise ConfigError(f"sandbox: attributes that the configuration does not have: {names}.{guess}")
     return {
         d.key: dataclasses.replace(d, archived=d.key in options.archived)
         for d in declared

@@ -372,7 +372,9 @@ class Sender:
         if limiter.is_down:
             self._notice.down(sentence, failing, bound)
         if failing >= bound and (limiter.is_down or not self._ever_answered):
-            self.stop.because(UnreachableError(f"{sentence}; tried for {failing:.0f} s."))
+            self.stop.because(
+                UnreachableError(f"{sentence}; tried for {failing:.0f} s. Check base_url and the network.")
+            )
 
     def _abandoned(self, job: Job, call: Call) -> None:
         """A call in flight that is no longer waited for: sent, and no answer came. A poll is asked again."""

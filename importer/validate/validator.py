@@ -32,7 +32,7 @@ from importer.values import cell_texts, column_types, messages
 from importer.values.cell_texts import all_texts
 from importer.values.column_types import cell_rules, count_blanks, typed_columns, with_computed
 from importer.values.distinct_ids import NAMES_NOBODY, DistinctIds, IdReader
-from importer.values.expressions import compile_computed, compile_where
+from importer.values.expressions import compile_computed, compile_where, unknown_column
 from importer.values.inference import TypeInference
 from importer.values.typed_column import TypedColumn
 
@@ -226,7 +226,7 @@ class Validator:
         try:
             chosen = text.with_columns(_chosen=self._where)["_chosen"]
         except pl.exceptions.ColumnNotFoundError:
-            raise SourceError("source.where: names a column that the source does not have.") from None
+            raise unknown_column("source.where", self._where, cells.columns) from None
         except pl.exceptions.PolarsError:
             raise SourceError(
                 "source.where: cannot be evaluated on every row; where a CAST may fail, use TRY_CAST, which "

@@ -5,11 +5,13 @@ functions that take and give little are allowed, and an expression is bounded in
 """
 
 import re
+from collections.abc import Sequence
 
 import polars as pl
 
 from importer.config.schema import Config
 from importer.core.errors import ConfigError, SourceError
+from importer.core.text import did_you_mean
 
 LONGEST = 4000
 MOST_PARTS = 300
@@ -120,6 +122,15 @@ def _check_bounds(place: str, sql: str) -> None:
             raise ConfigError(
                 f"{place}: a function that is not allowed; allowed: {', '.join(sorted(FUNCTIONS)).upper()}."
             )
+
+
+def unknown_column(place: str, expression: pl.Expr, columns: Sequence[str]) -> SourceError:
+    """The error of an expression that names a column the source does not have."""
+    name = next((n for n in expression.meta.root_names() if n not in columns), "")
+    return SourceError(
+        f'{place}: the source has no column "{name}".{did_you_mean(name, columns)} A text stands in single '
+        "quotes: column = 'text'."
+    )
 
 
 def _depth(plain: str) -> int:

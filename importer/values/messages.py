@@ -111,7 +111,7 @@ _EXPECTED: Mapping[str, Callable[[Attribute], str]] = {
 }
 
 _OTHERS: Mapping[str, Callable[[Attribute], str]] = {
-    TOO_LONG: lambda a: f"longer than max_length = {a.max_length}",
+    TOO_LONG: lambda a: f"expected at most {a.max_length} characters (max_length), found more",
     BLANK: lambda _: 'blank, and blank = "reject" is declared',
     NOT_DECLARED: lambda a: f"none of the options is declared; {_listed('declared', a.options)}",
     NULL_MEMBER: lambda _: "a member of the list is null",

@@ -199,6 +199,11 @@ def two_keys_away(s: Setting) -> None:
     s.config = text.replace("[identity]", "[identity]\nkolumn = 1")
 
 
+def yaml_config(s: Setting) -> None:
+    (s.folder / "import.yaml").write_text("name: customers\nsource:\n  path: list.csv\n")
+    command("run", "import.yaml")(s)
+
+
 def many_rows(count: int = 2000) -> bytes:
     return (HEADER + "".join(f"{MARK}{n},pro,{n},{n * 7919}\n" for n in range(count))).encode()
 
@@ -270,7 +275,13 @@ CASES = (
     Case("where calls a reader", 2, "where", source(where="read_csv('/etc/passwd') = 'x'")),
     Case("where is two statements", 2, "where", source(where="plan = 'pro'; DROP TABLE self")),
     Case("where is no condition", (2, 3), "where", source(where="plan")),
-    Case("where names no column", (2, 3), "where", source(where="colour = 'red'")),
+    Case(
+        "where names no column",
+        3,
+        'where: the source has no column "plam". Did you mean "plan"',
+        source(where="plam = 'red'"),
+    ),
+    Case("text in double quotes in where", 3, "single quotes", source(where='plan = "pro"')),
     Case("where cannot cast a cell", (2, 3), "where", source(where="CAST(age AS INT) > 3")),
     # sources
     Case("missing source", 3, r"absent\.csv", lambda s: setattr(s, "source", s.folder / "absent.csv")),
@@ -333,6 +344,9 @@ CASES = (
     ),
     Case("section mistyped", 2, 'sorce: unknown key. Did you mean "source"', replaced("[source]", "[sorce]")),
     Case("destination mistyped", 2, 'Did you mean "vevee"', destination(type="veve")),
+    Case("type of another program", 2, 'Did you mean "number"', replaced('"number"', '"integer"')),
+    Case("a dry run", 2, "To send nothing: importer check", flags("--dry-run")),
+    Case("config is YAML", 2, "a configuration is a TOML file", yaml_config),
     # values of the wrong form, in words of the file
     Case("date as DD/MM", 2, 'write "%d/%m/%Y"', replaced('"number"', '"date"\nformat = "DD/MM/YYYY"')),
     Case(
@@ -350,7 +364,7 @@ CASES = (
     Case(
         "variable in the path",
         2,
-        r"source\.path: NOWHERE",
+        r"source\.path: the variable NOWHERE is not set; set it",
         lambda s: setattr(s, "source", "${NOWHERE}/x.csv"),
     ),
     Case(

@@ -45,7 +45,13 @@ def with_key(section: str, key: str, value: object) -> dict[str, Any]:
         ("destination", "read_timeout", 0, "destination.read_timeout: expected more than 0"),
         ("destination", "requests_per_second", "10", "destination.requests_per_second: expected a number"),
         ("guards", "max_row_change", 30, 'guards.max_row_change: expected a share like "30%"'),
-        ("attributes", "age", {}, "attributes.age.type: missing"),
+        ("attributes", "age", {}, 'attributes.age.type: missing; add type = "free_text"'),
+        (
+            "source",
+            "format",
+            "csvv",
+            'source.format: expected "csv", "tsv", "jsonl", "parquet" or "xlsx". Did you mean "csv"?',
+        ),
         ("attributes", "age", "number", "attributes.age: expected a table: a section with keys of its own"),
     ],
 )
@@ -63,6 +69,46 @@ def test_a_missing_section_comes_with_the_lines_to_add() -> None:
         'destination: missing; add a section [destination] with type = "vevee"',
         'attributes: missing; add a section [attributes.NAME] with type = "free_text" for each attribute',
     ]
+
+
+@pytest.mark.parametrize(
+    ("word", "meant"),
+    [
+        ("string", "free_text"),
+        ("Integer", "number"),
+        ("bool", "boolean"),
+        ("timestamp", "datetime"),
+        ("array", "multi_choice"),
+        ("enum", "single_choice"),
+        ("emial", "email"),
+    ],
+)
+def test_a_type_of_another_program_is_named_as_ours(word: str, meant: str) -> None:
+    (sentence,) = mistakes(with_key("attributes", "age", {"type": word}))
+    assert sentence.startswith('attributes.age.type: expected "free_text", ')
+    assert sentence.endswith(f'. Did you mean "{meant}"?')
+
+
+def test_a_word_that_is_like_no_type_is_not_guessed() -> None:
+    (sentence,) = mistakes(with_key("attributes", "age", {"type": "qqq"}))
+    assert sentence.endswith('"email" or "phone"')
+
+
+@pytest.mark.parametrize(
+    ("section", "lacking", "sentence"),
+    [
+        ("identity", "column", 'identity.column: missing; add column = "customer_id"'),
+        ("destination", "type", 'destination.type: missing; add type = "vevee"'),
+        (
+            "destination",
+            "api_key",
+            'destination.api_key: missing; add api_key = "env:NAME", the variable that holds the key',
+        ),
+    ],
+)
+def test_a_missing_key_comes_with_the_line_to_add(section: str, lacking: str, sentence: str) -> None:
+    left = {name: value for name, value in GOOD[section].items() if name != lacking}
+    assert mistakes(GOOD | {section: left}) == [sentence]
 
 
 def test_no_attribute_at_all_is_too_few() -> None:

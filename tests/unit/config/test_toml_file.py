@@ -133,4 +133,4 @@ def test_variables_stand_in_path_account_and_base_url_alone(
 def test_a_variable_that_is_not_set_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("NOWHERE", raising=False)
     text = BASE.replace('"list.csv"', '"${NOWHERE}/list.csv"')
-    assert "variable is not set: source.path: NOWHERE" in refused(tmp_path / "import.toml", text)
+    assert "source.path: the variable NOWHERE is not set; set it." in refused(tmp_path / "import.toml", text)

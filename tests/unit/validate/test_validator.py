@@ -123,7 +123,13 @@ def test_what_where_leaves_out_is_neither_checked_nor_reported() -> None:
 @pytest.mark.parametrize(
     ("where", "sentence"),
     [
-        ("other = 'a'", "source.where: names a column that the source does not have."),
+        (
+            "plam = 'a'",
+            (
+                'source.where: the source has no column "plam". Did you mean "plan"? A text stands in single '
+                "quotes: column = 'text'."
+            ),
+        ),
         (
             "CAST(age AS INT) > 3",
             (

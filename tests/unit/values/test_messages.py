@@ -49,7 +49,11 @@ def test_an_invalid_value_is_answered_with_what_is_accepted(declared: dict[str, 
 @pytest.mark.parametrize(
     ("declared", "reason", "expected"),
     [
-        ({"type": "free_text", "max_length": 9}, rejects.TOO_LONG, "longer than max_length = 9"),
+        (
+            {"type": "free_text", "max_length": 9},
+            rejects.TOO_LONG,
+            "expected at most 9 characters (max_length), found more",
+        ),
         (
             {"type": "multi_choice", "options": ("a", "b")},
             rejects.NOT_DECLARED,
