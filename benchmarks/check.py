@@ -20,6 +20,7 @@ from pathlib import Path
 import polars as pl
 
 from benchmarks.machine import Measured, describe, timed
+from benchmarks.results import Ratio
 
 PIECE = 500_000
 
@@ -144,8 +145,16 @@ def best(rounds: list[Measured]) -> Measured:
     return replace(rounds[0], seconds=min(t.seconds for t in rounds), cpu=min(t.cpu for t in rounds))
 
 
-def ratios(folder: Path, rows: int, rounds: int) -> None:
+def measure(rows: int, rounds: int) -> list[Ratio]:
     """Every contender on the same file, one after another, round by round."""
+    print(f"\n## Check: {rows:,} rows x 11 columns\n")
+    with tempfile.TemporaryDirectory() as name:
+        return ratios(Path(name), rows, rounds)
+
+
+def ratios(folder: Path, rows: int, rounds: int) -> list[Ratio]:
+    """The table, and the importer beside the scans."""
+    ours = []
     print(
         f"{'list':<9}{'contender':<21}{'seconds':>9}{'cpu':>8}{'rows/s':>13}{'x scan':>8}{'x scan, cpu':>13}"
     )
@@ -163,6 +172,12 @@ def ratios(folder: Path, rows: int, rounds: int) -> None:
                 f"{kind:<9}{name:<21}{taken.seconds:>9.2f}{taken.cpu:>8.2f}{rows / taken.seconds:>13,.0f}"
                 f"{taken.seconds / first.seconds:>8.2f}{taken.cpu / first.cpu:>13.2f}"
             )
+        checked = best(found["importer check"])
+        ours += [
+            Ratio(f"check of {kind}: time beside scan", checked.seconds / first.seconds),
+            Ratio(f"check of {kind}: processor beside scan", checked.cpu / first.cpu),
+        ]
+    return ours
 
 
 def memory(folder: Path, rows: int) -> None:
@@ -205,7 +220,7 @@ def main() -> None:
         elif given.growth:
             growth(folder, rows)
         else:
-            ratios(folder, rows, given.rounds)
+            measure(rows, given.rounds)
 
 
 if __name__ == "__main__":

@@ -38,6 +38,7 @@ base_url = "{url}"
 api_key = "env:BENCHMARK_KEY"
 requests_per_second = {rate}
 max_in_flight = {in_flight}
+http_client = "{client}"
 
 [attributes.first_name]
 type = "free_text"
@@ -95,9 +96,12 @@ def write(path: Path, rows: int) -> Path:
     return path
 
 
-def write_config(path: Path, source: Path, url: str, *, rate: float = 0, in_flight: int = 64) -> Path:
-    """A configuration that imports `source` to `url`."""
-    path.write_text(CONFIG.format(path=source, url=url, rate=rate, in_flight=in_flight), "utf-8")
+def write_config(
+    path: Path, source: Path, url: str, *, rate: float = 0, in_flight: int = 64, client: str = "fast"
+) -> Path:
+    """A configuration that imports `source` to `url` with one of the two HTTP clients."""
+    text = CONFIG.format(path=source, url=url, rate=rate, in_flight=in_flight, client=client)
+    path.write_text(text, "utf-8")
     return path
 
 

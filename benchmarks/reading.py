@@ -17,6 +17,7 @@ from pathlib import Path
 
 import polars as pl
 
+from benchmarks.results import Ratio
 from importer.source.options import SourceOptions
 from importer.source.reader import open_source
 
@@ -83,7 +84,7 @@ CONTENDERS: dict[str, Callable[[Path], int]] = {
 }
 
 
-def measure(path: Path, count: int) -> dict[str, float]:
+def times_of(path: Path, count: int) -> dict[str, float]:
     """Median seconds of each contender, which take turns."""
     times: dict[str, list[float]] = {name: [] for name in CONTENDERS}
     for _ in range(ROUNDS):
@@ -95,11 +96,11 @@ def measure(path: Path, count: int) -> dict[str, float]:
     return {name: statistics.median(taken) for name, taken in times.items()}
 
 
-def main() -> None:
+def measure(count: int) -> list[Ratio]:
     """Writes the lists, measures, prints the table."""
-    count = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
+    found = []
     with tempfile.TemporaryDirectory() as folder:
-        print(f"{count:,} rows x {len(COLUMNS)} columns, median of {ROUNDS} rounds\n")
+        print(f"\n## Reading: {count:,} rows x {len(COLUMNS)} columns, median of {ROUNDS} rounds\n")
         print(f"{'list':<22}{'contender':<18}{'seconds':>9}{'rows/s':>13}{'x scan_csv':>12}")
         kinds = (("plain", plain), ("every second quoted", quoted), ("quoted line breaks", broken))
         for name, write in kinds:
@@ -107,11 +108,14 @@ def main() -> None:
             with path.open("w", encoding="utf-8") as file:
                 file.write(",".join(COLUMNS) + "\n")
                 file.writelines(f"{write(row)}\n" for row in rows(count))
-            taken = measure(path, count)
+            taken = times_of(path, count)
             for contender, seconds in taken.items():
                 ratio = seconds / taken["polars.scan_csv"]
                 print(f"{name:<22}{contender:<18}{seconds:>9.3f}{count / seconds:>13,.0f}{ratio:>12.2f}")
+                if contender == "importer":
+                    found.append(Ratio(f"reading, {name}: time beside scan_csv", ratio))
+    return found
 
 
 if __name__ == "__main__":
-    main()
+    measure(int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000)
