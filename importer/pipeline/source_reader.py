@@ -17,6 +17,7 @@ from importer.source.batch import Batch
 from importer.source.errors import named
 from importer.source.footer import rows_up_to
 from importer.source.source import Source
+from importer.source.undecodable import UndecodableRows
 from importer.storage.disk_errors import state_errors
 from importer.storage.sent_content import ContentHash, is_counting
 from importer.storage.spool import SpoolWriter
@@ -72,6 +73,7 @@ class SourceReader:
         self._spooled = spooled or _rows_of
         self.filtering = filtering
         self.shapes = ValueShapes()
+        self._undecodable = UndecodableRows()
         self.result = ReadResult(counts=validator.counts)
         self._bytes = 0
         self._total_bytes: int | None = None
@@ -120,6 +122,7 @@ class SourceReader:
             elif self.filtering:
                 self._reports.add_batch(len(edges), *self._validator.rejects_of(checked, batch))
                 self.filtering.add(checked, source.layout, layout, self._validator)
+            self._undecodable.add(source.path, batch.set_aside)
             edges.append(_last_order(batch, index, edges[-1] if edges else 0))
             self._observer.reading(self._validator.counts.rows_read)
             self._report_progress(batch)
@@ -197,6 +200,7 @@ class SourceReader:
         ignored = self._validator.config.source.ignore
         columns = [c for c in dict.fromkeys(c for s in sources for c in s.columns) if c not in ignored]
         yield from self._dialect_warnings(sources)
+        yield from self._undecodable.warnings()
         yield from self._validator.data_quality.warnings(columns)
         yield from self.filtering.warnings(self._validator.config) if self.filtering else ()
         yield from self._validator.inference.warnings() if self._validator.inference else ()

@@ -103,6 +103,10 @@ _WARNINGS: Mapping[str, tuple[str, str]] = {
         "Run without other sources, and with a list without damaged rows.",
     ),
     "datetime_offset_dropped": ("Times with an offset are sent in UTC", "Nothing, if UTC is what you want."),
+    "encoding_differs": (
+        "Rows that cannot be read in the declared encoding",
+        "Ask who sent the list for its encoding, and declare it under [source].",
+    ),
     "dialect_differs": (
         "The source reads better with another line under [source]",
         "Put the line in and check again.",

@@ -14,6 +14,7 @@ EXTRA = "expected nothing behind the last named column, found text"
 AGAIN = "the header is repeated here"
 ESCAPE = "expected the escape before a quote, a delimiter or an escape, found it before another character"
 CUT_OFF = "the file ends in the middle of this row and may be incomplete: fetch or export it again"
+NOT_DECODED = "found bytes that are not, the first at byte offset"
 END_MARK = b"\x1a"
 """Ctrl-Z, which old programs write behind the last row."""
 
@@ -81,10 +82,7 @@ class SetAside:
         if unit.message == AGAIN or self._is_header(block, unit):
             return HEADER_REPEATED, AGAIN
         if block.damaged and (where := self._bad_byte(block, unit)) is not None:
-            return ROW_MALFORMED, (
-                f"expected {self._encoding}, found bytes that are not, "
-                f"the first at byte offset {offset + where} of the file"
-            )
+            return ROW_MALFORMED, (f"expected {self._encoding}, {NOT_DECODED} {offset + where} of the file")
         return ROW_MALFORMED, unit.message or ""
 
     def _is_header(self, block: Block, unit: Unit) -> bool:
