@@ -301,7 +301,7 @@ def test_object_store(monkeypatch: pytest.MonkeyPatch) -> None:
     assert expand(["s3://x/in/"], base=Path()) == [f"s3://x/in/{n}" for n in ("a.csv", "b.csv", "d.csv.gz")]
     assert expand(["s3://x/in/*.csv"], base=Path()) == ["s3://x/in/a.csv", "s3://x/in/b.csv"]
     assert len(read("s3://x/in/a.csv")[0]) == len(read("s3://x/in/d.csv.gz")[0]) == 3000
-    with pytest.raises(SourceError, match="no such file"):
+    with pytest.raises(SourceError, match="there is no such object"):
         read("s3://x/in/none.csv")
     with pytest.raises(SourceError, match="no object"):
         expand(["s3://x/none/"], base=Path())
