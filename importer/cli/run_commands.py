@@ -37,6 +37,7 @@ def runs(args: argparse.Namespace) -> int:
     else:
         width = shutil.get_terminal_size().columns if sys.stdout.isatty() else None
         print_lines(run_list.table(found, width))
+        print_lines(run_list.open_job_lines(found, state_dir))
     return 0
 
 

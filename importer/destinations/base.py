@@ -155,6 +155,11 @@ class Destination(ABC):
         """How long one attempt of a run polls one job, in seconds; a job still open then is unconfirmed."""
         return math.inf
 
+    @property
+    def job_takes(self) -> float | None:
+        """How long the vendor says that a job takes, in seconds, at most; None = it says nothing."""
+        return None
+
     def check_key(self) -> Call | None:
         """The call that tells whether the key works, sent alone before anything else; None by default.
 

@@ -1,12 +1,16 @@
 """The past runs of a state folder: as plain data, and as a table that fits the terminal."""
 
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from importer.core.errors import ConfigError
+from importer.config import loader
+from importer.core.errors import ConfigError, StateError, command
 from importer.core.text import did_you_mean
 from importer.storage import locks, run_folder, state_folder
+from importer.storage.journal import count_pending, last_kept
 from importer.storage.run_folder import RunFolder
 
 _COLUMNS = (
@@ -47,7 +51,7 @@ def read_runs(state_dir: Path, name: str | None = None) -> list[dict[str, Any]]:
 
 def _run(state_dir: Path, folder: RunFolder) -> dict[str, Any]:
     meta, summary = folder.read_meta(), folder.read_summary()
-    known = summary or {}
+    known, state = summary or {}, _state(state_dir, folder, meta, summary)
     return {
         "run": folder.run_id,
         "started": meta["started_at"],
@@ -55,13 +59,45 @@ def _run(state_dir: Path, folder: RunFolder) -> dict[str, Any]:
         "command": meta["mode"],
         "import": meta["name"],
         "destination": meta["config"]["destination"]["type"],
-        "state": _state(state_dir, folder, meta, summary),
+        "state": state,
         "exit": known.get("exit_code"),
         "rows": known.get("rows"),
         "values": known.get("values"),
         "people": known.get("people"),
         "folder": str(folder.path),
+        "open_jobs": None if state == "running" else _open_jobs(folder, meta),
     }
+
+
+def _open_jobs(folder: RunFolder, meta: Mapping[str, Any]) -> dict[str, Any] | None:
+    """How many jobs of a run are open at the destination, and by when they should end, if it says.
+
+    None also where its journal is damaged: a list of runs is no place to stop for it.
+    """
+    if not (run_folder.is_resumable(folder) and folder.journal.exists()):
+        return None
+    try:
+        count, kept = count_pending(folder.journal), last_kept(folder.journal)
+    except StateError:
+        return None
+    return {"count": count, "expected_by": _expected_by(meta, kept)} if count else None
+
+
+def _expected_by(meta: Mapping[str, Any], kept: float | None) -> str | None:
+    with suppress(ConfigError):  # a configuration that this version does not take any more
+        takes = loader.parse(meta["config"]).build_destination().job_takes
+        if kept and takes:
+            return datetime.fromtimestamp(kept + takes, UTC).isoformat(timespec="seconds")
+    return None
+
+
+def open_job_lines(runs: Sequence[Mapping[str, Any]], state_dir: Path) -> Iterator[str]:
+    """A sentence for each run that has jobs open at its destination."""
+    for run in runs:
+        if jobs := run["open_jobs"]:
+            by = f", expected to end by {jobs['expected_by']}" if jobs["expected_by"] else ""
+            then = command("resume", run["run"], state_dir=state_dir)
+            yield f"{run['run']}: {jobs['count']:,} jobs are open at {run['destination']}{by}; then: {then}"
 
 
 def _state(

@@ -22,6 +22,7 @@ attempt of the run derives the same updates from the spool and takes out what st
 import json
 import sqlite3
 import threading
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
@@ -173,7 +174,8 @@ class Journal:
 
     def keep(self, chunk: int, calls: Sequence[Call]) -> None:
         """Records calls that carry on what the destination has accepted; on disk when this returns."""
-        text = json.dumps([dump_call(call) for call in calls])
+        kept_at = {"kept_at": time.time()}
+        text = json.dumps([dump_call(call) | kept_at for call in calls])
         with journal_errors(self._path), self._transaction(on_disk=True):
             query = "INSERT INTO pending (chunk, calls, seal) VALUES (?, ?, ?)"
             self._db.execute(query, (chunk, text, checksum(text)))
@@ -455,3 +457,14 @@ def count_pending(path: Path) -> int:
             return 0
     with closing(Journal(path)) as journal:
         return sum(map(len, journal.pending().values()))
+
+
+def last_kept(path: Path) -> float | None:
+    """When the latest such call was kept, in Unix seconds; None where an earlier version kept it."""
+    query = (
+        "SELECT max(json_extract(calls, '$[0].kept_at')) FROM pending "
+        "WHERE chunk NOT IN (SELECT chunk FROM chunks)"
+    )
+    with journal_errors(path), closing(sqlite3.connect(path)) as db:
+        found = db.execute(query).fetchone()
+    return None if found[0] is None else float(found[0])

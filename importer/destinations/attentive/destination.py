@@ -27,6 +27,7 @@ from importer.destinations.attentive.endpoints import (
     BULK,
     CUSTOM,
     JOB,
+    JOB_TAKES,
     ME,
     NAME_MAX,
     OK,
@@ -73,6 +74,11 @@ class Destination(base.Destination):
     def job_deadline(self) -> float:
         """How long a job is polled, in seconds, as set."""
         return self._own.job_deadline
+
+    @property
+    def job_takes(self) -> float | None:
+        """Typically up to 12 hours; the first 10,000 records of a day about 4."""
+        return JOB_TAKES if self._own.mode == "bulk" else None
 
     def identity_fields(self) -> Sequence[IdentityField]:
         """Phone, e-mail, client user id, custom identifiers, as far as the configuration names a column."""

@@ -14,6 +14,9 @@ CUSTOM = "/v1/attributes/custom"
 BULK = "/v2/bulk/user/attributes"
 JOB = "/v2/bulk/job/"
 
+JOB_TAKES = 12 * 3600.0
+"""How long a job of a large list typically takes, in seconds (docs of bulk attributes)."""
+
 NAME_MAX = 200
 """Longest attribute name, in characters."""
 USERS_MAX = 256

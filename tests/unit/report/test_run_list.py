@@ -1,6 +1,7 @@
 """The past runs: running is told from killed, the table fits the terminal."""
 
 import json
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -8,8 +9,10 @@ import pytest
 
 from importer.cli import main
 from importer.core.errors import ConfigError
+from importer.core.models import Call, Target
 from importer.report import run_list
 from importer.storage import locks, state_folder
+from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
 
 
@@ -85,3 +88,55 @@ def test_the_runs_as_json(prepared: Path, capsys: pytest.CaptureFixture[str]) ->
     assert main.main(["runs", "--json"]) == 0
     (run,) = json.loads(capsys.readouterr().out)
     assert (run["run"], run["state"], run["exit"], run["rows"]) == ("a", "killed", None, None)
+
+
+BULK = {
+    "name": "people",
+    "source": {"path": "list.csv"},
+    "identity": {"column": "id"},
+    "destination": {
+        "type": "attentive",
+        "api_key": "env:KEY",
+        "mode": "bulk",
+        "user": {"email": "email"},
+    },
+    "attributes": {"name": {"type": "free_text"}},
+}
+
+
+def with_open_jobs(state_dir: Path, config: dict[str, Any], jobs: int) -> None:
+    folder = add_run(state_dir, "night")
+    folder.write_meta(folder.read_meta() | {"config": config})
+    folder.make_folders()
+    with closing(Journal(folder.journal)) as journal:
+        for number in range(jobs):
+            target = Target(0, f"p{number}", "set", ("name",))
+            journal.keep(number, [Call("GET", f"/v2/bulk/job/{number}", b"", (target,), after=30.0)])
+
+
+def test_open_jobs_are_shown_with_when_they_should_end(
+    prepared: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("importer.storage.journal.time.time", lambda: 1_000_000_000.0)
+    with_open_jobs(prepared, BULK, 3)
+    [run] = run_list.read_runs(prepared)
+    assert run["open_jobs"] == {"count": 3, "expected_by": "2001-09-09T13:46:40+00:00"}
+    [said] = run_list.open_job_lines([run], prepared)
+    assert said.startswith(
+        "night: 3 jobs are open at attentive, expected to end by 2001-09-09T13:46:40+00:00"
+    )
+    assert "; then: importer resume night" in said
+
+
+def test_open_jobs_of_a_configuration_that_is_not_taken_any_more_have_no_expected_end(prepared: Path) -> None:
+    with_open_jobs(prepared, BULK | {"attributes": {}}, 2)
+    [run] = run_list.read_runs(prepared)
+    assert run["open_jobs"] == {"count": 2, "expected_by": None}
+    assert "expected" not in next(run_list.open_job_lines([run], prepared))
+
+
+def test_a_run_without_open_jobs_says_nothing_of_them(prepared: Path) -> None:
+    add_run(prepared, "a")
+    [run] = run_list.read_runs(prepared)
+    assert run["open_jobs"] is None
+    assert list(run_list.open_job_lines([run], prepared)) == []
