@@ -211,7 +211,7 @@ class _Work:
             texts = part.members.split(SEPARATOR) if part.members else [""] * len(part.keys)
             for key, text in zip(part.keys, texts, strict=True):
                 known, order = written.get(key), opened.origin(update.person, key)
-                if known is None or known.state != Outcome.APPLIED:
+                if known is None or known.state != Outcome.APPLIED or not self.destination.shows(key):
                     continue
                 if known.origin != order:
                     raise SourceError(_changed(self.reading.sources[order >> ORDER_SHIFT].path))

@@ -77,6 +77,7 @@ class Attribute(BaseModel):
     map: dict[str, str] = Field(default_factory=dict)
     join: str | None = Field(default=None, min_length=1)
     send_as: Literal["text", "number"] | None = None
+    field: str | None = Field(default=None, min_length=1)
     blank: Literal["skip", "clear", "reject"] = "skip"
     default: str | None = None
     operation: Literal["set", "increase", "add", "remove", "delete"] = "set"

@@ -37,7 +37,10 @@ def parse(data: Mapping[str, Any], path: Path | None = None) -> Config:
         config = _with_vendor_defaults(config, kind)
         if not config.destination.base_url:
             mistakes.append('destination.base_url: missing; add base_url = "https://HOST"')
-        mistakes += config.build_destination().problems()
+        destination = config.build_destination()
+        mistakes += destination.problems()
+        if not destination.takes_fields:
+            mistakes += _field_mistakes(config)
         mistakes += _column_mistakes(config)
         mistakes += diff_mistakes(config)
         if config.source.clear_values and not kind.clears:
@@ -82,7 +85,21 @@ def _with_vendor_defaults(config: Config, kind: type[Destination]) -> Config:
         section = section.model_copy(update={"requests_per_second": ceiling})
     if not section.base_url:
         section = section.model_copy(update={"base_url": config.build_destination().base_url()})
-    return config.model_copy(update={"destination": section})
+    attributes = dict(config.attributes)
+    if longest := config.build_destination().text_max:
+        bounded = {"max_length": longest}
+        attributes |= {
+            key: a.model_copy(update=bounded)
+            for key, a in attributes.items()
+            if a.type == "free_text" and a.max_length is None
+        }
+    return config.model_copy(update={"destination": section, "attributes": attributes})
+
+
+def _field_mistakes(config: Config) -> Iterable[str]:
+    for key, attribute in config.attributes.items():
+        if attribute.field is not None:
+            yield f'attributes.{key}.field: only for attentive with mode = "bulk"'
 
 
 def _column_mistakes(config: Config) -> Iterable[str]:

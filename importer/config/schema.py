@@ -317,6 +317,7 @@ class Config(_Section):
                 a.operation,
                 join=a.join,
                 send_as=a.send_as,
+                field=a.field,
             )
             for key, a in self.attributes.items()
         ]

@@ -51,6 +51,7 @@ class Definition:
     archived: bool = False
     join: str | None = None
     send_as: str | None = None
+    field: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +108,10 @@ class Destination(ABC):
     """Reasons that concern a whole attribute: after one of them the run does not send the attribute again."""
     reads_back: ClassVar[bool] = False
     """Whether the vendor has a call that shows what is stored of a person (`read_back`, `read`)."""
+    takes_fields: bool = False
+    """Whether an attribute may be sent as one of the vendor's standard fields (`field`)."""
+    text_max: int | None = None
+    """Longest text in characters that could ever be sent, for attributes that declare no `max_length`."""
     encoding: Encoding = Encoding()
     resolves: bool = False
     """Whether distinct ids are resolved to the vendor's own ids before people are written (`prepare`)."""
@@ -205,6 +210,10 @@ class Destination(ABC):
     def read(self, call: Call, answer: Answer) -> Mapping[str, Any] | Classification:
         """What `answer` to a `read_back` says is stored, by attribute, or why it does not (never DONE)."""
         return Classification(Verdict.REFUSED, reason="not_readable")
+
+    def shows(self, key: str) -> bool:
+        """Whether a `read_back` can show the attribute; asked only where the vendor `reads_back`."""
+        return True
 
     def is_stored(self, sent: Any, stored: Any) -> bool:
         """Whether a value read back is the value that was sent; both as JSON has them, floats as Decimal."""

@@ -40,8 +40,8 @@ def kind_of(text: pl.Expr) -> pl.Expr:
 
 
 def is_watched(attribute: Attribute) -> bool:
-    """Whether values of an attribute may be of several kinds."""
-    return attribute.type in _TEXTS and attribute.send_as != "number"
+    """Whether values of an attribute may be of several kinds; a standard field has its type already."""
+    return attribute.type in _TEXTS and attribute.send_as != "number" and attribute.field is None
 
 
 @dataclass

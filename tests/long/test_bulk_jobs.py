@@ -38,6 +38,7 @@ from importer.send.shutdown import Stop
 from importer.storage.journal import Journal
 from importer.storage.journal_records import Entry
 from importer.storage.spool import ChunkPlan
+from importer.validate.read_counts import ReadCounts
 from tests.unit.send.test_rate_limiter import Virtual
 
 PEOPLE_PER_JOB, JOBS_PER_CHUNK = 256, 400
@@ -115,8 +116,7 @@ class Ledger:
     def __init__(self, journal: Journal, jobs: int, destination: Destination) -> None:
         self.journal, self.destination, self.jobs = journal, destination, jobs
         self.pending: set[int] = set()
-        counts = SimpleNamespace(filtered=0, set_aside=0, unchanged_rows=0, rows_read=jobs, rejected=0)
-        self.reading = SimpleNamespace(counts=counts)
+        self.reading = SimpleNamespace(counts=ReadCounts(rows_read=jobs))
         self.answers = SimpleNamespace(bad=0)
         self.tally = SimpleNamespace(rows={}, add=lambda _: None)
         closed = journal.closed_chunks()

@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -17,6 +17,7 @@ from importer.core.models import (
     Update,
     Verdict,
 )
+from importer.destinations.attentive import fields
 from importer.destinations.attentive.endpoints import (
     BULK,
     BULK_ATTRIBUTES_MAX,
@@ -25,6 +26,7 @@ from importer.destinations.attentive.endpoints import (
     MULTIPLE_CHOICES,
     NOT_FOUND,
     OK,
+    RECORD_MAX,
     USERS_MAX,
     classify_failure,
     stop,
@@ -44,6 +46,7 @@ _NEEDS_REVIEW = (
 )
 """What the status asks for is not documented; its name says that a person must act."""
 
+_FRAME = 200  # bytes of a record that are no attribute and no identifier, at most
 _AT_ONCE = 0.01  # s; a fetch that waits at all is asked for again as a poll is, until the job's deadline
 _FETCHES = 3
 """So often results are fetched that are cut short, or are a page of a proxy."""
@@ -59,15 +62,39 @@ class Record:
     target: Target
 
 
-def records_of(update: Update, identifiers: str) -> Iterator[Record]:
-    """The records of one person, each with at most BULK_ATTRIBUTES_MAX attributes; `identifiers` is JSON."""
+def records_of(update: Update, identifiers: str, standard: Mapping[str, str]) -> Iterator[Record]:
+    """The records of one person, each within the vendor's limits; `identifiers` is JSON.
+
+    `standard` maps the key of an attribute to the standard field that it is sent as.
+    """
     for part in update.parts:
-        members = part.members.split(SEPARATOR)
-        for start in range(0, len(members), BULK_ATTRIBUTES_MAX):
-            end = start + BULK_ATTRIBUTES_MAX
-            custom = ",".join(members[start:end])
-            text = f'{{"identifiers":{identifiers},"attributes":{{"custom":{{{custom}}}}}}}'
-            yield Record(text, Target(update.person, update.distinct_id, "set", part.keys[start:end]))
+        members = dict(zip(part.keys, part.members.split(SEPARATOR), strict=True))
+        for keys in _record_keys(members, RECORD_MAX - len(identifiers.encode()) - _FRAME, standard):
+            text = f'{{"identifiers":{identifiers},"attributes":{{{_attributes(keys, members, standard)}}}}}'
+            yield Record(text, Target(update.person, update.distinct_id, "set", keys))
+
+
+def _record_keys(
+    members: Mapping[str, str], room: int, standard: Mapping[str, str]
+) -> Iterator[tuple[str, ...]]:
+    """The keys of each record: about `room` bytes, and at most BULK_ATTRIBUTES_MAX custom attributes."""
+    keys: list[str] = []
+    size = custom = 0
+    for key, member in members.items():
+        length, is_custom = len(member.encode()) + 1, key not in standard
+        if keys and (size + length > room or custom + is_custom > BULK_ATTRIBUTES_MAX):
+            yield tuple(keys)
+            keys, size, custom = [], 0, 0
+        keys.append(key)
+        size, custom = size + length, custom + is_custom
+    yield tuple(keys)
+
+
+def _attributes(keys: Sequence[str], members: Mapping[str, str], standard: Mapping[str, str]) -> str:
+    """The members of a record's `attributes`: standard fields, then the custom ones, if there are any."""
+    named = {standard[key]: fields.member_value(key, members[key]) for key in keys if key in standard}
+    custom = ",".join(members[key] for key in keys if key not in standard)
+    return ",".join([*fields.nested(named), *([f'"custom":{{{custom}}}'] if custom else [])])
 
 
 def bulk_calls(records: Sequence[Record]) -> Iterator[Call]:

@@ -16,6 +16,7 @@ from urllib.parse import quote
 
 from importer.core.models import Answer, Call, Classification, Encoding, Update, Verdict
 from importer.destinations import base
+from importer.destinations.attentive import fields
 from importer.destinations.attentive.bulk import (
     bulk_calls,
     classify_poll,
@@ -31,6 +32,7 @@ from importer.destinations.attentive.endpoints import (
     ME,
     NAME_MAX,
     OK,
+    RECORD_MAX,
     STOPS,
     USERS_MAX,
     stop,
@@ -63,7 +65,8 @@ class Destination(base.Destination):
         super().__init__(settings, definitions)
         if self._own.mode == "bulk":
             self.confirms, self.people_per_call, self.requests_per_second = "job", USERS_MAX, 100
-            self.polls_per_second = 100
+            self.polls_per_second, self.takes_fields, self.text_max = 100, True, RECORD_MAX
+        self._standard = {d.key: d.field for d in definitions if d.field is not None}
         self._fields = tuple(identity_fields(self._own.user))
 
     @property
@@ -86,6 +89,11 @@ class Destination(base.Destination):
 
     def problems(self) -> Iterable[str]:
         """Attentive takes scalars only, has no documented way to clear one, and one operation."""
+        yield from fields.problems(self.definitions) if self.takes_fields else ()
+        if self._own.mode == "single":
+            for name in ("shopify_id", "klaviyo_id"):
+                if getattr(self._own.user, name):
+                    yield f'destination.user.{name}: attentive takes it only with mode = "bulk"'
         for d in self.definitions:
             place = f"attributes.{d.key}"
             if d.operation != "set":
@@ -119,16 +127,20 @@ class Destination(base.Destination):
     def calls(self, updates: Sequence[Update]) -> Sequence[Call]:
         """One call a person, or one job for all of them."""
         if self._own.mode == "bulk":
-            records = [r for u in updates for r in records_of(u, self._user(u, bulk=True))]
+            records = [r for u in updates for r in records_of(u, self._user(u, bulk=True), self._standard)]
             return list(bulk_calls(records))
         return [person_call(self._user(u), u, part) for u in updates for part in u.parts]
 
     def _user(self, update: Update, *, bulk: bool = False) -> str:
         return user_json(self._fields, update.user, bulk=bulk)
 
-    def first_value(self, update: Update) -> Call:
-        """The value in a call of its own, in `bulk` mode too: a job may take hours."""
-        return first_value_call(self._user(update), update.parts[0].members)
+    def first_value(self, update: Update) -> Call | None:
+        """The value in a call of its own, in `bulk` mode too: a job may take hours.
+
+        None where the person has no name that such a call knows.
+        """
+        user = self._user(update)
+        return first_value_call(user, update.parts[0].members) if user != "{}" else None
 
     def classify(self, call: Call, answer: Answer) -> Classification:
         """By status; only a 2xx that is plainly an API's counts as success."""
@@ -156,6 +168,10 @@ class Destination(base.Destination):
                 text = quote(update.user[index], safe="")
                 return Call("GET", f"{CUSTOM}?{one.name}={text}", b"", ())
         return None
+
+    def shows(self, key: str) -> bool:
+        """Custom attributes only."""
+        return key not in self._standard
 
     def read(self, call: Call, answer: Answer) -> Mapping[str, Any] | Classification:
         """A list of name and value; every value comes back as text."""

@@ -21,6 +21,8 @@ NAME_MAX = 200
 """Longest attribute name, in characters."""
 USERS_MAX = 256
 """Most records in one bulk call."""
+RECORD_MAX = 1 << 20
+"""Largest record of a bulk call, in bytes; a person with more takes several records."""
 BULK_ATTRIBUTES_MAX = 100
 """Most custom attributes in one record of a bulk call; a person with more takes several records."""
 

@@ -7,6 +7,9 @@ from typing import Any
 from importer.destinations.attentive.settings import User
 from importer.destinations.base import IdentityField
 
+_IDS = {"client_user_id": "clientUserId", "shopify_id": "shopifyId", "klaviyo_id": "klaviyoId"}
+"""Settings of `[destination.user]` and what the vendor calls them; the last two in bulk records only."""
+
 
 def identity_fields(user: User) -> Iterator[IdentityField]:
     """Each is written as this vendor documents it: E.164, an address, ids of at most 100 characters."""
@@ -16,7 +19,8 @@ def identity_fields(user: User) -> Iterator[IdentityField]:
     if user.email:
         pattern = r"^[^\s@\x00-\x1f,;<>\"]+@[^\s@\x00-\x1f,;<>\"]+\.[^\s@.\x00-\x1f,;<>\"]+$"
         yield IdentityField("email", user.email, pattern, 100, "an e-mail address", fold_case=True)
-    names = {"client_user_id": user.client_user_id, **user.custom_identifiers}
+    own = {name: getattr(user, name) for name in _IDS}
+    names = {**own, **user.custom_identifiers}
     for name, column in names.items():
         if column:
             yield IdentityField(name, column, r"^[^\x00-\x1f]+$", 100, "an id of at most 100 characters")
@@ -31,8 +35,9 @@ def user_json(fields: Sequence[IdentityField], texts: Sequence[str], *, bulk: bo
             continue
         if one.name in ("phone", "email"):
             user[one.name] = text
-        elif one.name == "client_user_id":
-            ids["clientUserId"] = text
+        elif one.name in _IDS:
+            if bulk or one.name == "client_user_id":
+                ids[_IDS[one.name]] = text
         else:
             named = {"key" if bulk else "name": one.name, "value": text}
             ids.setdefault("customIdentifiers", []).append(named)

@@ -21,8 +21,10 @@ from importer.destinations.attentive.endpoints import (
     NAME_MAX,
     NOT_FOUND,
     OK,
+    RECORD_MAX,
     USERS_MAX,
 )
+from importer.destinations.attentive.fields import FIELDS
 from importer.destinations.responses import json_answer, json_of
 from importer.destinations.simulator import Request
 
@@ -30,8 +32,6 @@ from importer.destinations.simulator import Request
 
 
 RESULTS = "/bulk-results/"
-RECORD_MAX = 1 << 20
-"""Largest record of a bulk call, in bytes; a larger one is answered 413 in the results."""
 POLLS = 2
 """The sandbox's jobs are done when they are asked for the second time."""
 
@@ -190,10 +190,28 @@ class Sandbox(simulator.Sandbox):
         if len(json.dumps(record, ensure_ascii=False).encode()) > RECORD_MAX:
             return 413
         names = _names_of(record.get("identifiers") if isinstance(record, dict) else None, bulk=True)
-        custom = record.get("attributes", {}).get("custom") if isinstance(record, dict) else None
-        if names is None or not isinstance(custom, dict) or len(custom) > BULK_ATTRIBUTES_MAX:
+        attributes = record.get("attributes") if isinstance(record, dict) else None
+        if names is None or not isinstance(attributes, dict):
             return BAD_REQUEST
-        return OK if self._store(names, custom) else BAD_REQUEST
+        custom = attributes.get("custom", {})
+        if not isinstance(custom, dict) or len(custom) > BULK_ATTRIBUTES_MAX:
+            return BAD_REQUEST
+        named = self._named(attributes)
+        if named is None or not self._store(names, custom):
+            return BAD_REQUEST
+        self.stored.setdefault(self._person(names), {}).update(named)
+        return OK
+
+    def _named(self, attributes: Mapping[str, Any]) -> dict[str, Any] | None:
+        """The standard fields of a record by the keys of their attributes; None where one does not fit."""
+        keys = {d.field: key for key, d in self.definitions.items() if d.field}
+        found: dict[str, Any] = {}
+        for name, value in _flat({k: v for k, v in attributes.items() if k != "custom"}):
+            is_right = isinstance(value, int) if name == "demographic.age" else isinstance(value, str)
+            if name not in FIELDS or not is_right:
+                return None
+            found[keys.get(name, name)] = value
+        return found
 
     def _results(self, request: Request) -> Answer:
         """As a store of files behind a signed address: it refuses a request that brings a key."""
@@ -207,6 +225,7 @@ class Sandbox(simulator.Sandbox):
 
 
 _LINES = "application/x-ndjson"
+_BULK_IDS = ("clientUserId", "shopifyId", "klaviyoId")
 
 _STATUS_WORDS: Mapping[int, str] = {
     400: "Invalid parameter in request query or body",
@@ -223,19 +242,27 @@ def _error(status: int) -> Answer:
     return json_answer(status, {"message": _STATUS_WORDS[status]})
 
 
+def _flat(attributes: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    for name, value in attributes.items():
+        if isinstance(value, dict):
+            yield from ((f"{name}.{inner}", one) for inner, one in value.items())
+        else:
+            yield name, value
+
+
 def _names_of(user: Any, *, bulk: bool = False) -> list[tuple[str, str]] | None:
     """What a user object names, as (kind, text); None where it is not one."""
     if not isinstance(user, dict):
         return None
     ids = user if bulk else user.get("externalIdentifiers", {})
-    direct = {"phone", "email", "clientUserId", "customIdentifiers"} if bulk else {"phone", "email"}
+    direct = {"phone", "email", *_BULK_IDS, "customIdentifiers"} if bulk else {"phone", "email"}
     allowed = direct if bulk else {*direct, "externalIdentifiers"}
     if not user or set(user) - allowed or not isinstance(ids, dict):
         return None
     if not bulk and set(ids) - {"clientUserId", "customIdentifiers"}:
         return None
     names = [(kind, user.get(kind)) for kind in ("phone", "email")]
-    names.append(("clientUserId", ids.get("clientUserId")))
+    names += [(kind, ids.get(kind)) for kind in _BULK_IDS]
     name = "key" if bulk else "name"
     for one in ids.get("customIdentifiers", ()):
         if not isinstance(one, dict) or set(one) != {name, "value"}:

@@ -17,15 +17,18 @@ class User(BaseModel):
     email: str | None = Key(default=None, min_length=1)
     phone: str | None = Key(default=None, min_length=1)
     client_user_id: str | None = Key(default=None, min_length=1)
+    shopify_id: str | None = Key(default=None, min_length=1)
+    klaviyo_id: str | None = Key(default=None, min_length=1)
     custom_identifiers: dict[str, str] = Key(default_factory=dict)
     phone_ignore: str = ""
 
     @model_validator(mode="after")
     def _name_a_person(self) -> "User":
-        if not (self.email or self.phone or self.client_user_id or self.custom_identifiers):
+        named = (self.email, self.phone, self.client_user_id, self.shopify_id, self.klaviyo_id)
+        if not (any(named) or self.custom_identifiers):
             raise ValueError(
-                "expected at least one of email, phone, client_user_id and custom_identifiers, each naming "
-                "a column"
+                "expected at least one of email, phone, client_user_id, shopify_id, klaviyo_id and "
+                "custom_identifiers, each naming a column"
             )
         if any(c.isdigit() or c == "+" for c in self.phone_ignore):
             raise ValueError(

@@ -181,3 +181,17 @@ def test_a_configuration_with_nothing_to_compare_has_no_such_mistakes() -> None:
 @pytest.mark.parametrize("vendor", ["attentive", "engagelab", "vevee"])
 def test_every_example_loads(vendor: str) -> None:
     assert load(examples.folder() / "config" / f"{vendor}.toml").destination.type == vendor
+
+
+def test_a_standard_field_is_for_a_destination_that_has_fields() -> None:
+    declared = {"name": {"type": "free_text", "field": "firstName"}}
+    assert refusal(with_keys(attributes=declared)) == (
+        'configuration: attributes.name.field: only for attentive with mode = "bulk".'
+    )
+
+
+def test_a_text_that_could_never_be_sent_is_refused_by_the_check() -> None:
+    bulk = {"type": "attentive", "mode": "bulk", "user": {"email": "mail"}, "api_key": "env:KEY"}
+    declared = {"note": {"type": "free_text"}, "name": {"type": "free_text", "max_length": 60}}
+    attributes = parse(GOOD | {"destination": bulk, "attributes": declared}).attributes
+    assert (attributes["note"].max_length, attributes["name"].max_length) == (1 << 20, 60)

@@ -240,7 +240,8 @@ MISTAKES: Mapping[str, tuple[dict[str, Any], dict[str, Any], str]] = {
     "a long name": ({"k" * 201: {"type": "number", "column": "k0"}}, {}, "200 characters"),
     "an operation": ({"k0": {"type": "number", "operation": "increase"}}, {}, '"set" only'),
     "nobody named": ({"k0": "number"}, {"user": {}}, "at least one of email, phone"),
-    "another key": ({"k0": "number"}, {"user": {"shopify_id": "id"}}, "unknown key"),
+    "another key": ({"k0": "number"}, {"user": {"shop": "id"}}, "unknown key"),
+    "an id of bulk": ({"k0": "number"}, {"user": {"shopify_id": "id"}}, "only with mode"),
     "digits ignored": (
         {"k0": "number"},
         {"user": {"phone": "p", "phone_ignore": "0"}},

@@ -24,6 +24,7 @@ from importer.destinations.attentive.bulk import (
     classify_submit,
     records_of,
 )
+from importer.destinations.attentive.endpoints import BULK_ATTRIBUTES_MAX, RECORD_MAX
 from importer.destinations.responses import UNREADABLE, json_answer
 
 POLL_SECONDS = 30.0
@@ -35,7 +36,7 @@ def identifiers(person: int) -> dict[str, str]:
 
 def record(person: int) -> Record:
     update = Update(person, f"p{person}", (Part("set", ("age",), f'"age":{person}'),))
-    (only,) = records_of(update, json.dumps(identifiers(person), separators=(",", ":")))
+    (only,) = records_of(update, json.dumps(identifiers(person), separators=(",", ":")), {})
     return only
 
 
@@ -64,7 +65,7 @@ def results(*statuses: int) -> bytes:
 
 def test_a_record_has_identifiers_and_attributes_and_knows_what_it_writes() -> None:
     update = Update(3, "p3", (Part("set", ("age", "plan"), f'"age":1{SEPARATOR}"plan":"x"'),))
-    (only,) = records_of(update, '{"email":"a@example.com"}')
+    (only,) = records_of(update, '{"email":"a@example.com"}', {})
     assert only.text == (
         '{"identifiers":{"email":"a@example.com"},"attributes":{"custom":{"age":1,"plan":"x"}}}'
     )
@@ -74,7 +75,7 @@ def test_a_record_has_identifiers_and_attributes_and_knows_what_it_writes() -> N
 def test_a_person_with_more_than_100_attributes_takes_several_records() -> None:
     keys = tuple(f"k{n}" for n in range(201))
     members = SEPARATOR.join(f'"{key}":{n}' for n, key in enumerate(keys))
-    found = list(records_of(Update(0, "p0", (Part("set", keys, members),)), "{}"))
+    found = list(records_of(Update(0, "p0", (Part("set", keys, members),)), "{}", {}))
     assert [one.target.keys for one in found] == [keys[:100], keys[100:200], keys[200:]]
     assert json.loads(found[2].text)["attributes"] == {"custom": {"k200": 200}}
 
@@ -241,3 +242,43 @@ def test_a_result_never_quotes_what_the_body_says() -> None:
     lines: Any = {"identifiers": identifiers(0), "status": 400, "message": "private words"}
     found = classify_results(fetch(1), json_answer(200, lines), POLL_SECONDS)
     assert "private" not in repr(found.refused) + found.message
+
+
+def test_a_person_takes_as_many_records_as_the_size_of_one_asks_for() -> None:
+    big, small = "é" * 300_000, "x"
+    values = {"a": big, "b": small, "c": big, "d": "y" * (2 * RECORD_MAX)}
+    members = SEPARATOR.join(f'"{k}":"{v}"' for k, v in values.items())
+    found = list(records_of(Update(0, "p0", (Part("set", tuple(values), members),)), "{}", {}))
+    assert [record.target.keys for record in found] == [("a", "b"), ("c",), ("d",)]
+    assert all(len(record.text.encode()) <= RECORD_MAX for record in found[:2])
+
+
+def test_standard_fields_stand_beside_the_custom_attributes() -> None:
+    standard = {
+        "first": "firstName",
+        "home": "location.city",
+        "zip": "location.zip",
+        "years": "demographic.age",
+    }
+    values = {"first": "Ann", "plan": "free", "home": "Bern", "zip": "3011", "years": 41}
+    members = SEPARATOR.join(f"{json.dumps(k)}:{json.dumps(v)}" for k, v in values.items())
+    update = Update(0, "p0", (Part("set", tuple(values), members),))
+    (only,) = records_of(update, "{}", standard)
+    assert json.loads(only.text)["attributes"] == {
+        "firstName": "Ann",
+        "location": {"city": "Bern", "zip": "3011"},
+        "demographic": {"age": 41},
+        "custom": {"plan": "free"},
+    }
+    assert only.target.keys == tuple(values)
+
+
+def test_standard_fields_do_not_count_as_custom_attributes() -> None:
+    values = {**{f"k{n}": n for n in range(BULK_ATTRIBUTES_MAX)}, "first": "Ann"}
+    members = SEPARATOR.join(f"{json.dumps(k)}:{json.dumps(v)}" for k, v in values.items())
+    update = Update(0, "p0", (Part("set", tuple(values), members),))
+    assert len(list(records_of(update, "{}", {"first": "firstName"}))) == 1
+    (only,) = records_of(
+        Update(0, "p0", (Part("set", ("first",), '"first":"Ann"'),)), "{}", {"first": "firstName"}
+    )
+    assert json.loads(only.text)["attributes"] == {"firstName": "Ann"}

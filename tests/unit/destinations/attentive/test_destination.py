@@ -62,6 +62,7 @@ def test_people_go_out_as_the_mode_says(mode: str, path: str) -> None:
 
 def test_a_first_value_is_a_call_of_its_own_in_bulk_mode_too() -> None:
     call = attentive(mode="bulk").first_value(update(email="a@example.com"))
+    assert call is not None
     assert (call.path, call.targets) == ("/v1/attributes/custom", ())
 
 
@@ -142,3 +143,44 @@ def test_only_a_plain_number_in_the_headers_is_a_limit(
     headers: Mapping[str, str], hint: RateHint | None
 ) -> None:
     assert attentive().rate_hint(Answer(200, headers, b"")) == hint
+
+
+def test_a_first_value_needs_a_name_that_a_single_call_knows() -> None:
+    by_shop = attentive(mode="bulk", user={"shopify_id": "shop"})
+    assert (
+        by_shop.first_value(Update(0, "p0", (Part("set", ("age",), '"age":1'),), user=("345678901",))) is None
+    )
+
+
+def test_standard_fields_and_ids_of_shops_are_for_bulk_records() -> None:
+    name = Definition("name", "free_text", field="firstName")
+    bulk = attentive(name, mode="bulk", user={"shopify_id": "shop", "klaviyo_id": "k"})
+    assert list(bulk.problems()) == []
+    assert (bulk.takes_fields, bulk.shows("name"), bulk.shows("age")) == (True, False, True)
+    assert list(attentive(user={"email": "mail", "shopify_id": "shop"}).problems()) == [
+        'destination.user.shopify_id: attentive takes it only with mode = "bulk"'
+    ]
+    assert not attentive(name).takes_fields
+
+
+@pytest.mark.parametrize(
+    ("definitions", "said"),
+    [
+        (
+            (Definition("a", "free_text", field="firstname"),),
+            "attributes.a.field: attentive has no such field",
+        ),
+        (
+            (Definition("a", "free_text", field="demographic.age"),),
+            "demographic.age is only for type = number",
+        ),
+        (
+            (Definition("a", "free_text", field="lastName"), Definition("b", "free_text", field="lastName")),
+            "attributes.b.field: attributes.a is sent as lastName already",
+        ),
+    ],
+)
+def test_a_field_that_cannot_be_is_said(definitions: tuple[Definition, ...], said: str) -> None:
+    found = list(attentive(*definitions, mode="bulk").problems())
+    assert len(found) == 1
+    assert said in found[0]

@@ -110,3 +110,14 @@ def test_a_blank_text_is_left_out(bulk: bool) -> None:
 def test_a_field_without_its_text_is_a_fault_of_the_caller() -> None:
     with pytest.raises(ValueError, match="shorter"):
         user_json(FIELDS, ("+13115552368",))
+
+
+def test_ids_of_shops_stand_in_a_bulk_record_only() -> None:
+    fields = tuple(identity_fields(User(email="mail", shopify_id="shop", klaviyo_id="k")))
+    texts = ("a@example.com", "345678901", "a1b2")
+    assert json.loads(user_json(fields, texts, bulk=True)) == {
+        "email": "a@example.com",
+        "shopifyId": "345678901",
+        "klaviyoId": "a1b2",
+    }
+    assert json.loads(user_json(fields, texts)) == {"email": "a@example.com"}

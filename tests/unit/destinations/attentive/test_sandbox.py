@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from importer.core.models import Answer
-from importer.destinations.attentive.sandbox import RECORD_MAX, RESULTS, Sandbox
+from importer.destinations.attentive.endpoints import RECORD_MAX
+from importer.destinations.attentive.sandbox import RESULTS, Sandbox
 from importer.destinations.base import Definition
 from importer.destinations.simulator import Request
 
