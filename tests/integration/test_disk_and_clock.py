@@ -40,13 +40,17 @@ def one_sentence(err: str) -> bool:
     return lines[0].startswith("importer: ") and lines[1:] in ([], [f"  next: {WAY_ON}"])
 
 
+COVERAGE = ("COVERAGE_PROCESS_CONFIG",)
+"""A process that finds no room cannot write which lines it ran: it would fail for that."""
+
+
 def no_file_grows(pid: int, size: int) -> None:
     resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, size))
 
 
 def test_the_journal_finds_no_room(tmp_path: Path) -> None:
     with playing(tmp_path, 800, {"latency": 0.01}, requests_per_second=400) as (setting, server):
-        with started("run", setting.config, "--run-id", "r", cwd=tmp_path) as process:
+        with started("run", setting.config, "--run-id", "r", cwd=tmp_path, without=COVERAGE) as process:
             until(lambda: server.stats.people > 100)
             no_file_grows(process.pid, 4096)
             result = ended(process, setting)
@@ -61,7 +65,7 @@ def test_the_journal_finds_no_room(tmp_path: Path) -> None:
 @pytest.mark.parametrize("command", ["run", "check"])
 def test_the_spool_finds_no_room(command: str, tmp_path: Path) -> None:
     with playing(tmp_path, 20_000, {}) as (setting, server):
-        with started(command, setting.config, "--run-id", "r", cwd=tmp_path) as process:
+        with started(command, setting.config, "--run-id", "r", cwd=tmp_path, without=COVERAGE) as process:
             no_file_grows(process.pid, 100_000)
             result = ended(process, setting)
         assert result.code == 7, result.err
@@ -77,7 +81,7 @@ def test_the_report_finds_no_room(tmp_path: Path) -> None:
         bad = "".join(f"p{n},none,none,none,\n" for n in range(3, 3000))
         source.write_text(source.read_text() + bad)
         words = ("--run-id", "r", "--limit", "3000", "--allow", "max_attribute_rejects")
-        with started("run", setting.config, *words, cwd=tmp_path) as process:
+        with started("run", setting.config, *words, cwd=tmp_path, without=COVERAGE) as process:
             no_file_grows(process.pid, 400_000)
             result = ended(process, setting)
         assert result.code == 7, result.err
@@ -93,7 +97,7 @@ def test_the_report_finds_no_room(tmp_path: Path) -> None:
 def test_not_even_the_run_finds_room(tmp_path: Path) -> None:
     with playing(tmp_path, 3, {}) as (setting, server):
         (tmp_path / ".importer").mkdir()
-        with started("run", setting.config, "--run-id", "r", cwd=tmp_path) as process:
+        with started("run", setting.config, "--run-id", "r", cwd=tmp_path, without=COVERAGE) as process:
             no_file_grows(process.pid, 0)
             result = ended(process, setting)
         assert result.code == 7, result.err
@@ -134,7 +138,7 @@ def test_a_full_disk_while_sending_and_room_again(tmp_path: Path) -> None:
         disk(tmp_path / ".importer", "600m") as state,
         playing(tmp_path, 800, options, requests_per_second=400) as (setting, server),
     ):
-        with started("run", setting.config, "--run-id", "r", cwd=tmp_path) as process:
+        with started("run", setting.config, "--run-id", "r", cwd=tmp_path, without=COVERAGE) as process:
             until(lambda: server.stats.people > 100)
             filled(state)
             result = ended(process, setting)

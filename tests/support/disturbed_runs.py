@@ -7,7 +7,7 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,9 +93,9 @@ def assert_whole(result: Result, setting: Setting, server: SandboxServer) -> dic
 
 
 @contextmanager
-def started(*command: object, cwd: Path) -> "Iterator[subprocess.Popen[bytes]]":
+def started(*command: object, cwd: Path, without: Sequence[str] = ()) -> "Iterator[subprocess.Popen[bytes]]":
     """The program in a process of its own, which does not outlive a failing test."""
-    with start(*command, cwd=cwd) as process:
+    with start(*command, cwd=cwd, without=without) as process:
         try:
             yield process
         finally:

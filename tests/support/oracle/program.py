@@ -210,7 +210,7 @@ def importer(
     A process of its own, forked from one that has loaded the program where nothing differs by it.
     """
     state = state or cwd / ".importer"
-    if not stdin and "COVERAGE_PROCESS_CONFIG" not in os.environ:  # the latter counts lines from the start on
+    if not stdin:
         variables = {k: v for k, v in environment(env).items() if k not in without}
         code, out, err = warm.run([*map(str, arguments)], cwd, variables, timeout)
         return Result(code, out.decode(), err.decode(), state)
