@@ -43,6 +43,10 @@ _NAMES: Mapping[str, str] = {
 _CODE = r"^[+-]?0[0-9]|^\+|^[0-9]{16,}$|^[+-]?[0-9.]+[eE][+-]?[0-9]+$"
 """Digits that are no number: they would lose zeros or digits."""
 
+_LIKE_DATE = r"^\w{1,9}[-/. ]\w{1,9}[-/., ]{1,2}[0-9]{2}|^[0-9]{8}$"
+_LIKE_NUMBER = r"^[^0-9]{0,5}[0-9]"
+"""What a date and a number begin with; other columns are not tried with every format."""
+
 _LISTS, _COMMAS = 0.05, 0.2
 """A column is one of lists where so large a share of the cells has a separator, or a comma."""
 
@@ -120,7 +124,7 @@ def _json_list(_: str, texts: Texts) -> DraftedAttribute | None:
 
 def _date(name: str, texts: Texts) -> DraftedAttribute | None:
     """Where two formats read all, a person has to say which one is meant."""
-    if not texts.matching(r"[0-9]{2}"):
+    if texts.matching(_LIKE_DATE) < _share(name, "date") * texts.total:
         return None
     digits = texts.matching(r"^[0-9]+$")
     if digits == texts.total and not _says(name, "date"):
@@ -163,6 +167,8 @@ def _boolean(name: str, texts: Texts) -> DraftedAttribute | None:
 
 def _number(name: str, texts: Texts) -> DraftedAttribute | None:
     """A code of digits stays text: it would lose zeros, or digits."""
+    if texts.matching(_LIKE_NUMBER) < _MOST * texts.total:
+        return None
     found = readings.numbers(texts)
     if not found or not found[0].reads(_MOST):
         return None

@@ -229,14 +229,21 @@ def _last(batches: Sequence[Batch]) -> int:
 
 def _rows_before(rows: pl.Series, texts: pl.DataFrame) -> int:
     """Rows below the header that fit the types of none of the columns that have one: more names, notes."""
-    for count in range(min(FIRST, texts.height // 2), 0, -1):
-        if rows[count - 1] == count and _fit_no_type(texts.head(count), texts.slice(count)):
+    most = min(FIRST, texts.height // 2)
+    typed = _typed(texts.slice(most))
+    for count in range(most, 0, -1):
+        if rows[count - 1] == count and _fit_no_type(texts.head(count), typed):
             return count
     return 0
 
 
-def _fit_no_type(first: pl.DataFrame, rest: pl.DataFrame) -> bool:
-    typed = {c: d.keys for c in rest.columns if (d := draft_attribute(c, rest[c])).keys["type"] not in _LOOSE}
+def _typed(rows: pl.DataFrame) -> dict[str, Mapping[str, Any]]:
+    """The columns whose drafted type not every text fits, and the keys of the draft."""
+    drafted = {column.name: draft_attribute(column.name, column).keys for column in rows.get_columns()}
+    return {name: keys for name, keys in drafted.items() if keys["type"] not in _LOOSE}
+
+
+def _fit_no_type(first: pl.DataFrame, typed: Mapping[str, Mapping[str, Any]]) -> bool:
     if len(typed) < _TYPED:
         return False
     for name, keys in typed.items():

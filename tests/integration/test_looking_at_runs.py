@@ -268,7 +268,9 @@ def drafted(path: Path, folder: Path) -> schema.Config:
     return configuration.load(config)
 
 
-def test_the_sample_makes_a_draft_that_checks(tmp_path: Path, state_dir: Path) -> None:
+def test_the_draft_of_the_sample_is_sent_without_a_change(
+    tmp_path: Path, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     source = Path(__file__).parents[2] / "samples" / "customers.csv"
     config = drafted(source, tmp_path)
     assert config.identity.column == "customer_id"
@@ -277,6 +279,11 @@ def test_the_sample_makes_a_draft_that_checks(tmp_path: Path, state_dir: Path) -
     bad = {"persona", "plan", "age", "lifetime_value", "newsletter", "signup_date", "last_seen"}
     assert {r.attribute for r in summary.reject_counts} == bad | {""}, "what samples/README.md calls wrong"
     assert summary.values["rejected"] == 45
+    monkeypatch.setenv("VEVEE_API_KEY", KEY)
+    with sandbox.running(config, SandboxOptions(), KEY) as server:
+        options = importer.Options(state_dir=state_dir, base_url=server.url, rate=0, limit=150)
+        values = importer.run(config, (), options).values
+    assert values["applied"] == values["read"] - values["rejected"] - values["superseded"] > 2000
 
 
 def test_no_text_of_a_single_person_is_shown(tmp_path: Path) -> None:
