@@ -139,6 +139,14 @@ def _date(name: str, texts: Texts) -> DraftedAttribute | None:
 _ISO = "%Y-%m-%d"
 
 
+def _counted_moment(name: str, texts: Texts) -> DraftedAttribute | None:
+    """Seconds or milliseconds since 1970, of this century, where the name says a time."""
+    for form, digits in (("unix", 9), ("unix_ms", 12)):
+        if _says(name, "date") and texts.matching(rf"^1[0-9]{{{digits}}}$") >= _MOST * texts.total:
+            return _drafted(readings.read_as(texts, type="datetime", format=form))
+    return None
+
+
 def _without_iso(reading: Reading) -> DraftedAttribute:
     """The format of a date that is the default needs no line."""
     if reading.keys.get("format") == _ISO:
@@ -210,8 +218,17 @@ def _choice(_: str, texts: Texts) -> DraftedAttribute | None:
 
 
 def _list(_: str, texts: Texts) -> DraftedAttribute | None:
-    """Texts that a separator divides into few different ones; a comma also stands in sentences."""
-    for separator in readings.SEPARATORS:
+    return _divided(texts, readings.SEPARATORS[:-1])
+
+
+def _list_with_commas(_: str, texts: Texts) -> DraftedAttribute | None:
+    """After a choice: a comma also stands in one option, or in a sentence."""
+    return _divided(texts, readings.SEPARATORS[-1:])
+
+
+def _divided(texts: Texts, separators: Sequence[str]) -> DraftedAttribute | None:
+    """Texts that a separator divides into few different ones."""
+    for separator in separators:
         divided = texts.matching(re.escape(separator.strip()))
         if divided < max((_COMMAS if separator == "," else _LISTS) * texts.total, 1):
             continue
@@ -237,10 +254,12 @@ _ATTEMPTS: Sequence[Callable[[str, Texts], DraftedAttribute | None]] = (
     _phone,
     _json_list,
     _date,
+    _counted_moment,
     _boolean,
     _number,
-    _choice,
     _list,
+    _choice,
+    _list_with_commas,
 )
 
 

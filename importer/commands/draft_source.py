@@ -31,21 +31,24 @@ _FILES = 100
 _LOOK_BYTES = 1 << 18
 _DELIMITERS = (";", "\t", "|", ",")
 _SKIPPED = range(1, 11)
-_NO_NAME = r"^$|^[#<]|@|^[+-]?[0-9][0-9.,:/ -]*$"
-"""What no column is called: nothing, a comment, markup, an address, a number or a date."""
+_NO_NAME = r"^[#<]|@|[\t;|]|^[+-]?[0-9][0-9.,:/ -]*$"
+"""What no column is called: a comment, markup, an address, several names, a number or a date."""
+_UNNAMED = r"^#[0-9]+$"
 
 _NO_PERSON = r"(?i)total|\bpage\b|generated|copyright|confidential|\b(?:records|rows)\b|\bsumme?\b|report"
 
 _PERSON = "customer|user|person|member|client|contact|subscriber|distinct|external|profile|account|response"
 _ID_NAMES = (
-    rf"(?:^|_)(?:{_PERSON})_(?:id|key|no|nr|num|number|code|uuid|guid)$",
+    rf"(?:^|_)(?:{_PERSON})_(?:id|key|no|nr|num|number|code|uuid|guid)$|^(?:kunden|mitglieds?)_?(?:nr|nummer|id)$",
     r"^(?:id|uuid|guid|key|no|nr)$",
-    r"_(?:id|uuid|guid)$",
+    r"_(?:id|uuid|guid)$|(?:nr|nummer)$",
     r"e_?mail(?:_address|_[0-9]_value)?$",
 )
 """Names of ids as `simple_name` writes them, the best first."""
 
-_INDEX_NAMES = r"(?i)^(?:#[0-9]+|unnamed: ?[0-9]+|index|row(?:[ _]?(?:num|number|no))?)$"
+_INDEX_NAMES = (
+    r"(?i)^(?:#[0-9]+|unnamed: ?[0-9]+|__index_level_[0-9]+__|index|row(?:[ _]?(?:num|number|no))?)$"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +79,8 @@ def look_at(paths: Sequence[str]) -> LookedAt:
     unusable = [name for name, kind in (source.types or {}).items() if _holds_no_text(kind)]
     unusable += _not_everywhere(others, keys, cells.drop(unusable).columns)
     texts = pl.DataFrame([_text(column) for column in cells.drop(unusable, strict=False).get_columns()])
+    objects = [column.name for column in texts.get_columns() if _holds_objects(column)]
+    texts, unusable = texts.drop(objects), [*unusable, *objects]
     if _is_marked(texts):
         keys["spreadsheet_text"] = "unwrap"
         texts = texts.with_columns(spreadsheet_text.unwrap(column) for column in texts.get_columns())
@@ -105,7 +110,16 @@ def _as_it_reads(path: str) -> tuple[dict[str, Any], Source]:
     ):
         if source := _opened(path, keys):
             return keys, source
-    return {}, plain or open_source(path, SourceOptions())
+    source = plain or open_source(path, SourceOptions())
+    return _without_header(path, source) if source.layout and not _are_names(source.columns) else ({}, source)
+
+
+def _without_header(path: str, source: Source) -> tuple[dict[str, Any], Source]:
+    """The list with names of ours, where its first line is a row like all others."""
+    columns = tuple(f"column_{place}" for place in range(1, len(source.columns) + 1))
+    keys = {"header": False, "columns": columns}
+    opened = _opened(path, keys, damage=0.5)
+    return (keys, opened) if opened else ({}, source)
 
 
 def _other_delimiters() -> Iterator[dict[str, Any]]:
@@ -114,17 +128,19 @@ def _other_delimiters() -> Iterator[dict[str, Any]]:
 
 def _other_dialects(path: str) -> Iterator[dict[str, Any]]:
     if found := dialect.suggest(path, SourceOptions(), ()):
-        yield tomllib.loads(re.sub(r" and (?=\w+ = )", "\n", found.line))
+        keys = tomllib.loads(re.sub(r" and (?=\w+ = )", "\n", found.line))
+        yield {**keys, "escape": keys["quote"]} if "quote" in keys else keys
     for encoding in _encodings(path):
         for delimiter in ({}, *_other_delimiters()):
             yield {"encoding": encoding, **delimiter}
     yield {"bare_quotes": "keep"}
+    yield {"quote": "'", "escape": "'"}
 
 
 def _headers() -> Iterator[dict[str, Any]]:
     """Lines before the header, where the first one is none."""
-    for delimiter in ({}, *_other_delimiters()):
-        yield from ({"skip_lines": lines, **delimiter} for lines in _SKIPPED)
+    for lines in _SKIPPED:
+        yield from ({"skip_lines": lines, **delimiter} for delimiter in ({}, *_other_delimiters()))
 
 
 def _encodings(path: str) -> Sequence[str]:
@@ -143,14 +159,14 @@ def _opened(path: str, keys: Mapping[str, Any], *, damage: float = 0) -> Source 
         return None
     if source.layout is None:
         return source
-    names = pl.Series(source.layout.columns, dtype=pl.String)
-    is_header = len(source.columns) > 1 and not _not_names(names)
+    is_header = len(source.columns) > 1 and ("columns" in keys or _are_names(source.columns))
     return source if is_header and (first is None or _damaged_share(first) <= damage) else None
 
 
-def _not_names(names: pl.Series) -> bool:
-    """Whether the header is none; the first name may be missing, as that of an index."""
-    return bool(names[1:].str.contains(_NO_NAME).any() or re.search(_NO_NAME.removeprefix("^$|"), names[0]))
+def _are_names(header: Sequence[str]) -> bool:
+    """Whether all names may be names; few may be missing, such as that of an index."""
+    named = [name for name in header if not re.search(_UNNAMED, name)]
+    return 3 * len(named) > 2 * (len(header) - 1) and not any(re.search(_NO_NAME, name) for name in named)
 
 
 def _damaged_share(first: Batch) -> float:
@@ -191,6 +207,12 @@ def _not_everywhere(others: Sequence[str], keys: Mapping[str, Any], columns: Seq
 def _holds_no_text(kind: pl.DataType) -> bool:
     is_list = isinstance(kind, (pl.List, pl.Array)) and not getattr(kind.inner, "is_nested", bool)()
     return kind in (pl.Binary, pl.Object, pl.Duration) or (kind.is_nested() and not is_list)
+
+
+def _holds_objects(column: pl.Series) -> bool:
+    """Whether the texts are JSON objects, as a nested column of JSON Lines has them."""
+    texts = column.drop_nulls()
+    return bool(texts.len() and texts.str.contains(r"^\{.*\}$").all())
 
 
 def _text(column: pl.Series) -> pl.Series:

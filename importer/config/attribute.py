@@ -94,6 +94,8 @@ class Attribute(BaseModel):
                 raise ValueError(f"{key}: only for type = {' or '.join(types)}, not {self.type}")
         if self.type in _CHOICES and not self.options and not self.allow_custom:
             raise ValueError("options: missing; a choice needs options = [...] or allow_custom = true")
+        if self.max_length is not None and any(len(option) > self.max_length for option in self.options):
+            raise ValueError("max_length: less than the length of an option, which would never be sent")
         if self.min is not None and self.max is not None and self.min > self.max:
             raise ValueError("min: greater than max, so no number would fit")
         if self.type == "number" and self.decimal == self.thousands:

@@ -22,7 +22,7 @@ _DATES = (
     *("%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%b %d, %Y", "%B %d, %Y"),
     *("%d/%m/%y", "%m/%d/%y", "%d.%m.%y", "%y-%m-%d"),
 )
-_CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p")
+_CLOCKS = ("%H:%M:%S", "%H:%M", "%I:%M:%S %p", "%I:%M %p", "%H:%M:%S %z")
 _MOMENTS = tuple(f"{day} {clock}" for day in _DATES for clock in _CLOCKS)
 _FIRST = 200
 """So many texts decide which formats are tried on all of them."""

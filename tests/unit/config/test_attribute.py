@@ -41,6 +41,10 @@ def test_a_place_is_a_whole_number_from_one(column: object) -> None:
 @pytest.mark.parametrize(
     ("keys", "sentence"),
     [
+        (
+            {"type": "single_choice", "options": ("pro", "free"), "max_length": 3},
+            "max_length: less than the length of an option",
+        ),
         ({"type": "number", "max_length": 3}, "max_length: only for type = free_text or email or phone"),
         ({"type": "email", "region": "DE"}, "region: only for type = phone, not email"),
         ({"type": "date", "zone": "Europe/Berlin"}, "zone: only for type = datetime, not date"),
