@@ -10,8 +10,8 @@ from importer.core.errors import StateError, command
 from importer.core.events import Event, Observer
 from importer.pipeline.run_spec import RunSpec
 from importer.storage import account, locks, run_folder, state_folder
+from importer.storage.counted_lists import is_counting
 from importer.storage.journal import count_pending
-from importer.storage.sent_content import is_counting
 
 
 @contextmanager
@@ -34,7 +34,7 @@ def locked(spec: RunSpec, deadline: Deadline | None, observer: Observer) -> Iter
         if not spec.folder.meta.exists():  # a resumed run asks for the results of its own jobs
             _refuse_open_jobs(spec.state_dir, spec.config)
         if is_counting(spec.config) and not spec.options.allow_duplicates:
-            spec.sent_content.refuse_unfinished(spec.folder)
+            spec.counted_lists.refuse_unfinished(spec.folder)
         yield
 
 

@@ -24,10 +24,10 @@ from importer.reconcile.retry_plan import collect_ids, places_in
 from importer.report.outcome_files import OutcomeFiles
 from importer.report.reject_files import RejectFiles
 from importer.storage import disk_errors
+from importer.storage.counted_lists import is_counting
 from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
 from importer.storage.run_history import RunHistory
-from importer.storage.sent_content import is_counting
 from importer.storage.spool import Spool, SpoolWriter
 from importer.validate import identities
 from importer.validate.change_filter import ChangeFilter
@@ -81,7 +81,7 @@ def _read_sources(
 ) -> Read:
     """Every row of every source, checked, into the spool."""
     if is_counting(spec.config):
-        spec.sent_content.refuse_lost_journal(spec.folder)
+        spec.counted_lists.refuse_lost_journal(spec.folder)
     began = time.monotonic()
     if spec.writes_outcomes:
         OutcomeFiles(spec.folder).begin()
@@ -94,7 +94,7 @@ def _read_sources(
     others = (RunWarning("files_passed_over", *found) for found in passed_over(spec.config, spec.sources))
     result.warnings = [*result.warnings, *others, *spec.destination.warnings()]
     if spec.mode == "run" and not spec.options.allow_duplicates:
-        spec.sent_content.refuse_again(result.contents, spec.folder.run_id)
+        spec.counted_lists.refuse_again(result.contents, spec.folder.run_id)
     places = places_in(spec.corrected, ids) if spec.corrected else {}
     result.guards = _tripped_guards(spec, result, reader.shapes)
     # Before the journal: an attempt that finds the reading there relies on the whole spool.

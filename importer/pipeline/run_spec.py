@@ -16,8 +16,8 @@ from importer.core.errors import ConfigError
 from importer.destinations.base import Destination
 from importer.pipeline.sources import NamedSource, Table
 from importer.storage import account, state_folder
+from importer.storage.counted_lists import CountedLists, is_counting
 from importer.storage.run_folder import RunFolder
-from importer.storage.sent_content import SentContent, is_counting
 from importer.storage.snapshot import refuse_shared_attributes
 
 
@@ -95,9 +95,9 @@ class RunSpec:
         return self.sends and self.config.run.outcomes
 
     @property
-    def sent_content(self) -> SentContent:
+    def counted_lists(self) -> CountedLists:
         """What this import has sent, where it increases."""
-        return SentContent(self.state_dir, self.config)
+        return CountedLists(self.state_dir, self.config)
 
     def with_folder(self) -> "RunSpec":
         """The same run, its folder made where it is not there yet; a new run starts now."""

@@ -17,7 +17,7 @@ from importer.pipeline.run_spec import RunSpec
 from importer.send import shutdown
 from importer.send.job import Limits
 from importer.send.rate_limiter import RateLimiter
-from importer.send.refusals import RefusalRow
+from importer.send.refusals import RefusalStreak
 from importer.send.sender import Sender
 from importer.storage import account, run_history
 from importer.storage.id_cache import IdCache
@@ -34,7 +34,7 @@ def send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger) -> None:
     """Sends what is open, until all is sent or `attempt.stop` is set; the ledger counts what is left then."""
     began = time.monotonic()
     if contents := ledger.reading.contents:
-        spec.sent_content.remember(list(contents.values()), spec.folder.run_id)
+        spec.counted_lists.remember(list(contents.values()), spec.folder.run_id)
     report_cost(spec, attempt, ledger, ledger.people_left())
     _report_missing_client(spec.config.destination, attempt)
     headers = request_headers(spec.config, spec.destination, key)
@@ -110,7 +110,7 @@ async def _send(
         sender.poll_limiter = RateLimiter(polls, turns=turns("polls", polls))
     sender.key_check = destination.check_key()
     sender.tell = lambda code, text: attempt.observer.tell(Event(code, text, {}))
-    sender.refusals = RefusalRow(_refused_before(ledger.journal))
+    sender.refusals = RefusalStreak(_refused_before(ledger.journal))
     sender.first_calls = ledger.first_values(() if attempt.settle_only else ledger.reading.mixed)
     limit = spec.options.max_rejects
 

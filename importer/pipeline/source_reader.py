@@ -18,8 +18,8 @@ from importer.source.errors import named
 from importer.source.footer import rows_up_to
 from importer.source.source import Source
 from importer.source.undecodable import UndecodableRows
+from importer.storage.counted_lists import ContentHash, is_counting
 from importer.storage.disk_errors import state_errors
-from importer.storage.sent_content import ContentHash, is_counting
 from importer.storage.spool import SpoolWriter
 from importer.validate.hints import find_hints
 from importer.validate.read_result import ReadResult, ReadSource

@@ -8,9 +8,9 @@ from importer.pipeline.run_spec import RunSpec
 from importer.pipeline.sources import located
 from importer.source.version import version_of
 from importer.storage import account, run_folder, state_folder
+from importer.storage.counted_lists import is_counting
 from importer.storage.journal import Journal, count_pending
 from importer.storage.run_folder import RunFolder
-from importer.storage.sent_content import is_counting
 from importer.validate.read_result import ReadResult
 
 _TUNING = {
@@ -76,7 +76,7 @@ def has_open_jobs(folder: RunFolder) -> bool:
 
 def has_begun_to_count(folder: RunFolder, spec: RunSpec) -> bool:
     """Whether that run has increased something, so that it has to be finished before another one begins."""
-    return is_counting(spec.config) and folder.run_id in spec.sent_content.known().values()
+    return is_counting(spec.config) and folder.run_id in spec.counted_lists.known().values()
 
 
 def _reading(folder: RunFolder) -> ReadResult | None:

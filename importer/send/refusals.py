@@ -1,9 +1,9 @@
 """Calls that are refused as a whole, one after another: then it is most likely not the people.
 
-Refusals in such a row are delayed: nothing is rejected yet. A call that is not refused ends the row,
-and what was delayed is rejected. When the row is ROW calls long, the run stops, and what was delayed
+Refusals in such a streak are delayed: nothing is rejected yet. A call that is not refused ends the streak,
+and what was delayed is rejected. When the streak is LONGEST calls long, the run stops, and what was delayed
 goes out again after a resume. A person who is refused again is rejected, and does not count towards a new
-row.
+streak.
 """
 
 from collections.abc import Callable, Iterable
@@ -15,8 +15,8 @@ from importer.core.models import Settled, Verdict
 _OF_REQUEST = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, 406, 410, 415})
 """Statuses by which a server refuses the address, the key or the form of a request, not its content."""
 
-ROW = 10
-"""So many calls in a row, each refused as a whole, stop the run."""
+LONGEST = 10
+"""So many calls one after another, each refused as a whole, stop the run."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +28,8 @@ class DelayedRefusal:
     release: Callable[[], None]
 
 
-class RefusalRow:
-    """The calls refused in a row; `again` are the distinct ids of such a row in an earlier attempt."""
+class RefusalStreak:
+    """Calls refused one after another; `again` are the distinct ids of such a streak in an earlier attempt."""
 
     def __init__(self, again: Iterable[str] = ()) -> None:
         self.again = frozenset(again)
@@ -71,8 +71,8 @@ class RefusalRow:
         """Adds a refused call; the error that stops the run where the row is long enough."""
         self._delayed.append(one)
         self._length += 1
-        if self._length >= ROW and self.stopped_at is None:
-            self.stopped_at = _error(one.settled, f"{ROW} calls in a row were")
+        if self._length >= LONGEST and self.stopped_at is None:
+            self.stopped_at = _error(one.settled, f"{LONGEST} calls in a row were")
         return self.stopped_at
 
     def accept(self, settled: Settled) -> bool:

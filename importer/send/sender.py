@@ -22,7 +22,7 @@ from importer.send.job import Classifier, Counts, Job, Jobs, Limits, unwatched_j
 from importer.send.polls import BegunJob, Polls
 from importer.send.rate_limiter import NAP, RateLimiter
 from importer.send.rate_search import Slot
-from importer.send.refusals import DelayedRefusal, RefusalRow
+from importer.send.refusals import DelayedRefusal, RefusalStreak
 from importer.send.request import APPLIED_AT_ONCE, OK, TRANSIENT, StopWhen, Try
 from importer.send.shutdown import Stop
 from importer.send.wait_notice import WaitNotice
@@ -63,7 +63,7 @@ class Sender:
     key_check: Call | None = None
     first_calls: Sequence[Call] = ()
     poll_limiter: RateLimiter | None = None
-    refusals: RefusalRow = field(default_factory=RefusalRow)
+    refusals: RefusalStreak = field(default_factory=RefusalStreak)
     refused_in_a_row: Sequence[str] = ()
     tell: Callable[[str, str], None] = lambda _code, _text: None
     _notice: WaitNotice = field(init=False)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from importer.source.csv_blocks import Block
-from importer.source.csv_recovery import Unit
+from importer.source.csv_damage import Unit
 
 
 @dataclass(frozen=True, slots=True)

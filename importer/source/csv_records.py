@@ -3,6 +3,19 @@
 import polars as pl
 
 from importer.source.csv_blocks import TAIL_ROWS, Block
+from importer.source.csv_damage import (
+    BLANK,
+    BROKEN,
+    HEALTHY,
+    NUL,
+    OPEN,
+    UNREADABLE,
+    DamageSearch,
+    LineBreaks,
+    Unit,
+    fields_text,
+    is_endless,
+)
 from importer.source.csv_found import Records
 from importer.source.csv_grammar import (
     Grammar,
@@ -11,19 +24,6 @@ from importer.source.csv_grammar import (
     column_names,
     polars_cells,
     strict_cells,
-)
-from importer.source.csv_recovery import (
-    BLANK,
-    BROKEN,
-    HEALTHY,
-    NUL,
-    OPEN,
-    UNREADABLE,
-    LineBreaks,
-    Unit,
-    Walk,
-    fields_text,
-    is_endless,
 )
 from importer.source.csv_stray_returns import rejoin
 
@@ -88,7 +88,7 @@ class RecordFinder:
             found = self._plain(block, final)
         else:
             found = self._quoted(block, final)
-        return found or self._walked(block, final)
+        return found or self._searched(block, final)
 
     # -- no quote in the block: counting bytes shows every row with a field too few or too many
 
@@ -199,18 +199,18 @@ class RecordFinder:
         )
         return self._all(block, cut, raw, starts, None)
 
-    # -- the walk
+    # -- the search for damage
 
-    def _walked(self, block: Block, final: bool) -> Records:
+    def _searched(self, block: Block, final: bool) -> Records:
         codes = _codes(block)
         known = self._line_breaks.multiline
-        walk = Walk(block, codes, self._line_breaks, final)
-        walk.run()
+        search = DamageSearch(block, codes, self._line_breaks, final)
+        search.run()
         if self._line_breaks.multiline and not known:  # the lines before it were read as if there were none
-            walk = Walk(block, codes, self._line_breaks, final)
-            walk.run()
-        cut = block.height if final else _cut_before_tail_units(walk)
-        return self._collect(block, codes, cut, [unit for unit in walk.units if unit.start < cut])
+            search = DamageSearch(block, codes, self._line_breaks, final)
+            search.run()
+        cut = block.height if final else _cut_before_tail_units(search)
+        return self._collect(block, codes, cut, [unit for unit in search.units if unit.start < cut])
 
     def _collect(self, block: Block, codes: list[int], cut: int, units: list[Unit]) -> Records:
         healthy = [unit for unit in units if unit.message is None]
@@ -287,15 +287,15 @@ def _codes(block: Block) -> list[int]:
     return frame.select(code=code)["code"].to_list()
 
 
-def _cut_before_tail_units(walk: Walk) -> int:
+def _cut_before_tail_units(search: DamageSearch) -> int:
     """The line from which on rows wait for the next block, at the start of a row."""
-    limit = len(walk.codes) if walk.undecided is None else walk.undecided
+    limit = len(search.codes) if search.undecided is None else search.undecided
     cut, kept = limit, 0
-    for unit in walk.units_before(limit):
+    for unit in search.units_before(limit):
         if limit - unit.end > TAIL_BLANKS and not kept:
             break
-        far = kept >= TAIL_ROWS and limit - cut >= walk.line_breaks.reach
-        if far or (kept and walk.size(unit.start, limit) > TAIL_BYTES):
+        far = kept >= TAIL_ROWS and limit - cut >= search.line_breaks.reach
+        if far or (kept and search.size(unit.start, limit) > TAIL_BYTES):
             break
         cut, kept = unit.start, kept + 1
     return cut

@@ -7,8 +7,8 @@ import polars as pl
 
 from importer.source.batch import HEADER_REPEATED, ROW_EMPTY, ROW_MALFORMED, SET_ASIDE
 from importer.source.csv_blocks import Block, cut_end_bytes
+from importer.source.csv_damage import Unit
 from importer.source.csv_grammar import BOM
-from importer.source.csv_recovery import Unit
 
 EXTRA = "expected nothing behind the last named column, found text"
 AGAIN = "the header is repeated here"

@@ -9,10 +9,10 @@ import polars as pl
 from importer.core.errors import SourceError
 from importer.source.batch import Batch
 from importer.source.csv_blocks import Block, last_line_end, line_count
+from importer.source.csv_damage import Unit
 from importer.source.csv_found import Records
 from importer.source.csv_grammar import BOM, UNKNOWN_ESCAPE, UNNAMED, Layout, grammar_of, named_cells
 from importer.source.csv_records import RecordFinder
-from importer.source.csv_recovery import Unit
 from importer.source.csv_set_aside import AGAIN, ESCAPE, EXTRA, SetAside
 
 MAX_LINE = 64 << 20

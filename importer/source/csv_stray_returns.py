@@ -3,10 +3,10 @@
 import polars as pl
 
 from importer.source.csv_blocks import Block
-from importer.source.csv_found import Records
-from importer.source.csv_recovery import (
+from importer.source.csv_damage import (
     Unit,
 )
+from importer.source.csv_found import Records
 
 STRAY_RETURN = "expected one row on the line, found a carriage return inside that leaves parts of rows"
 

@@ -54,7 +54,7 @@ class ReadResult:
     """The result of reading. `edges` is the last source order of each batch, in order.
 
     `contents` is the hash of each source by its path, where the import increases values (see
-    storage.sent_content). `guards` is what the guards found in the list: guard → sentence. `mixed` names the
+    storage.counted_lists). `guards` is what the guards found in the list: guard → sentence. `mixed` names the
     attributes whose texts are of several kinds, where the destination fixes a type by the first one.
     """
 

@@ -14,7 +14,7 @@ from importer.core.models import ALL_APPLIED, Answer, Call, Classification, Refu
 from importer.destinations.base import RateHint
 from importer.send.job import Job, Limits
 from importer.send.rate_limiter import RateLimiter
-from importer.send.refusals import ROW
+from importer.send.refusals import LONGEST
 from importer.send.sender import Sender
 from importer.storage.journal import Journal
 from importer.storage.journal_records import Entry
@@ -206,14 +206,14 @@ def test_a_key_that_cannot_be_checked_stops_before_the_first_write() -> None:
 
 def test_people_refused_in_a_row_stop_the_run() -> None:
     play = Play([submit(n) for n in range(50)], replies(400), max_in_flight=1)
-    assert (len(play.arrived), play.settled) == (ROW, []), "they go out again after a resume"
-    assert play.sender.refused_in_a_row == [f"p{n}" for n in range(ROW)]
+    assert (len(play.arrived), play.settled) == (LONGEST, []), "they go out again after a resume"
+    assert play.sender.refused_in_a_row == [f"p{n}" for n in range(LONGEST)]
     assert isinstance(play.sender.stop.error, RefusedError)
 
 
 def test_one_who_is_not_refused_breaks_the_row() -> None:
     def script(received: Received) -> Reply:
-        return Reply(200 if received.number % ROW == 0 else 400, {})
+        return Reply(200 if received.number % LONGEST == 0 else 400, {})
 
     play = Play([submit(n) for n in range(50)], script, max_in_flight=1)
     assert (play.finished, len(play.settled), play.sender.stop.error) == (50, 50, None)

@@ -105,7 +105,7 @@ def test_an_increase_that_is_not_finished_comes_first(state: Path) -> None:
         return RunSpec.new(config, (), options, "run")
 
     old = counting("old").with_folder()
-    old.sent_content.remember(["digest"], "old")
+    old.counted_lists.remember(["digest"], "old")
     with pytest.raises(ConfigError, match="old"), locked(counting("new"), None, Silent()):
         pytest.fail("the same would be counted twice")
     with locked(counting("new", twice=True), None, Silent()):

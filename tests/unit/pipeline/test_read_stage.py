@@ -60,7 +60,7 @@ def test_a_list_that_was_counted_is_refused_a_second_time(tmp_path: Path) -> Non
     with staged(tmp_path, **tables) as first:
         contents = first.read().result.contents
         assert list(contents) == [str(tmp_path / "list.csv")]
-        first.spec.sent_content.remember(list(contents.values()), first.spec.folder.run_id)
+        first.spec.counted_lists.remember(list(contents.values()), first.spec.folder.run_id)
     with staged(tmp_path, **tables) as second, pytest.raises(ConfigError, match=first.spec.folder.run_id):
         second.read()
     with staged(tmp_path, options={"allow_duplicates": True}, **tables) as third:

@@ -3,7 +3,7 @@
 import pytest
 
 from importer.core.models import ALL_APPLIED, Call, Classification, Refusal, Settled, Target, Verdict
-from importer.send.refusals import ROW, DelayedRefusal, RefusalRow
+from importer.send.refusals import LONGEST, DelayedRefusal, RefusalStreak
 
 REFUSED = Classification(Verdict.REFUSED, reason="http_400")
 PERSON = Classification(Verdict.DONE, (Refusal(0, "", "no_such_person"),))
@@ -20,15 +20,15 @@ class Play:
     """A row, and what became of each person in it."""
 
     def __init__(self, *again: str) -> None:
-        self.row = RefusalRow(again)
+        self.streak = RefusalStreak(again)
         self.settled: list[str] = []
         self.released: list[str] = []
 
     def refuse(self, person: str) -> bool:
         one = answer(REFUSED, person)
-        assert self.row.counts(one)
+        assert self.streak.counts(one)
         settle, release = lambda: self.settled.append(person), lambda: self.released.append(person)
-        return self.row.delay(DelayedRefusal(one, settle, release)) is not None
+        return self.streak.delay(DelayedRefusal(one, settle, release)) is not None
 
 
 @pytest.mark.parametrize(
@@ -49,47 +49,47 @@ class Play:
 def test_a_call_counts_where_all_of_it_was_refused(
     classification: Classification, status: int, counts: bool
 ) -> None:
-    assert RefusalRow().counts(answer(classification, status=status)) is counts
+    assert RefusalStreak().counts(answer(classification, status=status)) is counts
 
 
 def test_a_row_of_ten_stops_and_leaves_them_to_be_sent_again() -> None:
     play = Play()
-    assert [play.refuse(f"p{n}") for n in range(ROW)] == [False] * (ROW - 1) + [True]
-    assert "http_400: 10 calls in a row" in str(play.row.stopped_at)
-    people = [f"p{n}" for n in range(ROW)]
-    assert play.row.release() == people
+    assert [play.refuse(f"p{n}") for n in range(LONGEST)] == [False] * (LONGEST - 1) + [True]
+    assert "http_400: 10 calls in a row" in str(play.streak.stopped_at)
+    people = [f"p{n}" for n in range(LONGEST)]
+    assert play.streak.release() == people
     assert (play.settled, play.released) == ([], people)
 
 
 def test_an_accepted_call_ends_the_row_and_then_the_refused_are_rejected() -> None:
     play, finished = Play(), list[str]()
-    for n in range(ROW - 1):
+    for n in range(LONGEST - 1):
         play.refuse(f"p{n}")
-    play.row.finish(lambda: finished.append("job"))
+    play.streak.finish(lambda: finished.append("job"))
     assert finished == []
-    assert play.row.accept(answer(ALL_APPLIED, status=200))
-    play.row.settle()
-    assert (len(play.settled), finished) == (ROW - 1, ["job"])
+    assert play.streak.accept(answer(ALL_APPLIED, status=200))
+    play.streak.settle()
+    assert (len(play.settled), finished) == (LONGEST - 1, ["job"])
     assert not play.refuse("next"), "the row begins from the start"
 
 
 def test_what_is_unconfirmed_neither_counts_nor_ends_a_row() -> None:
-    assert not RefusalRow().accept(answer(Classification(Verdict.RETRY), status=0))
+    assert not RefusalStreak().accept(answer(Classification(Verdict.RETRY), status=0))
 
 
 def test_who_was_in_a_row_before_does_not_count_again() -> None:
-    row = RefusalRow(["p1"])
-    assert not row.counts(answer(REFUSED, "p1"))
-    assert row.counts(answer(REFUSED, "p2"))
+    streak = RefusalStreak(["p1"])
+    assert not streak.counts(answer(REFUSED, "p1"))
+    assert streak.counts(answer(REFUSED, "p2"))
 
 
 def test_an_id_that_is_unknown_for_the_second_time_counts() -> None:
-    row, unknown = RefusalRow(), answer(Classification(Verdict.UNKNOWN_ID, reason="code_55108"), "p1")
-    assert [row.counts(unknown), row.counts(unknown)] == [False, True]
-    assert not row.accept(unknown)
+    streak, unknown = RefusalStreak(), answer(Classification(Verdict.UNKNOWN_ID, reason="code_55108"), "p1")
+    assert [streak.counts(unknown), streak.counts(unknown)] == [False, True]
+    assert not streak.accept(unknown)
 
 
 def test_finishing_waits_for_nothing_where_nothing_is_held_back() -> None:
     finished: list[str] = []
-    RefusalRow().finish(lambda: finished.append("job"))
+    RefusalStreak().finish(lambda: finished.append("job"))
     assert finished == ["job"]

@@ -7,8 +7,8 @@ import pytest
 
 from importer.source.batch import HEADER_REPEATED, ROW_EMPTY, ROW_MALFORMED, SET_ASIDE
 from importer.source.csv_blocks import Block
+from importer.source.csv_damage import Unit
 from importer.source.csv_grammar import Dialect, Layout
-from importer.source.csv_recovery import Unit
 from importer.source.csv_set_aside import AGAIN, CUT_OFF, SetAside
 
 

@@ -3,9 +3,9 @@
 import polars as pl
 
 from importer.source.csv_blocks import Block
+from importer.source.csv_damage import Unit
 from importer.source.csv_found import Records
 from importer.source.csv_grammar import Dialect, Layout
-from importer.source.csv_recovery import Unit
 from importer.source.csv_stray_returns import STRAY_RETURN, rejoin
 
 LAYOUT = Layout(Dialect(), ("a", "b"))

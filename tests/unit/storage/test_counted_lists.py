@@ -7,8 +7,8 @@ import pytest
 
 from importer.core.errors import ConfigError, StateError
 from importer.storage import account, state_folder
+from importer.storage.counted_lists import ContentHash, CountedLists, is_counting
 from importer.storage.run_folder import RunFolder
-from importer.storage.sent_content import ContentHash, SentContent, is_counting
 from tests.unit.storage.conftest import config_of
 
 COUNTING = config_of(
@@ -27,7 +27,7 @@ def begun(state: Path, run_id: str, contents: list[str]) -> RunFolder:
     folder = state_folder.new_run(state, run_id)
     meta = {"started_at": "2026-01-01", "identity": account.import_id(COUNTING), "mode": "run"}
     state_folder.create(folder, meta)
-    SentContent(state, COUNTING).remember(contents, run_id)
+    CountedLists(state, COUNTING).remember(contents, run_id)
     return folder
 
 
@@ -53,7 +53,7 @@ def test_cells_stand_for_rows_that_have_no_text() -> None:
 
 def test_content_is_sent_by_one_run(state: Path) -> None:
     begun(state, "first", ["3-aa"])
-    sent = SentContent(state, COUNTING)
+    sent = CountedLists(state, COUNTING)
     sent.refuse_again({"list.csv": "3-aa"}, "first")
     sent.refuse_again({"list.csv": "4-bb"}, "second")
     with pytest.raises(ConfigError, match=r"copy.csv: run first has sent this content.*--allow-duplicates"):
@@ -62,7 +62,7 @@ def test_content_is_sent_by_one_run(state: Path) -> None:
 
 def test_a_run_that_has_begun_to_count_comes_to_its_end_first(state: Path) -> None:
     first = begun(state, "first", ["3-aa"])
-    sent = SentContent(state, COUNTING)
+    sent = CountedLists(state, COUNTING)
     sent.refuse_unfinished(first)
     with pytest.raises(ConfigError, match="importer resume first"):
         sent.refuse_unfinished(first.beside("second"))
@@ -73,8 +73,8 @@ def test_a_run_that_has_begun_to_count_comes_to_its_end_first(state: Path) -> No
 def test_a_run_that_has_begun_and_whose_journal_knows_nothing_is_refused(state: Path) -> None:
     first = begun(state, "first", ["3-aa"])
     with pytest.raises(StateError, match=r"journal.sqlite: lost what the run has sent"):
-        SentContent(state, COUNTING).refuse_lost_journal(first)
-    SentContent(state, COUNTING).refuse_lost_journal(first.beside("second"))
+        CountedLists(state, COUNTING).refuse_lost_journal(first)
+    CountedLists(state, COUNTING).refuse_lost_journal(first.beside("second"))
 
 
 def test_damage_is_never_taken_for_nothing_sent(state: Path) -> None:
@@ -82,4 +82,4 @@ def test_damage_is_never_taken_for_nothing_sent(state: Path) -> None:
     (path,) = (state / "counted").iterdir()
     path.write_text(path.read_text().replace("3-aa", "3-ab"))
     with pytest.raises(StateError, match="it is not known what was counted"):
-        SentContent(state, COUNTING).known()
+        CountedLists(state, COUNTING).known()

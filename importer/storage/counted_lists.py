@@ -48,7 +48,7 @@ def _joined(cells: pl.DataFrame) -> pl.Series:
     return pl.DataFrame(columns).select(pl.concat_str(pl.all(), separator="\x1f")).to_series()
 
 
-class SentContent:
+class CountedLists:
     """Content → the run that has sent it, of one import. StateError where it cannot be read or written."""
 
     def __init__(self, state_dir: Path, config: Config) -> None:

@@ -5,8 +5,7 @@ from collections.abc import Sequence
 import pytest
 
 from importer.source.csv_blocks import Block
-from importer.source.csv_grammar import Dialect, Layout
-from importer.source.csv_recovery import (
+from importer.source.csv_damage import (
     BROKEN,
     HEALTHY,
     MAX_RECORD,
@@ -15,12 +14,13 @@ from importer.source.csv_recovery import (
     OPEN,
     REACH,
     UNREADABLE,
+    DamageSearch,
     LineBreaks,
     Unit,
-    Walk,
     fields_text,
     is_endless,
 )
+from importer.source.csv_grammar import Dialect, Layout
 
 LAYOUT = Layout(Dialect(), ("a", "b", "c"))
 STRAY = "expected 3 fields, found a quote out of place in field 2"
@@ -28,9 +28,9 @@ STRAY = "expected 3 fields, found a quote out of place in field 2"
 
 def walked(
     lines: Sequence[str], codes: list[int], *, final: bool = True, line_breaks: LineBreaks | None = None
-) -> Walk:
+) -> DamageSearch:
     data = "".join(f"{line}\n" for line in lines).encode()
-    walk = Walk(Block(LAYOUT, data), codes, line_breaks or LineBreaks(), final)
+    walk = DamageSearch(Block(LAYOUT, data), codes, line_breaks or LineBreaks(), final)
     walk.run()
     return walk
 

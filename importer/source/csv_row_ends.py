@@ -67,7 +67,7 @@ class LineEnd(NamedTuple):
     on: Readings | None
 
 
-class Repair:
+class RowEnds:
     """Follows the rows of one grammar."""
 
     def __init__(self, grammar: Grammar) -> None:
@@ -148,6 +148,6 @@ class Repair:
 
 
 @lru_cache(maxsize=64)
-def repair_for(grammar: Grammar) -> Repair:
+def row_ends_for(grammar: Grammar) -> RowEnds:
     """The repair of this grammar, built once."""
-    return Repair(grammar)
+    return RowEnds(grammar)

@@ -3,12 +3,12 @@
 import pytest
 
 from importer.source.csv_grammar import Dialect, Layout, grammar_of
-from importer.source.csv_repair import End, Repair, States, repair_for
+from importer.source.csv_row_ends import End, RowEnds, States, row_ends_for
 
 
-def repair(fields: int = 3, **dialect: str) -> Repair:
+def repair(fields: int = 3, **dialect: str) -> RowEnds:
     columns = tuple(f"c{i}" for i in range(fields))
-    return Repair(grammar_of(Layout(Dialect(**dialect), columns), b""))
+    return RowEnds(grammar_of(Layout(Dialect(**dialect), columns), b""))
 
 
 @pytest.mark.parametrize(
@@ -60,4 +60,4 @@ def test_states_are_joined_place_by_place() -> None:
 
 def test_a_grammar_has_one_repair() -> None:
     grammar = grammar_of(Layout(Dialect(), ("a", "b")), b"")
-    assert repair_for(grammar) is repair_for(grammar)
+    assert row_ends_for(grammar) is row_ends_for(grammar)

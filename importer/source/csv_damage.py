@@ -1,6 +1,6 @@
-"""The careful walk: what to make of lines that are no healthy record by themselves.
+"""The search for damage: what to make of lines that are no healthy record by themselves.
 
-Only a block that holds such a line is walked, and the walk stops at the suspicious lines alone. Where
+Only a block that holds such a line is searched, and the search stops at the suspicious lines alone. Where
 reading fails, one row is damaged, and often there are several candidates: a stray quote here, or a missing
 one some lines away. Every candidate with one damage is looked for, and a row is certain when it is whole in
 all of them. The lines on which they differ are set aside as one piece.
@@ -17,7 +17,7 @@ import polars as pl
 
 from importer.source.csv_blocks import Block
 from importer.source.csv_grammar import Grammar
-from importer.source.csv_repair import Repair, repair_for
+from importer.source.csv_row_ends import RowEnds, row_ends_for
 
 MAX_RECORD = 16 << 20
 MAX_RECORD_LINES = 1_000_000
@@ -58,7 +58,7 @@ class LineBreaks:
 
 
 @dataclass(slots=True)
-class Walk:
+class DamageSearch:
     """Decides on the lines of a block that are not healthy by themselves, from one to the next."""
 
     block: Block
@@ -73,12 +73,12 @@ class Walk:
     _starts: list[int] = field(default_factory=list)
     _next: int = 0
     _grammar: Grammar = field(init=False)
-    _repair: Repair = field(init=False)
+    _row_ends: RowEnds = field(init=False)
     _n: int = field(init=False)
 
     def __post_init__(self) -> None:
         self._grammar = self.block.grammar
-        self._repair = repair_for(self._grammar)
+        self._row_ends = row_ends_for(self._grammar)
         self._n = self._grammar.fields
 
     def run(self) -> None:
@@ -179,7 +179,9 @@ class Walk:
         following = at + 1 < len(self.codes) and self.codes[at + 1] == BROKEN
         if following and not self._has_quote(at + 1):  # the rest of this row, it may be
             return False
-        return self._repair.can_repair(self._texts[at]) and not (odd and self._ends(at, at + 1, quotes=False))
+        return self._row_ends.can_repair(self._texts[at]) and not (
+            odd and self._ends(at, at + 1, quotes=False)
+        )
 
     def _explanations(self, at: int) -> tuple[int, int] | None:
         """Lines [start, end) in doubt; None where it needs more lines to say.
@@ -234,7 +236,7 @@ class Walk:
         """The lines behind `at` before which a row from `start` may end; None: the block is too short."""
         stop, found = self._stop(at), []
         end = None
-        for end in self._repair.ends((self._text(i) for i in range(start, stop)), quotes=quotes):
+        for end in self._row_ends.ends((self._text(i) for i in range(start, stop)), quotes=quotes):
             if start + end.lines > at and not end.goes_on:
                 found.append(start + end.lines)
         short = end is not None and end.goes_on and start + end.lines == stop == len(self.codes)
