@@ -29,7 +29,7 @@ class DelayedRefusal:
 
 
 class RefusalStreak:
-    """Calls refused one after another; `again` are the distinct ids of such a streak in an earlier attempt."""
+    """Calls refused one after another; `again` are the distinct ids of one in an earlier attempt."""
 
     def __init__(self, again: Iterable[str] = ()) -> None:
         self.again = frozenset(again)
