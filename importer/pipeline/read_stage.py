@@ -18,6 +18,7 @@ from importer.pipeline.change_filtering import ChangeFiltering
 from importer.pipeline.run_spec import RunSpec
 from importer.pipeline.source_reader import SourceReader
 from importer.pipeline.sources import open_sources, passed_over
+from importer.pipeline.staged_reader import StagedReader, refuse_several_rows
 from importer.reconcile.check_counts import CheckCounts
 from importer.reconcile.diff import Diff
 from importer.reconcile.retry_plan import collect_ids, places_in
@@ -29,6 +30,7 @@ from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
 from importer.storage.run_history import RunHistory
 from importer.storage.spool import Spool, SpoolWriter
+from importer.storage.staging import staging_of
 from importer.validate import identities
 from importer.validate.change_filter import ChangeFilter
 from importer.validate.read_result import ReadResult
@@ -55,10 +57,11 @@ def read(spec: RunSpec, attempt: Attempt, journal: Journal, reports: RejectFiles
 def check_counts(spec: RunSpec) -> CheckCounts | None:
     """What a check spools in place of rows; None where rows are spooled.
 
-    A check spools rows, too, where identities can be mixed up or where values are compared with the snapshot.
+    A check spools rows, too, where identities can be mixed up, where values are compared with the snapshot,
+    and where a cluster has read them.
     """
     config = spec.config
-    checks = not spec.sends and not config.identity_fields and not config.run.changed_only
+    checks = not (spec.sends or spec.staging or config.identity_fields or config.run.changed_only)
     return CheckCounts(config) if checks else None
 
 
@@ -87,22 +90,36 @@ def _read_sources(
         OutcomeFiles(spec.folder).begin()
     writer, ids = SpoolWriter(spec.folder.spool), list[pl.DataFrame]()
     on_batch = collect_ids(ids) if spec.corrected else _stop_between_batches(attempt)
-    reader = _source_reader(spec, attempt, reports, writer, on_batch, _change_filtering(spec, diff))
-    if spec.writes_outcomes and reader.filtering:
-        outcome_parts.watch_unchanged(reader.filtering.change_filter, spec, reader.result)
-    result = reader.read(open_sources(spec.config, standard_input.copied(spec.folder, spec.sources)))
-    others = (RunWarning("files_passed_over", *found) for found in passed_over(spec.config, spec.sources))
-    result.warnings = [*result.warnings, *others, *spec.destination.warnings()]
+    if spec.staging:
+        staged = StagedReader(spec, reports, writer, attempt)
+        result, shapes = staged.read(), staged.shapes
+    else:
+        reader = _source_reader(spec, attempt, reports, writer, on_batch, _change_filtering(spec, diff))
+        result, shapes = _read_list(spec, reader), reader.shapes
+    result.warnings = [*result.warnings, *spec.destination.warnings()]
     if spec.mode == "run" and not spec.options.allow_duplicates:
         spec.counted_lists.refuse_again(result.contents, spec.folder.run_id)
     places = places_in(spec.corrected, ids) if spec.corrected else {}
-    result.guards = _tripped_guards(spec, result, reader.shapes)
+    result.guards = _tripped_guards(spec, result, shapes)
     # Before the journal: an attempt that finds the reading there relies on the whole spool.
     with disk_errors.state_errors(spec.folder.spool):
         spool = _finish_spool(spec, writer, result)
+        if spec.staging:
+            refuse_several_rows(spool, spec)
     journal.remember("reading", {**result.dump(), "places": places})
+    if spec.staging:
+        staging_of(spec.staging, spec.folder.run_id).clear()  # the rows are in the run's own folder
     attempt.stats.seconds["reading"] += time.monotonic() - began
     return Read(result, spool, places)
+
+
+def _read_list(spec: RunSpec, reader: SourceReader) -> ReadResult:
+    """The list as this process reads it."""
+    if spec.writes_outcomes and reader.filtering:
+        outcome_parts.watch_unchanged(reader.filtering.change_filter, spec, reader.result)
+    result = reader.read(open_sources(spec.config, standard_input.copied(spec.folder, spec.sources)))
+    result.warnings += [RunWarning("files_passed_over", *o) for o in passed_over(spec.config, spec.sources)]
+    return result
 
 
 def _source_reader(

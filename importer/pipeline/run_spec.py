@@ -14,7 +14,7 @@ from importer.config.options import Options
 from importer.config.schema import Config
 from importer.core.errors import ConfigError
 from importer.destinations.base import Destination
-from importer.pipeline.sources import NamedSource, Table
+from importer.pipeline.sources import NamedSource, Staged, Table
 from importer.storage import account, state_folder
 from importer.storage.counted_lists import CountedLists, is_counting
 from importer.storage.run_folder import RunFolder
@@ -90,6 +90,11 @@ class RunSpec:
         return self.mode != "check"
 
     @property
+    def staging(self) -> str | None:
+        """Where a cluster puts the rows of the run; None where this process reads the list."""
+        return next((one.location for one in self.sources if isinstance(one, Staged)), None)
+
+    @property
     def writes_outcomes(self) -> bool:
         """Whether the outcome of every value is written as a table; a check decides none."""
         return self.sends and self.config.run.outcomes
@@ -115,7 +120,8 @@ class RunSpec:
             "mode": self.mode,
             "started_at": iso(self.started),
             "arguments": [one if isinstance(one, str) else one.name for one in self.sources],
-            "tables": [one.name for one in self.sources if isinstance(one, Table)],
+            "tables": [one.name for one in self.sources if not isinstance(one, str)],
+            "staging": self.staging,
             "corrects": self.corrected.run_id if self.corrected else None,
             "identity": account.import_id(self.config),
             "config_path": str(self.config.path) if self.config.path else None,
@@ -132,6 +138,8 @@ def stored_config(meta: Mapping[str, Any]) -> Config:
 
 def sources_of(meta: Mapping[str, Any]) -> tuple[NamedSource, ...]:
     """The sources that were named for a run, from its `run.json`; of a table only the name is known."""
+    if staging := meta.get("staging"):
+        return (Staged(staging),)
     tables = meta.get("tables", ())
     return tuple(Table(name) if name in tables else name for name in meta["arguments"])
 

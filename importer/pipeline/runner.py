@@ -70,7 +70,11 @@ def check(
     request: StopRequest | None = None,
 ) -> RunSummary:
     """Reads and checks everything and writes the same reports, but sends nothing and needs no key."""
-    spec = RunSpec.new(as_config(config), sources, options, "check")
+    return check_spec(RunSpec.new(as_config(config), sources, options, "check"), observer, request)
+
+
+def check_spec(spec: RunSpec, observer: Observer | None, request: StopRequest | None) -> RunSummary:
+    """As `check`, of a run that has its id already."""
     return _start(spec, Attempt.of(spec, observer, request))
 
 

@@ -201,11 +201,9 @@ class SourceReader:
         columns = [c for c in dict.fromkeys(c for s in sources for c in s.columns) if c not in ignored]
         yield from self._dialect_warnings(sources)
         yield from self._undecodable.warnings()
-        yield from self._validator.data_quality.warnings(columns)
         yield from self.filtering.warnings(self._validator.config) if self.filtering else ()
-        yield from self._validator.inference.warnings() if self._validator.inference else ()
         yield from self._without_rows()
-        yield from self._blank_clears()
+        yield from warnings_of(self._validator, columns)
 
     def _dialect_warnings(self, sources: Sequence[Source]) -> Iterator[RunWarning]:
         """For each source with many set-aside rows, the line of configuration with which it reads."""
@@ -226,13 +224,21 @@ class SourceReader:
             if not source.rows and not self.result.limited:
                 yield RunWarning("source_without_rows", source.path, 0)
 
-    def _blank_clears(self) -> Iterator[RunWarning]:
-        """How many stored values blank cells may remove: it should be no surprise."""
-        config = self._validator.config
-        for key, attribute in config.attributes.items():
-            count = self._validator.counts.blanks[key]
-            if attribute.blank == "clear" and count:
-                yield RunWarning("blank_clears", config.columns[key], count)
+
+def warnings_of(validator: Validator, columns: Sequence[str]) -> Iterator[RunWarning]:
+    """What the validator has seen in the rows of sources with these columns, once all were checked."""
+    yield from validator.data_quality.warnings(columns)
+    yield from validator.inference.warnings() if validator.inference else ()
+    yield from _blank_clears(validator)
+
+
+def _blank_clears(validator: Validator) -> Iterator[RunWarning]:
+    """How many stored values blank cells may remove: it should be no surprise."""
+    config = validator.config
+    for key, attribute in config.attributes.items():
+        count = validator.counts.blanks[key]
+        if attribute.blank == "clear" and count:
+            yield RunWarning("blank_clears", config.columns[key], count)
 
 
 def _text_bytes(sources: Sequence[Source]) -> int | None:

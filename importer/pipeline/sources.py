@@ -32,8 +32,21 @@ class Table:
 
 STANDARD_INPUT = "-"
 
-NamedSource = str | Table
-"""A path, a URL or `-`, or a table."""
+
+@dataclass(frozen=True)
+class Staged:
+    """Rows that a cluster has read and checked; they are under `location`, a folder or URL."""
+
+    location: str
+
+    @property
+    def name(self) -> str:
+        """How the rows are called in reports."""
+        return "table"
+
+
+NamedSource = str | Table | Staged
+"""A path, a URL or `-`, or a table, of this process or of a cluster."""
 
 Given = str | os.PathLike[str] | ArrowTable
 """One source as a caller of the library gives it."""
@@ -86,6 +99,8 @@ def _proposal(sources: Sequence[NamedSource], options: SourceOptions, declared: 
 def _open(source: NamedSource, options: SourceOptions) -> Source:
     if source == STANDARD_INPUT:
         raise SourceError("-: standard input is read once, by the check or run that it is given to.")
+    if isinstance(source, Staged):
+        raise TypeError("the rows of a cluster are read by staged_reader")
     if isinstance(source, str):
         is_retry = "rejected_rows" in Path(source).parent.parts
         return open_source(source, _of_rejected_rows(options, source) if is_retry else options)

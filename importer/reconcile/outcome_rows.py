@@ -23,6 +23,8 @@ def of_chunk(chunk: Chunk, outcomes: Outcomes, codes: pl.DataFrame, lines: pl.Da
     """
     rows = chunk.rows.select("order", "line", "fingerprint", "person", distinct_id="id")
     values = pl.concat(_of_field(chunk, outcomes, codes, rows, field) for field in chunk.fields)
+    if not lines.height:  # nearly every chunk
+        return values.drop("person").with_columns(pl.lit(None, pl.String).alias(n) for n in _FROM_LINE)
     return _with_lines(values, lines_by_value(lines), lines.filter(pl.col("position") < 0))
 
 

@@ -41,9 +41,13 @@ class DamagedError(Exception):
 
 def write_json(path: Path, value: Mapping[str, Any], *, durable: bool = False) -> None:
     """Puts a JSON object into a file; StateError where the disk does not take it."""
+    atomic_files.write_bytes(path, json_bytes(value), durable=durable)
+
+
+def json_bytes(value: Mapping[str, Any]) -> bytes:
+    """A JSON object with its checksum, as a file holds it."""
     text = _canonical({**value, "state_version": VERSION})
-    whole = f'{text[:-1]},"checksum":"{_checksum(text)}"}}\n'
-    atomic_files.write_bytes(path, whole.encode(), durable=durable)
+    return f'{text[:-1]},"checksum":"{_checksum(text)}"}}\n'.encode()
 
 
 def write_readable_json(path: Path, value: Mapping[str, Any]) -> None:
@@ -56,8 +60,13 @@ def write_readable_json(path: Path, value: Mapping[str, Any]) -> None:
 
 def read_json(path: Path) -> dict[str, Any]:
     """What either has written; DamagedError where it is not, OSError where there is no file to read."""
+    return parse_json(path.read_bytes())
+
+
+def parse_json(data: bytes) -> dict[str, Any]:
+    """What `json_bytes` has made; DamagedError where it is not."""
     try:
-        found = json.loads(path.read_bytes().decode("utf-8", "surrogatepass"))
+        found = json.loads(data.decode("utf-8", "surrogatepass"))
     except (ValueError, RecursionError):
         raise DamagedError("not JSON") from None
     if not isinstance(found, dict):

@@ -39,6 +39,13 @@ class ContentHash:
         self.rows += len(text)
         self.total = (self.total + int(hashes.cast(pl.Int128).sum())) % _WORD
 
+    def absorb(self, *contents: str) -> None:
+        """Takes the rows of other parts of the same source, each as the text of its hash."""
+        for content in contents:
+            rows, _, total = content.partition("-")
+            self.rows += int(rows)
+            self.total = (self.total + int(total, 16)) % _WORD
+
     def __str__(self) -> str:
         return f"{self.rows}-{self.total:016x}"
 

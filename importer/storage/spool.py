@@ -8,7 +8,7 @@ neighbouring partitions: a slice of every segment.
 
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -17,6 +17,7 @@ import polars_hash as plh
 from importer.core.errors import StateError
 from importer.storage import checked_files
 from importer.storage.checked_files import DamagedError
+from importer.storage.disk_errors import state_errors
 from importer.storage.partitions import HASH, PARTITIONS, PartitionFile
 
 FORMAT = "segments/3"
@@ -87,6 +88,18 @@ class SpoolWriter:
         if self._weight >= SEGMENT_BYTES:
             self._flush()
 
+    def take(self, folder: Path) -> None:
+        """Moves the segments of a finished spool to the end of this one; `folder` holds nothing then.
+
+        StateError where it was never finished or is damaged.
+        """
+        self._flush()
+        for segment in Spool.open(folder).segments:
+            file = f"segment-{len(self._segments):05d}"
+            with state_errors(self.folder):
+                (folder / segment.rows.file).replace(self.folder / file)
+            self._segments.append(replace(segment, rows=replace(segment.rows, file=file)))
+
     def finish(self) -> "Spool":
         """Writes what is waiting and the manifest; the spool can be opened again from here on."""
         self._flush()
@@ -143,7 +156,7 @@ class Spool:
 
     def __init__(self, folder: Path, segments: Sequence[Segment], chunk_bytes: int) -> None:
         self._folder = folder
-        self._segments = segments
+        self.segments = segments
         self._chunk_bytes = chunk_bytes
 
     @classmethod
@@ -163,21 +176,25 @@ class Spool:
         plans: list[ChunkPlan] = []
         first, weight, rows = 0, 0, 0
         for partition in range(PARTITIONS):
-            more = sum(s.weights[partition] for s in self._segments)
+            more = sum(s.weights[partition] for s in self.segments)
             if weight and weight + more > self._chunk_bytes:
                 plans.append(ChunkPlan(len(plans), first, partition, rows))
                 first, weight, rows = partition, 0, 0
             weight += more
-            rows += sum(s.rows.height(partition, partition + 1) for s in self._segments)
+            rows += sum(s.rows.height(partition, partition + 1) for s in self.segments)
         if rows:
             plans.append(ChunkPlan(len(plans), first, PARTITIONS, rows))
         return plans
+
+    def ids(self, plan: ChunkPlan) -> pl.Series:
+        """The ids of the chunk's rows."""
+        return pl.concat(rows["id"] for _, rows in self.read(plan, ["id"]))
 
     def people(self, plans: Iterable[ChunkPlan]) -> int:
         """How many different ids these chunks hold."""
         found = 0
         for plan in plans:
-            files = [s.rows for s in self._segments if s.rows.height(plan.first, plan.end)]
+            files = [s.rows for s in self.segments if s.rows.height(plan.first, plan.end)]
             ids = [rows.read(self._folder, plan.first, plan.end, ["id"]) for rows in files]
             found += pl.concat(ids)["id"].n_unique()
         return found
@@ -189,7 +206,7 @@ class Spool:
         """
         pieces: list[pl.DataFrame] = []
         weight, layout = 0, 0
-        for segment in self._segments:
+        for segment in self.segments:
             more = sum(segment.weights[plan.first : plan.end])
             if pieces and (segment.layout != layout or weight + more > self._chunk_bytes):
                 yield layout, pl.concat(pieces)

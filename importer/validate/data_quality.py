@@ -8,6 +8,7 @@ import re
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
@@ -177,6 +178,29 @@ class DataQuality:
             self._swapped[text.name] = False
         elif (dated["declared"] != dated["swapped"]).any():
             self._swapped[text.name] = True
+
+    def state(self) -> dict[str, Any]:
+        """As JSON, for `absorb`; without the rows at the edges of a source, which only a file has."""
+        return {
+            "signs": [[code, column, s.count, s.rows] for (code, column), s in self._signs.items()],
+            "filled": self._filled,
+            "lengths": list(self._lengths.items()),
+            "ids_are_digits": self._ids_are_digits,
+            "swapped": self._swapped,
+        }
+
+    def absorb(self, state: Mapping[str, Any]) -> None:
+        """Adds what another one has seen of later rows."""
+        for code, column, count, rows in state["signs"]:
+            sign = self._signs.setdefault((code, column), _Sign())
+            sign.count += count
+            sign.rows += rows[: SHOWN - len(sign.rows)]
+        for column, filled in state["filled"].items():
+            self._filled[column] = filled or self._filled.get(column, False)
+        for column, fits in state["swapped"].items():
+            self._swapped[column] = fits and self._swapped.get(column, True)
+        self._lengths.update(dict(state["lengths"]))
+        self._ids_are_digits = self._ids_are_digits and state["ids_are_digits"]
 
     def warnings(self, columns: Sequence[str]) -> list[RunWarning]:
         """What was seen, by code and column. `columns` are the source's, in file order."""

@@ -1,7 +1,7 @@
 """Counts of what was read, by state, reason and attribute."""
 
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 
 from importer.config.attribute import Attribute
 from importer.core import rejects
@@ -42,6 +42,11 @@ class ReadCounts:
     undeclared: Counter[str] = field(default_factory=Counter)
     by_source: Counter[tuple[int, str]] = field(default_factory=Counter)
     gone_values: Counter[str] = field(default_factory=Counter)
+
+    def add(self, other: "ReadCounts") -> None:
+        """Adds what was counted of other rows."""
+        for name in (f.name for f in fields(self)):
+            setattr(self, name, getattr(self, name) + getattr(other, name))
 
     def values_of(self, key: str, attribute: Attribute) -> int:
         """How many values of an attribute were read; a blank cell is one where it is not skipped."""

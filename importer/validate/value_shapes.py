@@ -1,6 +1,7 @@
 """What refused values look like, without what they say: `20.05.2024` is `99.99.9999`."""
 
 from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -31,6 +32,16 @@ class ValueShapes:
     def values(self, key: str) -> list[str]:
         """The first refused values of an attribute, at most SAMPLE."""
         return self._values.get(key, [])
+
+    def state(self) -> dict[str, list[str]]:
+        """As JSON, for `absorb`."""
+        return self._values
+
+    def absorb(self, state: Mapping[str, Sequence[str]]) -> None:
+        """Adds what another one has taken of later rows."""
+        for key, values in state.items():
+            seen = self._values.setdefault(key, [])
+            seen += values[: SAMPLE - len(seen)]
 
     def text(self, key: str) -> str:
         """The two most frequent shapes of an attribute's refused values; "" where there are none."""

@@ -5,8 +5,9 @@ before the first call. A warning names each column that is mixed, or that looks 
 declared one. Of a mixed column, a general text is sent first.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 import polars as pl
 
@@ -68,6 +69,19 @@ class TypeInference:
         shown = self._rows.setdefault(key, [])
         special = frame.filter(pl.col("kind") != GENERAL)["row"]
         shown += special.head(_SHOWN - len(shown)).to_list()
+
+    def state(self) -> dict[str, Any]:
+        """As JSON, for `absorb`."""
+        return {"counts": self._counts, "rows": self._rows}
+
+    def absorb(self, state: Mapping[str, Any]) -> None:
+        """Adds what another one has counted of later rows."""
+        for key, counts in state["counts"].items():
+            mine = self._counts.setdefault(key, {})
+            for kind, count in counts.items():
+                mine[kind] = mine.get(kind, 0) + count
+            shown = self._rows.setdefault(key, [])
+            shown += state["rows"][key][: _SHOWN - len(shown)]
 
     def mixed(self) -> list[str]:
         """The attributes that hold texts of several kinds, a general one among them."""

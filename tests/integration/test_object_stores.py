@@ -21,6 +21,7 @@ from importer.source.locate import expand
 from importer.source.options import SourceOptions
 from importer.source.reader import open_source
 from importer.source.version import version_of
+from importer.storage.staging import staging_of
 
 CSV = b"id,n\n" + b"".join(b"%d,x%d\n" % (i, i) for i in range(2000))
 
@@ -243,3 +244,21 @@ def test_an_object_that_is_replaced_while_it_is_read_stops_the_run(bucket: Any) 
     bucket.put_object(Bucket="lists", Key="in/a.csv", Body=CSV.replace(b"x", b"y"))
     with pytest.raises(SourceError, match="changed while it was read, so nothing was sent"):
         refuse_changed([source])
+
+
+def test_pieces_of_a_cluster_are_handed_over_in_an_object_store(bucket: Any, tmp_path: Path) -> None:
+    staging = staging_of("s3://lists/staging", "night")
+    (tmp_path / "local" / "spool").mkdir(parents=True)
+    (tmp_path / "local" / "spool" / "segment-00000").write_bytes(b"rows")
+    (tmp_path / "local" / "piece.json").write_bytes(b"{}")
+    for name in ("one", "other"):
+        staging.publish(tmp_path / "local", name)
+    assert staging.read_seal() is None
+    staging.write_seal({"rows": 3})
+    assert (staging.read_seal(), list(staging.pieces())) == ({"rows": 3}, ["one", "other"])
+    staging.fetch("one", tmp_path / "fetched")
+    assert (tmp_path / "fetched" / "spool" / "segment-00000").read_bytes() == b"rows"
+    staging.remove("other")
+    assert list(staging.pieces()) == ["one"]
+    staging.clear()
+    assert "Contents" not in bucket.list_objects_v2(Bucket="lists", Prefix="staging/")

@@ -1,0 +1,137 @@
+"""What one task does: its rows through the reader's checks into one finished piece.
+
+It runs on executors, so nothing here sends, opens the state or sees a key.
+"""
+
+import json
+import shutil
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import polars as pl
+
+from importer.config import loader
+from importer.core.errors import SourceError
+from importer.core.events import Silent
+from importer.pipeline.source_reader import SourceReader
+from importer.pipeline.sources import Table, open_sources
+from importer.report.reject_files import RejectFiles
+from importer.source.batch import Batch
+from importer.source.source import Source
+from importer.source.table import ArrowTable
+from importer.storage import checked_files
+from importer.storage.run_folder import RunFolder
+from importer.storage.spool import SpoolWriter
+from importer.storage.staging import PIECE, made_with, staging_of
+from importer.validate.validator import Validator
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # type: ignore[import-untyped]
+
+ROWS = 1 << 26
+"""Rows of one partition, at most: row n of partition p is row p * ROWS + n of the table."""
+
+PARTITIONS = 1 << 14
+"""Partitions of a table, at most; so row numbers stay below 2 ** 40."""
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """What each task has to know; `token` tells its pieces from those of another call for the same run."""
+
+    location: str
+    run_id: str
+    config: str
+    made_with: Mapping[str, str]
+    token: str
+
+    @classmethod
+    def load(cls, text: str) -> "Job":
+        """What `dump` made."""
+        return cls(**json.loads(text))
+
+    def dump(self) -> str:
+        """As JSON, for the options of a data source."""
+        names = ("location", "run_id", "config", "made_with", "token")
+        return json.dumps({name: getattr(self, name) for name in names})
+
+
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A finished piece: its name, its partition and how many rows it has read."""
+
+    name: str
+    partition: int
+    rows: int
+
+
+def write_piece(
+    batches: "Iterator[pa.RecordBatch]", schema: "pa.Schema", job: Job, partition: int, attempt: int
+) -> Written:
+    """Reads and checks the rows of one task and publishes the piece.
+
+    SourceError where they cannot be read as declared, or where another version of the importer is installed
+    here than at the caller.
+    """
+    import pyarrow as pa
+
+    name = f"{job.token}-{partition:05d}-{attempt}"
+    folder = Path(tempfile.mkdtemp(prefix="importer-piece-"))
+    try:
+        table = pa.RecordBatchReader.from_batches(schema, batches)
+        rows = _read(table, RunFolder(folder / "piece"), job, partition)
+        staging_of(job.location, job.run_id).publish(folder / "piece", name)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+    return Written(name, partition, rows)
+
+
+def _read(table: ArrowTable, folder: RunFolder, job: Job, partition: int) -> int:
+    config = loader.parse(json.loads(job.config))
+    _refuse_other_version(made_with(config), job.made_with)
+    folder.make_folders()
+    validator = Validator(config, config.build_destination().distinct_id_max)
+    writer = SpoolWriter(folder.spool)
+    reader = SourceReader(validator, RejectFiles(folder), writer, Silent())
+    [source] = open_sources(config, [Table("table", table)])
+    result = reader.read([_numbered(source, partition)])
+    writer.finish()
+    piece: dict[str, Any] = {
+        "columns": list(source.columns),
+        "reading": result.dump(),
+        "data_quality": validator.data_quality.state(),
+        "inference": validator.inference.state() if validator.inference else None,
+        "shapes": reader.shapes.state(),
+    }
+    checked_files.write_json(folder.path / PIECE, piece)
+    return result.counts.rows_read
+
+
+def _refuse_other_version(here: Mapping[str, str], there: Mapping[str, str]) -> None:
+    for name in ("version", "format"):
+        if here[name] != there[name]:
+            raise SourceError(
+                f"table: an executor has importer {here['version']}, the caller has {there['version']}; "
+                "install the same version on all machines of the cluster."
+            )
+
+
+def _numbered(source: Source, partition: int) -> Source:
+    """The source with row numbers that no other partition has."""
+    if partition >= PARTITIONS:
+        raise SourceError(
+            f"table: more than {PARTITIONS:,} partitions; use df.coalesce({PARTITIONS}) or fewer."
+        )
+    first = partition * ROWS
+
+    def read(block_bytes: int) -> Iterator[Batch]:
+        for batch in source.read(block_bytes):
+            if batch.row.len() and int(batch.row[-1]) >= ROWS:
+                raise SourceError(f"table: a partition of more than {ROWS:,} rows; use df.repartition first.")
+            set_aside = batch.set_aside.with_columns(pl.col("row") + first)
+            yield replace(batch, row=batch.row + first, set_aside=set_aside)
+
+    return replace(source, read=read)

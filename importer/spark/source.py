@@ -1,0 +1,130 @@
+"""The data source `importer` of Spark: pieces of a table are written into it, outcomes are read from it.
+
+Spark calls `write` on executors, once for each attempt of a task, and `commit` or `abort` once, in a Python
+process of the driver that is not the caller's.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import polars as pl
+from pyspark import TaskContext
+from pyspark.sql.datasource import (
+    DataSource,
+    DataSourceArrowWriter,
+    DataSourceReader,
+    InputPartition,
+    WriterCommitMessage,
+)
+from pyspark.sql.types import StructType
+
+from importer.core.outcome_table import OUTCOME_COLUMNS
+from importer.spark import seal
+from importer.spark.piece import Job, Written, write_piece
+from importer.storage.run_folder import RunFolder
+
+if TYPE_CHECKING:
+    import pyarrow as pa  # type: ignore[import-untyped]
+
+NAME = "importer"
+
+
+class ImporterSource(DataSource):
+    """The format `importer`.
+
+    To write it takes the option `job`, a `Job`; to read, the options `state`, a state folder, and `run`, the
+    id of a run that has written `outcomes/`.
+    """
+
+    @classmethod
+    def name(cls) -> str:
+        """The name in `format`."""
+        return NAME
+
+    def schema(self) -> str:
+        """The columns of a table of outcomes."""
+        kinds = {pl.String: "string", pl.Int64: "bigint", pl.Int32: "int", pl.Datetime: "timestamp"}
+        columns = [f"{name} {kinds[kind.base_type()]}" for name, kind in OUTCOME_COLUMNS.items()]
+        return ", ".join([*columns, "outcome string"])
+
+    def reader(self, schema: StructType) -> "OutcomeReader":
+        """Reads the outcomes of a run."""
+        run = RunFolder(Path(self.options["state"]) / "runs" / self.options["run"])
+        return OutcomeReader(run.outcomes, schema)
+
+    def writer(self, schema: StructType, overwrite: bool) -> "PieceWriter":
+        """What each task gets."""
+        return PieceWriter(Job.load(self.options["job"]), schema)
+
+
+@dataclass
+class PieceMessage(WriterCommitMessage):
+    """What a successful task says to the driver."""
+
+    written: Written
+
+
+class PieceWriter(DataSourceArrowWriter):
+    """Writes a piece for each task attempt."""
+
+    def __init__(self, job: Job, schema: StructType) -> None:
+        self._job = job
+        self._schema = schema
+
+    def write(self, iterator: "Iterator[pa.RecordBatch]") -> PieceMessage:
+        """One attempt of one task."""
+        context = TaskContext.get()
+        assert context is not None, "a task has a context"
+        first = next(iterator, None)  # its timestamps have the zone of the session, which the schema lacks
+        schema = arrow_schema(self._schema) if first is None else first.schema
+        batches = chain(() if first is None else (first,), iterator)
+        return PieceMessage(
+            write_piece(batches, schema, self._job, context.partitionId(), context.taskAttemptId())
+        )
+
+    def commit(self, messages: list[WriterCommitMessage | None]) -> None:
+        """All tasks have ended: the pieces of the successful attempts become the run."""
+        written = [message.written for message in messages if isinstance(message, PieceMessage)]
+        seal.seal(self._job, written)
+
+    def abort(self, messages: list[WriterCommitMessage | None]) -> None:
+        """The job has failed."""
+        seal.abandon(self._job)
+
+
+def arrow_schema(schema: StructType) -> "pa.Schema":
+    """The Arrow schema of a data frame; timestamps are in UTC."""
+    from pyspark.sql.pandas.types import to_arrow_schema
+
+    return to_arrow_schema(schema, timezone="UTC")
+
+
+class OutcomePart(InputPartition):
+    """One file of a table of outcomes."""
+
+    def __init__(self, path: str, outcome: str) -> None:
+        self.path = path
+        self.outcome = outcome
+
+
+class OutcomeReader(DataSourceReader):
+    """Reads `outcomes/` of a run, file by file."""
+
+    def __init__(self, folder: Path, schema: StructType) -> None:
+        self._folder = folder
+        self._schema = schema
+
+    def partitions(self) -> list[InputPartition]:
+        """The files."""
+        files = sorted(self._folder.glob("outcome=*/*.parquet"))
+        return [OutcomePart(str(path), path.parent.name.removeprefix("outcome=")) for path in files]
+
+    def read(self, partition: InputPartition) -> "Iterator[pa.RecordBatch]":
+        """The values of one file."""
+        if isinstance(partition, OutcomePart):  # where there is no file, Spark asks once for nothing
+            table = pl.read_parquet(partition.path, glob=False, hive_partitioning=False)
+            table = table.with_columns(outcome=pl.lit(partition.outcome))
+            yield from table.to_arrow().cast(arrow_schema(self._schema)).to_batches()

@@ -1,0 +1,48 @@
+"""A table staged as a cluster does it, without one: each part of it is a task."""
+
+import json
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pyarrow as pa  # type: ignore[import-untyped]
+
+from importer.config import loader
+from importer.config.options import Options
+from importer.pipeline.run_spec import RunSpec
+from importer.pipeline.sources import Staged
+from importer.spark.piece import Job, Written, write_piece
+from importer.spark.seal import seal
+from importer.storage.staging import made_with
+
+
+def begun(mapping: dict[str, Any], place: str, options: Options) -> RunSpec:
+    """A run whose rows a cluster is about to read."""
+    return RunSpec.new(loader.parse(mapping), (Staged(place),), options, "run").with_folder()
+
+
+def job_of(spec: RunSpec, token: str = "first") -> Job:
+    config = json.dumps(spec.config.as_mapping())
+    return Job(str(spec.staging), spec.folder.run_id, config, made_with(spec.config), token)
+
+
+def written(job: Job, part: pl.DataFrame, partition: int, attempt: int = 0) -> Written:
+    """One task, as Spark calls it: some batches of its rows."""
+    table = part.to_arrow(compat_level=pl.CompatLevel.oldest())
+    return write_piece(iter(table.to_batches(max_chunksize=3)), table.schema, job, partition, attempt)
+
+
+def staged(job: Job, parts: Sequence[pl.DataFrame]) -> list[Written]:
+    """All tasks, and the commit."""
+    pieces = [written(job, part, number, 10 + number) for number, part in enumerate(parts)]
+    seal(job, pieces)
+    return pieces
+
+
+def names(place: Path) -> list[str]:
+    """Everything that is in the staging folder."""
+    return sorted(str(path.relative_to(place)) for path in place.rglob("*") if path.is_file())
+
+
+__all__ = ["begun", "job_of", "names", "pa", "staged", "written"]

@@ -1,0 +1,50 @@
+"""Pieces in a folder: there whole or not at all, named by a seal, gone at the end."""
+
+from pathlib import Path
+
+import pytest
+
+from importer.errors import StateError
+from importer.storage.staging import Staging, staging_of
+
+
+@pytest.fixture
+def staging(tmp_path: Path) -> Staging:
+    return staging_of(str(tmp_path / "place"), "night")
+
+
+def piece(folder: Path) -> Path:
+    (folder / "spool").mkdir(parents=True)
+    (folder / "spool" / "segment-00000").write_bytes(b"rows")
+    (folder / "piece.json").write_text("{}")
+    return folder
+
+
+def test_a_piece_comes_back_as_it_was(staging: Staging, tmp_path: Path) -> None:
+    staging.publish(piece(tmp_path / "local"), "one")
+    staging.fetch("one", tmp_path / "fetched")
+    assert (tmp_path / "fetched" / "spool" / "segment-00000").read_bytes() == b"rows"
+    assert list(staging.pieces()) == ["one"]
+    staging.remove("one")
+    assert list(staging.pieces()) == []
+    assert (tmp_path / "fetched" / "piece.json").exists()
+
+
+def test_what_a_killed_task_has_left_is_no_piece_and_can_be_removed(staging: Staging, tmp_path: Path) -> None:
+    left = tmp_path / "place" / "night" / ".part-one"
+    left.mkdir(parents=True)
+    assert list(staging.pieces()) == [".part-one"]
+    staging.remove(".part-one")
+    assert not left.exists()
+
+
+def test_a_seal_is_whole_or_refused(staging: Staging, tmp_path: Path) -> None:
+    assert staging.read_seal() is None
+    staging.write_seal({"rows": 3, "pieces": [{"name": "one", "rows": 3}]})
+    assert staging.read_seal() == {"rows": 3, "pieces": [{"name": "one", "rows": 3}]}
+    path = tmp_path / "place" / "night" / "sealed.json"
+    path.write_bytes(path.read_bytes().replace(b"3", b"4", 1))
+    with pytest.raises(StateError, match="damaged or not readable"):
+        staging.read_seal()
+    staging.clear()
+    assert not path.parent.exists()
