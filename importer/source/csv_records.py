@@ -25,6 +25,7 @@ from importer.source.csv_grammar import (
     polars_cells,
     strict_cells,
 )
+from importer.source.csv_padding import unpadded
 from importer.source.csv_stray_returns import rejoin
 
 TAIL_BYTES = 1 << 20
@@ -42,13 +43,16 @@ class RecordFinder:
     def find(self, block: Block, *, final: bool) -> Records:
         """The records of a block; `final` where no other block follows."""
         found = self.healthy(block, final=final)
-        return found or self._without_empty_extras(block, rejoin(block, self._find(block, final)))
+        return found or self._with_harmless(block, rejoin(block, self._find(block, final)))
 
-    def _without_empty_extras(self, block: Block, found: Records) -> Records:
-        """Takes lines for records that only have empty fields too many at their end."""
-        whole = {
-            unit.start: text for unit in found.units if (text := _without_extras(block, unit)) is not None
-        }
+    def _with_harmless(self, block: Block, found: Records) -> Records:
+        """Takes lines for records that have no damage but empty fields too many, or blanks around quotes."""
+        whole: dict[int, str] = {}
+        for unit in found.units:
+            text = _without_extras(block, unit)
+            text = unpadded(block, unit) if text is None else text
+            if text is not None:
+                whole[unit.start] = text
         if not whole:
             return found
         added = pl.Series("raw", whole.values(), dtype=pl.String)
