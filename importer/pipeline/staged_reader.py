@@ -19,9 +19,9 @@ from importer.pipeline.source_reader import warnings_of
 from importer.report.reject_files import RejectFiles
 from importer.storage import checked_files, spool
 from importer.storage.checked_files import DamagedError
+from importer.storage.counted_lists import ContentHash
 from importer.storage.disk_errors import state_errors
 from importer.storage.run_folder import RunFolder
-from importer.storage.sent_content import ContentHash
 from importer.storage.spool import Spool, SpoolWriter
 from importer.storage.staging import PIECE, made_with, staging_of
 from importer.validate.read_result import ReadResult, ReadSource
