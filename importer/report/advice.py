@@ -140,6 +140,11 @@ def fix(stage: str, reason: str) -> str:
     return _FIXES.get(reason) or _STAGES.get(stage, "")
 
 
+def known_fix(reason: str) -> str:
+    """What to do about a reason of the destination's that is known; "" for any other."""
+    return _FIXES.get(reason, "")
+
+
 def warning(code: str) -> tuple[str, str]:
     """What a warning has seen, and what to do."""
     return _WARNINGS.get(code, (code.replace("_", " "), "Look at the column in the list."))

@@ -94,6 +94,9 @@ def _reject_lines(rejects: Sequence[Mapping[str, Any]]) -> Iterator[str]:
         yield f"    {reject['count']:>9,}  {reject['stage']:<6} {reject['reason']:<26} {what}"
     if len(rejects) > _MOST:
         yield f"    and more in summary.json: {len(rejects) - _MOST}"
+    for reason in dict.fromkeys(r["reason"] for r in rejects if r["stage"] == "send"):
+        if to_do := advice.known_fix(reason):
+            yield f"    {reason}: {to_do}"
 
 
 def _hint_lines(hints: Sequence[Mapping[str, Any]]) -> Iterator[str]:

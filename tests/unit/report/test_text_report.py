@@ -66,6 +66,13 @@ def test_what_applied_means_depends_on_the_destination(confirms: str, meaning: s
     assert f"  applied means: {meaning}" in list(summary_lines(summary(confirms=confirms), "run"))
 
 
+def test_what_to_do_about_a_known_reason_of_the_destination_is_said_once() -> None:
+    refused = [RejectCount("send", "attribute_not_defined", key, 5) for key in ("plan", "age")]
+    lines = list(summary_lines(summary(reject_counts=refused, warnings=()), "run"))
+    assert lines[-1].startswith("    attribute_not_defined: Create the attribute at the destination")
+    assert sum("Create the attribute" in line for line in lines) == 1
+
+
 def test_of_many_kinds_of_rejects_the_first_ten_are_shown() -> None:
     many = [RejectCount("send", f"reason_{n}", "", 1) for n in range(12)]
     lines = list(summary_lines(summary(reject_counts=many, warnings=()), "run"))
