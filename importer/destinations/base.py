@@ -104,6 +104,8 @@ class Destination(ABC):
     polls_per_second: float = 0
     """The documented ceiling of status calls where they have one of their own, 0 = they share the other."""
     operations: ClassVar[frozenset[str]] = frozenset({"set"})
+    whole_operations: ClassVar[frozenset[str]] = frozenset()
+    """Operations that the vendor documents for whole numbers only."""
     dead_reasons: ClassVar[frozenset[str]] = frozenset()
     """Reasons that concern a whole attribute: after one of them the run does not send the attribute again."""
     reads_back: ClassVar[bool] = False

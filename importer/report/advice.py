@@ -102,6 +102,10 @@ _WARNINGS: Mapping[str, tuple[str, str]] = {
         "The whole configured source was not read, so nobody counts as having left the list",
         "Run without other sources, and with a list without damaged rows.",
     ),
+    "increase_not_whole": (
+        "Decimal numbers are added, and the destination documents whole numbers only",
+        "Look at one person at the destination after the run.",
+    ),
     "datetime_offset_dropped": ("Times with an offset are sent in UTC", "Nothing, if UTC is what you want."),
     "encoding_differs": (
         "Rows that cannot be read in the declared encoding",

@@ -81,8 +81,12 @@ class DataQuality:
         self._texts = TextQuality(self.config.source.spreadsheet_text == "unwrap")
         texts = (key for key, a in self.config.attributes.items() if a.type not in _NOT_TEXTS)
         self._sent_as_text = {self.config.columns[key] for key in texts} | {self.config.identity.column}
-        encoding = self.config.build_destination().encoding
+        destination = self.config.build_destination()
+        encoding, whole = destination.encoding, destination.whole_operations
         self._zone_is_lost = encoding.datetime == encoding.datetime_utc
+        self._whole = {
+            self.config.columns[k] for k, a in self.config.attributes.items() if a.operation in whole
+        }
 
     def look(
         self,
@@ -119,12 +123,15 @@ class DataQuality:
                 self._add("float_as_text", column, column.is_not_null(), numbers)
 
     def look_at_typed(self, columns: Iterable[tuple[pl.Series, TypedColumn]], numbers: pl.Series) -> None:
-        """The same rows typed: a zone that is lost because the destination's texts have none; blanks kept."""
+        """The same rows typed: what the destination has no form for, and blanks that are kept."""
         for column, typed in columns:
             if typed.padded is not None:
                 self._add("surrounding_blanks", column, typed.padded, numbers)
             if typed.utc is not None and self._zone_is_lost:
                 self._add("datetime_offset_dropped", column, typed.utc, numbers)
+            if column.name in self._whole:
+                fraction = typed.value.str.contains(".", literal=True)
+                self._add("increase_not_whole", column, fraction, numbers)
 
     def _add(self, code: str, column: pl.Series, mask: pl.Series, numbers: pl.Series) -> None:
         count = int(mask.sum() or 0)

@@ -111,6 +111,7 @@ class Destination(base.Destination):
     distinct_id_max = 256
     requests_per_second = 50  # no limit is documented; another product of the vendor allows 100
     operations = frozenset({"set", "increase", "add", "remove", "delete"})
+    whole_operations = frozenset({"increase"})
     dead_reasons = frozenset({"code_55102"})
     settings_type: ClassVar[type[base.Settings]] = Settings
 

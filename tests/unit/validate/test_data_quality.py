@@ -8,6 +8,7 @@ import pytest
 from importer.config import loader as configuration
 from importer.core.models import RunWarning
 from importer.validate.data_quality import DataQuality, swap_day_and_month
+from importer.values.column_types import typed_columns
 from importer.values.distinct_ids import IdReader
 
 
@@ -97,3 +98,26 @@ def test_swapping_day_and_month() -> None:
 def test_ids_with_surrounding_blanks() -> None:
     found = watch({"id": ["a", " a", "b "], "name": ["x"] * 3})
     assert found[("distinct_id_has_surrounding_blanks", "id")].rows == (2, 3)
+
+
+@pytest.mark.parametrize(
+    ("vendor", "operation", "found"), [("engagelab", "increase", (2, 4)), ("engagelab", "set", None)]
+)
+def test_decimals_are_noted_where_the_destination_adds_whole_numbers_only(
+    vendor: str, operation: str, found: tuple[int, ...] | None
+) -> None:
+    config = configuration.parse(
+        {
+            "name": "w",
+            "source": {"path": "x.csv"},
+            "identity": {"column": "id"},
+            "destination": {"type": vendor, "api_key": "env:NONE"},
+            "attributes": {"points": {"type": "number", "operation": operation}},
+        }
+    )
+    cells = pl.DataFrame({"id": list("abcde"), "points": ["1", "0.5", "2.0", "-3.25", ""]})
+    seen = DataQuality(config)
+    typed = ((column, found_) for _, column, found_ in typed_columns(config, cells))
+    seen.look_at_typed(typed, pl.Series(range(1, 6), dtype=pl.Int64))
+    warned = {w.code: w.rows for w in seen.warnings(["id", "points"])}
+    assert warned.get("increase_not_whole") == found
