@@ -97,7 +97,7 @@ class Chunker:
             rows = self._leave_out(rows, self.fields)
         if self._compare:
             only_row = pl.when(~pl.col("id").is_in(winners.repeated.implode())).then("print")
-            rows = self._compare(plan, rows.with_columns(only_row), self.fields)
+            rows = self._compare(plan, identity_rows.with_hashes(rows.with_columns(only_row)), self.fields)
         rows, people = self._people(rows)
         winners.tally.people["nothing_to_send"] += winners.people - people.height
         people = identity_rows.join(people)
@@ -192,9 +192,12 @@ def _due(rows: pl.DataFrame, fields_: Sequence[Field]) -> pl.DataFrame:
     return rows.with_columns(pl.when(~pl.col(f.unchanged)).then(f.value).alias(f.value) for f in same)
 
 
+_IDENTITY = ("identity", "identity_known")
+
+
 def _columns_of_person(rows: pl.DataFrame, fields_: Sequence[Field]) -> list[str]:
     """The columns that are the same on each row of a person, where the chunk is compared with a snapshot."""
-    wanted = ["print", "values", "print_known", "is_known", *(f.known for f in fields_)]
+    wanted = ["print", "values", "print_known", "is_known", *_IDENTITY, *(f.known for f in fields_)]
     return [name for name in wanted if name in rows.columns] if "print_known" in rows.columns else []
 
 

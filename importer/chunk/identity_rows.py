@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 
 import polars as pl
+import polars_hash as plh
 
+from importer.core.models import SEPARATOR
 from importer.core.row_order import original_columns
 from importer.validate import identities
 
@@ -35,6 +37,16 @@ class IdentityRows:
         if self._users is None:
             return people
         return people.join(self._users, on="id", how="left", maintain_order="left")
+
+    def with_hashes(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows with a hash of all that names their person (`identity`), where there are such columns."""
+        names = identities.columns(self._users) if self._users is not None else []
+        if self._users is None or not names:
+            return rows
+        texts = pl.concat_str([pl.col(name).fill_null("") for name in names], separator=SEPARATOR)
+        hashes = self._users.select("id", texts=texts)
+        hashes = hashes.select("id", plh.col("texts").nchash.xxhash64().alias("identity"))
+        return rows.join(hashes, on="id", how="left", maintain_order="left")
 
     def problem_rows(self) -> pl.DataFrame:
         """The rows that show a problem, as `rejected_rows/` keeps rows."""

@@ -40,6 +40,9 @@ class Diff:
     def compare(self, plan: ChunkPlan, rows: pl.DataFrame, fields: Sequence[Field]) -> pl.DataFrame:
         """The chunk's rows with what was known of each value before the run, and whether it is unchanged.
 
+        No value is, where what names the person to the destination has changed: another address may be
+        another person there. Where it is not known what named the person before, it counts as the same.
+
         What an earlier attempt of the run has sent is no known value: its journal says how it ended, and what
         the journal does not have goes out again.
         """
@@ -47,12 +50,20 @@ class Diff:
         known = self.snapshot.read_before(plan.first, plan.end, people)
         values = [pl.col(column(f.key)).alias(f.known) for f in fields if _is_diffed(f)]
         is_known = pl.lit(value=True).alias("is_known")
-        known = known.select("id", is_known, pl.col("print").alias("print_known"), *values)
+        before = pl.col("identity") if "identity" in known.columns else pl.lit(None, pl.UInt64)
+        known = known.select(
+            "id", is_known, pl.col("print").alias("print_known"), before.alias("identity_known"), *values
+        )
         rows = rows.join(known, on="id", how="left", maintain_order="left")
         if not self.compares:
             return rows
+        moved = (
+            pl.col("identity").ne(pl.col("identity_known")).fill_null(value=False)
+            if "identity" in rows.columns
+            else pl.lit(value=False)
+        )
         same = [
-            (pl.col(f.value) == pl.col(f.known)).fill_null(value=False).alias(f.unchanged)
+            ((pl.col(f.value) == pl.col(f.known)).fill_null(value=False) & ~moved).alias(f.unchanged)
             for f in fields
             if f.known in rows.columns
         ]
@@ -96,7 +107,10 @@ class Diff:
         checked_files.write_frame(self.before / f"{plan.number:06d}.arrow", old)
         fresh = pl.col("print").is_not_null() & pl.col("print").ne_missing(pl.col("print_known"))
         values = [pl.col(f.value).alias(column(f.key)) for f in fields]
-        frame = people.filter(due | fresh).select("id", "print", "values", *values)
+        identity = ["identity"] if "identity" in people.columns else []
+        if identity:  # what an earlier version has not kept is kept from now on
+            fresh |= pl.col("identity").is_not_null() & pl.col("identity_known").is_null()
+        frame = people.filter(due | fresh).select("id", "print", "values", *identity, *values)
         self.snapshot.record(plan.number, plan.first, plan.end, frame)
 
     def settle(self, opened: OpenChunk, codes: pl.DataFrame) -> None:

@@ -20,8 +20,9 @@ Values stand as they were sent, as JSON text, and beside that as:
     STALE + …   acknowledged, but under another declaration of the attribute: due too
     null        never sent by this import
 
-Besides, each person has the fingerprint of the row whose values are all known (`print`), with the number of
-its values; null where there is no such row.
+Where the destination has columns that name a person, such as an address, `identity` is their hash when the
+person was last written. Besides, each person has the fingerprint of the row whose values are all known
+(`print`), with the number of its values; null where there is no such row.
 """
 
 import re
@@ -152,7 +153,8 @@ class Snapshot:
     def record(self, chunk: int, first: int, end: int, frame: pl.DataFrame) -> None:
         """Has on disk, before a chunk goes out, what it will send: from now on these values are unknown.
 
-        `frame` has `id`, `print`, `values` and a column per attribute, null where nothing is sent.
+        `frame` has `id`, `print`, `values`, perhaps `identity`, and a column per attribute, null where
+        nothing is sent.
         """
         path = self.folder / f"sent-{self._run:06d}-{chunk:06d}-{first:04d}-{end:04d}.arrow"
         with snapshot_errors(self.folder):

@@ -1,6 +1,7 @@
 """The tables of a snapshot: their columns, and how one layer is laid over another.
 
-Columns are `id`, `hash`, `print`, `values` and one per attribute; see `snapshot` for what stands in them.
+Columns are `id`, `hash`, `print`, `values`, perhaps `identity`, and one per attribute; see `snapshot` for
+what stands in them.
 """
 
 from collections.abc import Sequence
@@ -13,6 +14,9 @@ from importer.storage.partitions import PARTITIONS
 CLEARED = ""
 UNKNOWN = "?"
 STALE = "\x01"
+
+IDENTITY = "identity"
+"""The hash of what named a person to the destination, where it has columns for that; not in version 0.1.0."""
 
 META = {"id": pl.String, "hash": pl.UInt64, "print": pl.UInt64, "values": pl.UInt32}
 """The columns that are no attribute's."""
@@ -82,7 +86,7 @@ def sent_values(sent: pl.DataFrame) -> pl.DataFrame:
     found += [
         sent.filter(pl.col(name).is_not_null()).select("id", key=pl.lit(name[2:]))
         for name in sent.columns
-        if name not in META
+        if name not in (*META, IDENTITY)
     ]
     return pl.concat(found)
 
