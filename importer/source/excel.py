@@ -21,7 +21,7 @@ from importer.source.names import unique_names
 from importer.source.options import SourceOptions
 from importer.source.source import Source
 from importer.source.streams import open_stream
-from importer.source.table_rows import TABLE_ROWS
+from importer.source.table_rows import MAX_EXACT, TABLE_ROWS
 from importer.source.zip_archive import archive_errors
 
 MAX_BYTES = 64 << 20
@@ -29,9 +29,6 @@ MAX_BYTES = 64 << 20
 
 MAX_UNPACKED = 256 << 20
 """Bytes of its parts, at most: a sheet is in memory as a whole, unlike every other source."""
-
-MAX_EXACT = 1 << 53
-"""Below this a 64-bit float holds every whole number."""
 
 _SHOWN = 20
 

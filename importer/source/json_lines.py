@@ -1,7 +1,8 @@
 """JSON Lines as a source: one object a line, its keys are the columns, and every value is text.
 
-Numbers are the digits that stand in the file, never a float; lists and objects inside an object are JSON
-text. A key that a line does not have is a blank cell.
+Numbers are the digits that stand in the file, never a float; but 1001.0 is 1001, since programs write it that
+hold whole numbers in floats. Lists and objects inside an object are JSON text. A key that a line does not
+have is a blank cell.
 """
 
 import json
@@ -18,6 +19,7 @@ from importer.source.errors import read_errors
 from importer.source.names import unique_names
 from importer.source.source import Source
 from importer.source.streams import open_stream
+from importer.source.table_rows import MAX_EXACT
 
 MAX_LINE = 64 << 20
 """Bytes of a line, at most."""
@@ -124,8 +126,13 @@ def _no_number(word: str) -> Any:
     raise _RowError(f"expected JSON, found {word}, which is no JSON number")
 
 
+def _float_text(digits: str) -> str:
+    number = float(digits)
+    return str(int(number)) if number.is_integer() and abs(number) < MAX_EXACT else digits
+
+
 _DECODER = json.JSONDecoder(
-    object_pairs_hook=_object, parse_int=str, parse_float=str, parse_constant=_no_number
+    object_pairs_hook=_object, parse_int=str, parse_float=_float_text, parse_constant=_no_number
 )
 
 

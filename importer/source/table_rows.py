@@ -13,6 +13,9 @@ from importer.source.source import Source
 TABLE_ROWS = 50_000
 """Rows of a table delivered at a time."""
 
+MAX_EXACT = 1 << 53
+"""Below this a 64-bit float holds every whole number."""
+
 MAX_DIGITS = 38
 """Of a decimal; polars holds no longer one."""
 

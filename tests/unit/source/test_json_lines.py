@@ -33,9 +33,25 @@ def test_every_value_is_the_text_that_stands_in_the_file(tmp_path: Path) -> None
     assert batch.cells.schema == dict.fromkeys(("id", "n", "vip", "note", "tags"), pl.String)
     assert batch.cells.rows() == [
         ("12345678901234567890123", "0.10", "true", None, '["a", "ä", "1"]'),
-        ("007", "1e2", "false", "x\ny", '{"a": []}'),
+        ("007", "100", "false", "x\ny", '{"a": []}'),
     ]
     assert batch.raw is None
+
+
+@pytest.mark.parametrize(
+    ("digits", "text"),
+    [
+        ("1001.0", "1001"),
+        ("-7e2", "-700"),
+        ("0.10", "0.10"),
+        ("9007199254740993.0", "9007199254740993.0"),
+        ("1e400", "1e400"),
+        ("12345678901234567890.125", "12345678901234567890.125"),
+    ],
+)
+def test_a_whole_number_in_a_float_is_its_digits(digits: str, text: str, tmp_path: Path) -> None:
+    (batch,) = open_json_lines(write(tmp_path, f'{{"id": {digits}}}')).batches()
+    assert batch.cells["id"].to_list() == [text]
 
 
 def test_columns_are_the_keys_of_all_lines_and_a_missing_key_is_blank(tmp_path: Path) -> None:
