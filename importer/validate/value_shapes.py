@@ -9,6 +9,9 @@ import polars as pl
 SAMPLE = 100
 """Refused values of an attribute that are looked at."""
 
+LONGEST_VALUE = 1_000
+"""Characters of a refused value that are looked at; a cell may have 64 MiB."""
+
 _LONGEST = 30
 """Characters of a shape that are shown."""
 
@@ -25,12 +28,11 @@ class ValueShapes:
             seen = self._values.setdefault(key, [])
             wanted = SAMPLE - len(seen)
             if wanted > 0:
-                seen += (
-                    rejects.filter(pl.col("attribute") == key)["value"].drop_nulls().head(wanted).to_list()
-                )
+                first = rejects.filter(pl.col("attribute") == key)["value"].drop_nulls().head(wanted)
+                seen += first.str.head(LONGEST_VALUE).to_list()
 
     def values(self, key: str) -> list[str]:
-        """The first refused values of an attribute, at most SAMPLE."""
+        """The first refused values of an attribute, at most SAMPLE, and LONGEST_VALUE characters of each."""
         return self._values.get(key, [])
 
     def state(self) -> dict[str, list[str]]:

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 import pytest
 
-from importer.validate.value_shapes import SAMPLE, ValueShapes, shape_of
+from importer.validate.value_shapes import LONGEST_VALUE, SAMPLE, ValueShapes, shape_of
 
 
 def rejects(*lines: tuple[str, str | None, str]) -> pl.DataFrame:
@@ -51,3 +51,8 @@ def test_the_first_values_alone_are_looked_at() -> None:
     shapes.add(rejects(*(("day", "x", "check") for _ in range(SAMPLE * 2))))
     shapes.add(rejects(*(("day", "?", "check") for _ in range(SAMPLE * 2))))
     assert shapes.text("day") == '"9" or "a"'
+
+
+def test_of_a_long_value_only_the_start_is_remembered() -> None:
+    shapes = shapes_of(["9" * 100_000] * SAMPLE)
+    assert sum(map(len, shapes.values("day"))) == SAMPLE * LONGEST_VALUE
