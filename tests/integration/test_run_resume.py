@@ -9,11 +9,14 @@ import pytest
 
 import importer
 from importer.config import loader as configuration
+from importer.destinations.attentive import bulk
 from importer.errors import ConfigError, OutOfTimeError
+from importer.pipeline.unfinished import has_open_jobs
 from importer.sandbox import faults
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
 from importer.storage import state_folder
+from importer.storage.run_folder import RunFolder
 
 KEY = "sk_test_resume"
 PEOPLE = 30
@@ -152,6 +155,28 @@ def test_an_increase_that_has_begun_is_finished_before_a_new_list(
 
 def _stop_401(server: sandbox.SandboxServer, at: int) -> None:
     server.change(SandboxOptions(faults=(faults.parse_fault(f"401@{at}-:times=0"),)))
+
+
+def test_open_jobs_are_settled_before_a_new_list(
+    mapping: dict[str, Any], tmp_path: Path, state_dir: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Else the destination would write the older values of its job over the newer ones."""
+    monkeypatch.setattr(bulk, "USERS_MAX", 10)
+    mapping["destination"] |= {"type": "attentive", "account": "a", "mode": "bulk", "poll_seconds": 0.01}
+    mapping["destination"]["user"] = {"client_user_id": "id"}
+    with sandbox.running(configuration.parse(mapping), SandboxOptions(log=100), KEY) as server:
+        here = importer.Options(state_dir=state_dir, base_url=server.url)
+        server.change(SandboxOptions(log=100, faults=(faults.parse_fault("401@3-:times=0"),)))
+        old = importer.run(mapping, options=here, resume=True)
+        assert old.exit_code == 4
+        assert has_open_jobs(RunFolder(old.folder))
+        server.change(SandboxOptions(log=100))
+        _write(tmp_path, "second")
+        new = importer.run(mapping, options=here, resume=True)
+        assert (new.run_id != old.run_id, new.state) == (True, "finished")
+        assert {n: {"city": "second"} for n in map(str, range(PEOPLE))} == server.stored
+    assert not has_open_jobs(RunFolder(old.folder))
+    assert "superseded_by" in RunFolder(old.folder).read_meta()
 
 
 def test_a_deadline_that_is_over_sends_nothing_and_ends_with_8(

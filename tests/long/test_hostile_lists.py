@@ -84,7 +84,7 @@ def measure(data: bytes, folder: Path) -> tuple[float, float]:
     return seconds, peak
 
 
-TOO_MUCH = {"a line without end": "a rejected cell of 48 MiB takes 755 MiB: polars holds each line many times"}
+TOO_MUCH = {"a line without end": "a rejected cell of 48 MiB takes 755 MiB: polars copies it many times"}
 """Shapes that pass the bound, and why."""
 
 
