@@ -15,7 +15,7 @@ class Tally:
     """How rows and values ended, by the words of `summary.json`; adds up over chunks.
 
     `rows_by` counts rows by (source, state), `values_by` values by (source, attribute, outcome); sources are
-    numbered from 0. They add up to `rows` and `values`.
+    numbered from 0. They add up to `rows` and `values`. `kept` is how many rows are kept for `retry`.
     """
 
     rows: Counter[str] = field(default_factory=Counter)
@@ -26,6 +26,7 @@ class Tally:
     diff: Counter[str] = field(default_factory=Counter)
     rows_by: Counter[tuple[int, str]] = field(default_factory=Counter)
     values_by: Counter[tuple[int, str, str]] = field(default_factory=Counter)
+    kept: int = 0
 
     def count_rows(self, rows: pl.DataFrame, states: pl.Series) -> None:
         """Counts rows by their state; the two are of the same height."""
@@ -54,6 +55,7 @@ class Tally:
         self.diff += other.diff
         self.rows_by += other.rows_by
         self.values_by += other.values_by
+        self.kept += other.kept
 
     def dump(self) -> dict[str, object]:
         """As JSON, for the journal."""
@@ -67,6 +69,7 @@ class Tally:
             "diff": self.diff,
             "rows_by": [[*key, count] for key, count in self.rows_by.items()],
             "values_by": [[*key, count] for key, count in self.values_by.items()],
+            "kept": self.kept,
         }
 
     @classmethod
@@ -77,7 +80,8 @@ class Tally:
         rows_by = Counter({(source, state): n for source, state, n in data["rows_by"]})
         values_by = Counter({(source, key, outcome): n for source, key, outcome, n in data["values_by"]})
         diff = Counter(data["diff"])
-        return cls(rows, values, people, data["trimmed"], reasons, diff, rows_by, values_by)
+        kept = data.get("kept", 0)  # version 0.1.0 did not count them
+        return cls(rows, values, people, data["trimmed"], reasons, diff, rows_by, values_by, kept)
 
 
 def by_source(rows: pl.DataFrame, counts: Sequence[pl.Expr]) -> Iterator[tuple[int, Mapping[str, int]]]:

@@ -96,7 +96,7 @@ def _write_rejects(folder: RunFolder, ledger: Ledger) -> ImporterError | None:
     except Exception as error:  # noqa: BLE001 - whatever it is, the run is over
         return InternalError(_REPORT_FAULT.format(file="rejects.csv", kind=type(error).__name__))
     counted = (reading.counts.reasons + ledger.tally.reasons).total()
-    return _incomplete(folder, written, counted)
+    return _incomplete(folder, written, counted, reading.counts.kept + ledger.tally.kept)
 
 
 def _write_outcomes(spec: RunSpec, ledger: Ledger) -> ImporterError | None:
@@ -116,8 +116,8 @@ def _write_outcomes(spec: RunSpec, ledger: Ledger) -> ImporterError | None:
     return None
 
 
-def _incomplete(folder: RunFolder, written: Written, counted: int) -> StateError | None:
-    """The error where parts of the reports are damaged, or gone: then lines that were counted are missing."""
+def _incomplete(folder: RunFolder, written: Written, lines: int, kept: int) -> StateError | None:
+    """The error where parts of the reports are damaged, or gone: then counted lines or rows are missing."""
     reports = [
         name
         for name, of in (("rejects.csv", folder.work), ("rejected_rows", folder.kept))
@@ -126,11 +126,12 @@ def _incomplete(folder: RunFolder, written: Written, counted: int) -> StateError
     if written.damaged:
         more = len(written.damaged) - 1
         what = f"{written.damaged[0]}{f' and {more:,} more' if more else ''}: damaged"
-    elif written.lines < counted:
-        what, reports = (
-            f"{folder.work}: {counted - written.lines:,} of {counted:,} lines are missing",
-            ["rejects.csv"],
-        )
+    elif written.lines < lines:
+        what = f"{folder.work}: {lines - written.lines:,} of {lines:,} lines are missing"
+        reports = ["rejects.csv"]
+    elif written.kept < kept:
+        what = f"{folder.kept}: {kept - written.kept:,} of {kept:,} rows are missing"
+        reports = ["rejected_rows"]
     else:
         return None
     return StateError(_INCOMPLETE.format(what=what, reports=" and ".join(reports)))

@@ -118,9 +118,12 @@ class SourceReader:
                 self._on_batch(checked)
                 self.shapes.add(checked.rejects)
                 self._reports.add_batch(len(edges), checked.rejects, checked.kept)
+                self._validator.counts.kept += checked.kept.height
                 self._spool(checked, layout)
             elif self.filtering:
-                self._reports.add_batch(len(edges), *self._validator.rejects_of(checked, batch))
+                rejects, kept = self._validator.rejects_of(checked, batch)
+                self._reports.add_batch(len(edges), rejects, kept)
+                self._validator.counts.kept += kept.height
                 self.filtering.add(checked, source.layout, layout, self._validator)
             self._undecodable.add(source.path, batch.set_aside)
             edges.append(_last_order(batch, index, edges[-1] if edges else 0))
@@ -164,6 +167,7 @@ class SourceReader:
             self._on_batch(batch)
             self.shapes.add(batch.rejects)
             self._reports.add_late(number, batch.rejects, batch.kept)
+            self._validator.counts.kept += batch.kept.height
             self._spool(batch, layout)
         filtering.count(self._validator.counts)
         if not filtering.gone_unknown:

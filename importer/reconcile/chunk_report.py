@@ -51,6 +51,7 @@ def report_chunk(
     _count_people(outcomes, codes, names, tally)
     rejects, kept = _Report(chunk, outcomes, codes, config, parse).of(check=check)
     tally.trimmed += rejects.filter(pl.col("stage") == "trim").height
+    tally.kept += kept.height
     for stage, reason, key, count in rejects.group_by("stage", "reason", "attribute").len().iter_rows():
         tally.reasons[stage, reason, key] += count
     ends = [pl.col(n).replace_strict(_WORDS, default=None, return_dtype=pl.String) for n in names]

@@ -37,9 +37,10 @@ STRETCH_BYTES = 32 << 20
 
 @dataclass(frozen=True, slots=True)
 class Written:
-    """How many lines `rejects.csv` has, and the parts that could not be read because they are damaged."""
+    """How many lines `rejects.csv` has, how many kept rows were there, and the parts that are damaged."""
 
     lines: int
+    kept: int
     damaged: tuple[Path, ...]
 
 
@@ -109,7 +110,7 @@ class RejectFiles:
 
         A damaged part is left out, so that the rest of the report is there.
         """
-        parts, written = _Parts(), 0
+        parts, written, rows_kept = _Parts(), 0, 0
         with state_errors(self._folder.path), ExitStack() as stack:
             report = stack.enter_context(atomic_files.replacing(self._folder.rejects))
             report.write((",".join(REPORT_COLUMNS) + "\n").encode())
@@ -122,9 +123,10 @@ class RejectFiles:
                     _report_lines(lines, originals).write_csv(report, include_header=False)
                 kept = parts.merged(self._folder.kept, chunks[1], first, last, edges)
                 if kept is not None:
+                    rows_kept += kept.height
                     rows.write(kept.unique("order", keep="first", maintain_order=True))
             rows.finish()
-        return Written(written, tuple(parts.damaged))
+        return Written(written, rows_kept, tuple(parts.damaged))
 
 
 class _Parts:

@@ -18,7 +18,8 @@ class ReadCounts:
     no person of the list. `known` counts the people of the snapshot, `gone` those of them who are no longer
     in the list. By attribute: `blanks` counts the blank cells of well-formed rows with an id, `undeclared`
     the values of a choice that name an option that is not declared, `gone_values` the values to clear of
-    people who have left the list; `gone_rows` their rows, which are no rows of the list. `by_source` counts
+    people who have left the list; `gone_rows` their rows, which are no rows of the list. `kept` rows were
+    refused and are kept for `rejected_rows`. `by_source` counts
     by (source, name) what never comes to a chunk: rows `filtered` and `rejected`, `unchanged_rows` and
     `unchanged_values`.
     """
@@ -37,6 +38,7 @@ class ReadCounts:
     gone: int = 0
     known: int = 0
     gone_rows: int = 0
+    kept: int = 0
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     blanks: Counter[str] = field(default_factory=Counter)
     undeclared: Counter[str] = field(default_factory=Counter)

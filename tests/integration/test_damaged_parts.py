@@ -111,6 +111,15 @@ def test_lines_that_are_gone_are_counted(stopped: tuple[Path, SandboxServer]) ->
     assert "2 of 2 lines are missing, so this is not complete: rejects.csv." in summary.message
 
 
+def test_kept_rows_that_are_gone_are_counted(stopped: tuple[Path, SandboxServer]) -> None:
+    folder, server = stopped
+    (folder / "kept/batch-000000.parquet").unlink()
+    summary = _resumed(folder, server)
+    assert (summary.state, summary.exit_code) == ("finished", 7)
+    assert "kept: 2 of 2 rows are missing, so this is not complete: rejected_rows." in summary.message
+    assert _lines(folder) == ["p2", "p4"]
+
+
 @pytest.mark.parametrize("damage", [_cut, _flip, _empty])
 def test_commands_that_need_a_damaged_part_say_what_to_do(
     damage: Damage, stopped: tuple[Path, SandboxServer]
