@@ -3,6 +3,7 @@
 import csv
 import json
 import os
+import re
 import signal
 import stat
 import subprocess
@@ -152,8 +153,10 @@ class Result:
         return self.state / "runs" / run_id
 
     def summary(self, run_id: str) -> dict[str, Any]:
-        """summary.json, with exactly the contract's keys (and `message`, which a summary may add)."""
+        """summary.json as `--json` prints it: the contract's keys, without the two of the file itself."""
         found: dict[str, Any] = json.loads((self.run_dir(run_id) / "summary.json").read_text("utf-8"))
+        assert found.pop("state_version") == 1
+        assert re.fullmatch("[0-9a-f]{8}", found.pop("checksum"))
         missing = SUMMARY_KEYS - found.keys()
         assert not missing, f"summary.json lacks {sorted(missing)}"
         assert_books(found)
