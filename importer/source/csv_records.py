@@ -20,6 +20,7 @@ from importer.source.csv_found import Records
 from importer.source.csv_grammar import (
     Grammar,
     Layout,
+    Signs,
     cells_of,
     column_names,
     polars_cells,
@@ -150,14 +151,14 @@ class RecordFinder:
     # -- quotes: every line a record by itself, or every group of lines with an even number of quotes
 
     def _quoted(self, block: Block, final: bool) -> Records | None:
-        lines = block.lines
+        lines, signs = block.lines, block.grammar.signs
         at = pl.int_range(lines.len(), eager=True, dtype=pl.Int64)
         width = lines.str.len_bytes().cast(pl.Int64)
         view: bytes | None = block.view
         if width.min() == 0:
             at, lines, width = at.filter(width > 0), lines.filter(width > 0), width.filter(width > 0)
             view = None
-        if not lines.len() or not block.grammar.all_healthy(lines).all():
+        if not lines.len() or _has_odd(lines, signs) or not block.grammar.all_healthy(lines).all():
             return self._grouped(block, final)
         cut = block.height if final else self._cut_before_tail(at, width, block.height)
         return self._all(block, cut, lines, at, view)
@@ -189,19 +190,19 @@ class RecordFinder:
         lines = block.lines[:end]
         if block.has_cr:
             lines = pl.Series(block.mapped_lines[:end], dtype=pl.String)
-        raw = _join_groups(lines, inside, "" if block.has_cr else "\n")
+        raw = _join_groups(lines, inside, "" if block.has_cr else "\n", _separator(block))
         sizes = starts.diff().shift(-1).fill_null(end - starts[-1])
-        filled = raw != ""
-        raw, starts, sizes = raw.filter(filled), starts.filter(filled), sizes.filter(filled)
+        width, filled = raw.str.len_bytes().cast(pl.Int64), raw != ""
+        view = None
+        if not filled.all():
+            raw, starts, sizes, width = (s.filter(filled) for s in (raw, starts, sizes, width))
+        elif not block.has_cr:
+            view = block.view[: int(width.sum()) + raw.len()]  # the same records, already joined
         if not raw.len() or not block.grammar.all_healthy(raw).all():
             return None
         self._line_breaks.longest = max(self._line_breaks.longest, int(sizes.max()))  # type: ignore[arg-type]
-        cut = (
-            block.height
-            if final
-            else self._cut_before_tail(starts, raw.str.len_bytes().cast(pl.Int64), end, int(sizes[-1]))
-        )
-        return self._all(block, cut, raw, starts, None)
+        cut = block.height if final else self._cut_before_tail(starts, width, end, int(sizes[-1]))
+        return self._all(block, cut, raw, starts, view)
 
     # -- the search for damage
 
@@ -266,10 +267,32 @@ def _miscounted(grammar: Grammar, lines: pl.Series, at: pl.Series) -> list[Unit]
     ]
 
 
-def _join_groups(lines: pl.Series, inside: pl.Series, between: str) -> pl.Series:
-    """Lines into records; `inside` tells which lines belong to the record of the line before."""
-    frame = pl.DataFrame({"line": lines, "record": (~inside).cast(pl.Int64).cum_sum()})
-    joined = frame.group_by("record", maintain_order=True).agg(pl.col("line").str.join(between))["line"]
+def _has_odd(lines: pl.Series, signs: Signs) -> bool:
+    """Whether a line has an odd number of quotes, and so is no record by itself."""
+    if signs.escape or not signs.quote:
+        return False
+    return bool((lines.str.count_matches(signs.quote, literal=True) % 2 == 1).any())
+
+
+def _separator(block: Block) -> str | None:
+    """A character that the block does not have."""
+    return next((c for c in map(chr, range(1, 32)) if c not in "\r\n" and not block.has(c)), None)
+
+
+def _join_groups(lines: pl.Series, inside: pl.Series, between: str, separator: str | None) -> pl.Series:
+    """Lines into records; `inside` tells which lines belong to the record of the line before.
+
+    With a `separator` all lines are joined, with it behind each record, and split there: a quarter of the
+    time that a group for each record takes.
+    """
+    if separator is None:
+        frame = pl.DataFrame({"line": lines, "record": (~inside).cast(pl.Int64).cum_sum()})
+        joined = frame.group_by("record", maintain_order=True).agg(pl.col("line").str.join(between))["line"]
+    else:
+        last = pl.when(pl.col("last")).then(pl.lit(separator)).otherwise(pl.lit(between))
+        frame = pl.DataFrame({"line": lines, "last": ~inside.shift(-1, fill_value=False)})
+        text = frame.select((pl.col("line") + last).str.join("").str.split(separator))
+        joined = text.to_series().explode()[:-1]
     return joined if between else joined.str.replace(r"(?:\r\n|\r|\n)$", "")
 
 
