@@ -16,7 +16,8 @@ from importer.core.models import Call
 from importer.destinations.base import Destination
 from importer.reconcile.chunk_report import ChunkReport
 from importer.reconcile.diff import Diff
-from importer.reconcile.reconciler import Answers, Doubts, OpenChunk
+from importer.reconcile.doubtful_attributes import DoubtfulAttributes
+from importer.reconcile.reconciler import Answers, OpenChunk
 from importer.report.outcome_files import OutcomeFiles
 from importer.report.reject_files import RejectFiles
 from importer.storage.journal import Journal
@@ -115,7 +116,7 @@ class Ledger:
 
     def __post_init__(self) -> None:
         self._suspended: set[int] = set()
-        self._doubts = Doubts() if self.destination.splits else None
+        self._doubtful = DoubtfulAttributes() if self.destination.splits else None
         closed = self.journal.closed_chunks()
         for tally in closed.values():
             self.tally.add(Tally.load(tally))
@@ -151,7 +152,7 @@ class Ledger:
         """A chunk without the values that have ended already."""
         chunk = self.builder.build(plan)
         dead_reasons = self.destination.dead_reasons
-        opened = OpenChunk(chunk, self.journal, self.answers, self.dead, dead_reasons, self._doubts)
+        opened = OpenChunk(chunk, self.journal, self.answers, self.dead, dead_reasons, self._doubtful)
         # What is unconfirmed goes out again in a later attempt, and only there.
         opened.restore(*self._earlier(plan.number), final=plan.number in self._suspended)
         self.prepare(opened)

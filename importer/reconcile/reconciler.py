@@ -17,6 +17,7 @@ from importer.core.models import ALL_APPLIED, Call, Outcome, Part, Refusal, Sett
 from importer.destinations.base import NORMALIZED
 from importer.reconcile import chunk_report, outcome_rows
 from importer.reconcile.chunk_report import ChunkReport
+from importer.reconcile.doubtful_attributes import DoubtfulAttributes
 from importer.reconcile.outcomes import OutcomeDetail, Outcomes
 from importer.storage.journal import Journal
 from importer.storage.journal_records import NOT_REPEATABLE, Entry, RefusedValue
@@ -37,49 +38,12 @@ class Answers:
         return self.rejected + self.unconfirmed + self.trimmed
 
 
-@dataclass(slots=True)
-class Doubts:
-    """Attributes at fault again and again, where the destination's refusals do not name the value.
-
-    Counts, from an attribute's first fault on, the people it was sent for and those where it was at fault.
-    Both counts are halved from time to time, so that old faults weigh little.
-    """
-
-    _sent: dict[str, int] = field(default_factory=dict)
-    _faults: dict[str, int] = field(default_factory=dict)
-    doubtful: tuple[str, ...] = ()
-
-    def note(self, keys: Sequence[str], refused: Sequence[str]) -> None:
-        """Counts one person's values: they were answered, and those of `refused` were at fault."""
-        if not refused and not self._sent:
-            return
-        for key in refused:
-            self._faults[key] = self._faults.get(key, 0) + 1
-            self._sent.setdefault(key, 0)
-        for key in self._sent.keys() & set(keys):
-            self._sent[key] += 1
-            if self._sent[key] >= _DOUBT_MEMORY:
-                self._sent[key] //= 2
-                self._faults[key] //= 2
-        worst = sorted(self._faults, key=lambda key: -self._faults[key])
-        self.doubtful = tuple(key for key in worst if self._is_doubtful(key))
-
-    def _is_doubtful(self, key: str) -> bool:
-        faults = self._faults[key]
-        return faults >= _DOUBT_FROM and faults >= _DOUBT_SHARE * self._sent[key]
-
-
-_DOUBT_FROM = 3
-_DOUBT_SHARE = 0.25  # sent apart costs one call a person, found by splitting about four
-_DOUBT_MEMORY = 64
-
-
 @dataclass
 class OpenChunk:
     """One chunk between its first call and its last.
 
-    `dead` maps an attribute to the destination's reason for refusing it always; it and `doubts` are shared by
-    all chunks. `carried` are calls of an earlier attempt that go on before anything else. `outcomes` is the
+    `dead` maps an attribute to the destination's reason for refusing it always; all chunks share it and
+    `doubtful`. `carried` are calls of an earlier attempt that go on before anything else. `outcomes` is the
     one record of what has ended, and how.
     """
 
@@ -88,7 +52,7 @@ class OpenChunk:
     answers: Answers
     dead: dict[str, str]
     dead_reasons: frozenset[str]
-    doubts: Doubts | None = None
+    doubtful: DoubtfulAttributes | None = None
     carried: list[Call] = field(default_factory=list)
 
     def __post_init__(self) -> None:
@@ -110,7 +74,7 @@ class OpenChunk:
         for update in self.chunk.updates():
             left = self._reduced(update) if self.dead or any_recorded else update
             if left.parts:
-                doubtful = self.doubts.doubtful if self.doubts else ()
+                doubtful = self.doubtful.now if self.doubtful else ()
                 yield replace(left, doubtful=doubtful) if doubtful else left
 
     def _reduced(self, update: Update) -> Update:
@@ -172,8 +136,8 @@ class OpenChunk:
     def _applied(self, settled: Settled, target: Target, lines: Sequence[RefusedValue] = ()) -> None:
         """Every value of the target is applied, except those named in `lines`."""
         person, operation, keys = target.person, target.operation, target.keys
-        if self.doubts:
-            self.doubts.note(keys, [line.attribute for line in lines if line.reason != NORMALIZED])
+        if self.doubtful:
+            self.doubtful.note(keys, [line.attribute for line in lines if line.reason != NORMALIZED])
         self.outcomes.applied(person, operation, keys, settled.status, settled.attempts, settled.at)
         self.answers.values += len(keys)
         self.journal.append(self._entry(target, "applied", "", settled, lines))

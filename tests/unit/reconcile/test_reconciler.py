@@ -6,7 +6,8 @@ import polars as pl
 import pytest
 
 from importer.core.models import ALL_APPLIED, Call, Classification, Outcome, Refusal, Settled, Target, Verdict
-from importer.reconcile.reconciler import Answers, Doubts, OpenChunk
+from importer.reconcile.doubtful_attributes import DoubtfulAttributes
+from importer.reconcile.reconciler import Answers, OpenChunk
 from importer.storage.journal import Journal
 from tests.unit.chunk.test_chunker import CONFIG, chunks, parse
 
@@ -78,12 +79,12 @@ def test_a_value_knows_its_row(opened: OpenChunk) -> None:
 
 
 def test_an_attribute_is_doubtful_where_it_is_at_fault_again_and_again() -> None:
-    doubts = Doubts()
-    doubts.note(("a", "b"), ())
+    doubtful = DoubtfulAttributes()
+    doubtful.note(("a", "b"), ())
     for _ in range(3):
-        assert not doubts.doubtful
-        doubts.note(("a", "b"), ("b",))
-    assert doubts.doubtful == ("b",)
+        assert not doubtful.doubtful
+        doubtful.note(("a", "b"), ("b",))
+    assert doubtful.doubtful == ("b",)
     for _ in range(60):
-        doubts.note(("a", "b"), ())
-    assert not doubts.doubtful
+        doubtful.note(("a", "b"), ())
+    assert not doubtful.doubtful
