@@ -6,7 +6,6 @@ import polars as pl
 import pytest
 
 from importer.core.models import ALL_APPLIED, Call, Classification, Outcome, Refusal, Settled, Target, Verdict
-from importer.reconcile.doubtful_attributes import DoubtfulAttributes
 from importer.reconcile.reconciler import Answers, OpenChunk
 from importer.storage.journal import Journal
 from tests.unit.chunk.test_chunker import CONFIG, chunks, parse
@@ -76,15 +75,3 @@ def test_a_call_as_a_whole(opened: OpenChunk, classification: Classification, ou
 def test_a_value_knows_its_row(opened: OpenChunk) -> None:
     assert [opened.origin(0, key) for key in ("plan", "age", "note")] == [1, 3, 3]
     assert opened.origin(1, "plan") == 2
-
-
-def test_an_attribute_is_doubtful_where_it_is_at_fault_again_and_again() -> None:
-    doubtful = DoubtfulAttributes()
-    doubtful.note(("a", "b"), ())
-    for _ in range(3):
-        assert not doubtful.doubtful
-        doubtful.note(("a", "b"), ("b",))
-    assert doubtful.doubtful == ("b",)
-    for _ in range(60):
-        doubtful.note(("a", "b"), ())
-    assert not doubtful.doubtful
