@@ -18,7 +18,15 @@ from importer.config import toml_file, toml_text
 from importer.core.text import printable
 from importer.source.locate import expand
 
-_EXAMPLE_KEYS = {"attentive": "ATTENTIVE_API_KEY", "engagelab": "ENGAGELAB_API_KEY", "vevee": "VEVEE_API_KEY"}
+_DECLARED: Mapping[str, Any] = {
+    "base_url": "https://api.example.com",
+    "path": "/people",
+    "people_per_call": 100,
+    "body": {"people": "{people}"},
+    "person": {"id": "{distinct_id}", "attributes": "{attributes}"},
+    "answers": [{"status": ["200"], "means": "done"}],
+}
+"""What `type = "http"` asks for besides, of an API that is made up."""
 
 _PROPERTIES = (
     "At Vevee plan, email, phone and names may be properties of a person, which `identify` sets, and no",
@@ -152,7 +160,12 @@ def _identity_lines(looked: LookedAt, identity: str, model: Mapping[str, Any]) -
 def _destination(
     kind: str, identity: str, attributes: Mapping[str, DraftedAttribute], model: Mapping[str, Any]
 ) -> Iterator[str]:
-    section = dict(model.get("destination", {"type": kind, "api_key": f"env:{_EXAMPLE_KEYS[kind]}"}))
+    drafted = {"type": kind, "api_key": f"env:{re.sub('[^A-Z0-9]', '_', kind.upper())}_API_KEY"}
+    if kind == "http":
+        drafted |= _DECLARED
+    section = dict(model.get("destination", drafted))
+    if kind == "http" and not model:
+        yield "# An API that is made up: say here where yours is, how a call looks and what its answers mean."
     user = section.pop("user", _user(identity, attributes))
     yield from toml_text.table("destination", section)
     if not model:

@@ -8,6 +8,7 @@ from typing import Any
 import polars as pl
 import pytest
 
+from importer import destinations
 from importer.commands.init import Wishes, draft
 from importer.config import parse
 from importer.core.errors import ConfigError, SourceError
@@ -46,7 +47,7 @@ def test_a_draft_is_a_configuration(tmp_path: Path) -> None:
     }
 
 
-@pytest.mark.parametrize("destination", ["vevee", "attentive", "engagelab"])
+@pytest.mark.parametrize("destination", destinations.own_names())
 def test_each_destination_takes_its_draft(destination: str, tmp_path: Path) -> None:
     content = CASE + "".join(f"{n},d{n}@example.com,pro,7,,,x|y\n" for n in range(4, 30))
     config = parse(table(tmp_path, content, destination=destination))
