@@ -2,13 +2,17 @@
 
 import importlib
 import importlib.util
+import os
 import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 import tomllib
 import types
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -338,6 +342,38 @@ def test_a_scheduler_knows_the_codes_of_signals_and_faults(
     program.write_text(f"#!/bin/sh\necho what happened >&2\nexit {code}\n")
     with pytest.raises(kind, match=f"exit {code}: what happened"):
         jobs["command"]()
+
+
+def test_a_job_that_gets_sigterm_is_tried_again_and_goes_on(
+    home: Path, server: sandbox.SandboxServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    people = [str(n) for n in range(1, 13)]
+    rows = "".join(f"{n},free,Ulm,x\n" for n in people)
+    (home / "customers.csv").write_text(f"customer_id,plan,city,notes\n{rows}")
+    text = (home / "nightly.toml").read_text()
+    one_by_one = "requests_per_second = 1000\nmax_in_flight = 1"
+    (home / "nightly.toml").write_text(text.replace("requests_per_second = 1000", one_by_one))
+    program, pid = home / ".venv" / "bin" / "importer", home / "pid"
+    program.write_text(program.read_text().replace("PYTHONPATH", f"echo $$ > '{pid}'\nPYTHONPATH"))
+    monkeypatch.setenv("IMPORTER_NIGHT_ENDS", "23:59")
+    monkeypatch.setenv("IMPORTER_PROGRAM", str(program))
+    job = airflow(monkeypatch)["command"]
+    server.change(SandboxOptions(latency=2))  # twelve calls, one after another
+    with ThreadPoolExecutor(1) as thread:
+        running = thread.submit(job)
+        while not server.stats.requests and not running.done():
+            time.sleep(0.01)
+        os.kill(int(pid.read_text()), signal.SIGTERM)
+        with pytest.raises(TryAgain, match="exit 143: "):
+            running.result()
+    assert 1 <= server.stats.requests < len(people), (
+        "the call in flight was waited for, and no more were sent"
+    )
+    server.change(SandboxOptions())
+    job()
+    assert sorted(server.stored) == sorted(people)
+    assert server.stats.requests == len(people), "nothing was sent twice"
+    assert len(list((home / ".importer" / "runs").iterdir())) == 1
 
 
 def test_more_rejects_than_allowed_are_no_success(
