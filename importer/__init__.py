@@ -8,6 +8,7 @@ the keys of the TOML file, or an `importer.Config`; `source` is a path, a URL, a
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from importer import errors
     from importer.commands.explain import explain
     from importer.commands.verify import Verified, verify
     from importer.config.options import Options, RejectLimit
@@ -32,6 +33,7 @@ __all__ = [
     "acheck",
     "arun",
     "check",
+    "errors",
     "explain",
     "resume",
     "retry",
@@ -60,4 +62,6 @@ def __getattr__(name: str) -> Any:
         raise AttributeError(f"module 'importer' has no attribute {name!r}")
     import importlib
 
+    if name == "errors":
+        return importlib.import_module("importer.errors")
     return getattr(importlib.import_module(f"importer.{_HOMES.get(name, 'pipeline.library')}"), name)

@@ -327,7 +327,10 @@ def _add_setup(commands: Any) -> None:
     init = _command(
         commands, "init", "setup_commands:init", "draft a configuration from a file, to read and correct"
     )
-    init.add_argument("source", metavar="SOURCE", help="the list")
+    init.add_argument("source", metavar="SOURCE", nargs="?", help="the list")
+    init.add_argument(
+        "--example", metavar="NAME", help="an example that comes with the program, such as vevee, and no list"
+    )
     init.add_argument("--destination", metavar="NAME", default="vevee", help="the vendor (default: vevee)")
     init.add_argument("--id", metavar="COLUMN", help="the column of the distinct id (default: by its look)")
     init.add_argument(

@@ -52,10 +52,8 @@ def _import_sample(config: Config, url: str, state_dir: Path) -> RunSummary:
 
 
 def init(args: argparse.Namespace) -> int:
-    """`importer init SOURCE`: a configuration to read and correct."""
-    from importer.commands.init import Wishes, draft
-
-    lines = draft(args.source, Wishes(args.destination, args.id, args.like))
+    """`importer init SOURCE`: a configuration to read and correct; or, with `--example`, one of ours."""
+    lines = _draft(args) if args.example is None else _example(args)
     if args.o is None:
         print_lines(lines)
         return 0
@@ -64,6 +62,23 @@ def init(args: argparse.Namespace) -> int:
         [f"written  {args.o}", f"next     read and correct it, then: {command('check', str(args.o))}"]
     )
     return 0
+
+
+def _draft(args: argparse.Namespace) -> list[str]:
+    from importer.commands.init import Wishes, draft
+
+    if args.source is None:
+        raise ConfigError("init: name the list to draft from, or an example: importer init --example vevee")
+    return list(draft(args.source, Wishes(args.destination, args.id, args.like)))
+
+
+def _example(args: argparse.Namespace) -> list[str]:
+    if args.source is not None:
+        raise ConfigError("init: a list and --example cannot be together; leave one of them out.")
+    known = examples.configurations()
+    if args.example not in known:
+        raise ConfigError(f"--example {args.example}: no such example; there are: {', '.join(known)}.")
+    return known[args.example].read_text("utf-8").splitlines()
 
 
 def _write_new(path: Path, text: str) -> None:

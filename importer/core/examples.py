@@ -12,3 +12,8 @@ def folder() -> Path:
     """
     inside = _PACKAGE / "data"
     return inside if inside.is_dir() else _PACKAGE.parent
+
+
+def configurations() -> dict[str, Path]:
+    """The example configurations by name, such as `vevee`."""
+    return {path.stem: path for path in sorted((folder() / "config").glob("*.toml"))}

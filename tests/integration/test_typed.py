@@ -79,5 +79,6 @@ def test_every_public_name_is_there() -> None:
     import importer
 
     assert all(getattr(importer, name) is not None for name in importer.__all__)
+    assert issubclass(importer.errors.ConfigError, importer.errors.ImporterError)
     with pytest.raises(AttributeError):
         importer.surprise  # noqa: B018 - looked up for its error

@@ -83,6 +83,29 @@ def test_init_writes_a_new_file_and_says_what_comes_next(call: Call, tmp_path: P
     assert target.read_text() == before
 
 
+def test_init_writes_an_example_that_comes_with_the_program(call: Call, tmp_path: Path) -> None:
+    code, out, _ = call("init", "--example", "vevee")
+    assert (code, out) == (0, VEVEE.read_text("utf-8"))
+    path = tmp_path / "mine.toml"
+    code, out, _ = call("init", "--example", "attentive-bulk", "-o", path)
+    assert code == 0
+    assert path.read_text("utf-8") == (EXAMPLES / "config" / "attentive-bulk.toml").read_text("utf-8")
+    assert out.splitlines()[0] == f"written  {path}"
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (("--example", "none"), "--example none: no such example; there are: attentive"),
+        ((), "init: name the list to draft from, or an example"),
+        (("list.csv", "--example", "vevee"), "a list and --example cannot be together"),
+    ],
+)
+def test_init_asks_for_a_list_or_an_example(words: tuple[str, ...], said: str, call: Call) -> None:
+    with pytest.raises(ConfigError, match=said):
+        call("init", *words)
+
+
 def test_the_schema_is_the_one_that_the_examples_name(call: Call) -> None:
     code, out, _ = call("schema")
     assert code == 0
