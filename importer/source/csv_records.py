@@ -1,5 +1,7 @@
 """Finds the records of one block: vectorised where the block is healthy, line by line where it is not."""
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from importer.source.csv_blocks import TAIL_ROWS, Block
@@ -30,6 +32,9 @@ from importer.source.csv_padding import unpadded
 from importer.source.csv_stray_returns import rejoin
 
 TAIL_BYTES = 1 << 20
+FEW_ROWS = 3
+"""Of fewer rows that all end with a filled field, the next one may well end blank."""
+
 TAIL_BLANKS = 100_000
 """Blank lines behind a row from which on it is certain that the row is complete."""
 
@@ -48,12 +53,13 @@ class RecordFinder:
 
     def _with_harmless(self, block: Block, found: Records) -> Records:
         """Takes lines for records that have no damage but empty fields too many, or blanks around quotes."""
-        whole: dict[int, str] = {}
+        whole, one_more = dict[int, str](), dict[int, str]()
         for unit in found.units:
-            text = _without_extras(block, unit)
-            text = unpadded(block, unit) if text is None else text
+            text, extras = _without_extras(block, unit) or (unpadded(block, unit), 0)
             if text is not None:
-                whole[unit.start] = text
+                (one_more if extras == 1 else whole)[unit.start] = text
+        if _has_systematic_extras(found, one_more):
+            whole |= one_more
         if not whole:
             return found
         added = pl.Series("raw", whole.values(), dtype=pl.String)
@@ -232,8 +238,18 @@ class RecordFinder:
         return Records(cut, raw, cells, at, [unit for unit in units if unit.message is not None])
 
 
-def _without_extras(block: Block, unit: Unit) -> str | None:
-    """The line without its empty fields too many; None where it has none, or something else is wrong."""
+def _has_systematic_extras(found: Records, one_more: Mapping[int, str]) -> bool:
+    """Whether lines with one empty field too many are whole rows: several are so, or no row ends blank.
+
+    A single one may as well be a row that ends blank and has a delimiter too many before it.
+    """
+    if len(one_more) != 1 or found.cells.height < FEW_ROWS:
+        return len(one_more) > 1
+    return bool((found.cells.to_series(-1) != "").all())
+
+
+def _without_extras(block: Block, unit: Unit) -> tuple[str, int] | None:
+    """The line without its empty fields too many, and their number; None where something else is wrong."""
     grammar = block.grammar
     if unit.end - unit.start > 1 or unit.message == NUL:
         return None
@@ -249,7 +265,7 @@ def _without_extras(block: Block, unit: Unit) -> str | None:
         return None
     text = text[: -extra * len(grammar.signs.delimiter)]
     found = grammar.scan(text)
-    return text if (found.state, found.fields) == ("done", grammar.fields) else None
+    return (text, extra) if (found.state, found.fields) == ("done", grammar.fields) else None
 
 
 def _width(cells: pl.DataFrame) -> pl.Series:

@@ -46,10 +46,30 @@ def test_an_escape_that_stands_for_nothing_costs_its_row_alone(cell: str, tmp_pa
 @pytest.mark.parametrize("quoted", [False, True])
 def test_empty_fields_too_many_leave_a_row_whole(quoted: bool, tmp_path: Path) -> None:
     mark = '"q"' if quoted else "q"
-    text = f"id,n\n1,a,\n2,{mark},,,\n3\n4,b, ,\n5,c,x,\n6,d\n,,,\n"
+    text = f"id,n\n1,a,,\n2,{mark},,,\n3\n4,b, ,\n5,c,x,\n6,d\n,,,\n"
     rows, aside = read(tmp_path / "list.csv", text)
     assert rows == [("1", "a"), ("2", "q"), ("6", "d"), ("", "")]
     assert [(line, raw) for line, raw, *_ in aside] == [(4, b"3"), (5, b"4,b, ,"), (6, b"5,c,x,")]
+
+
+@pytest.mark.parametrize(
+    ("rows", "damaged"),
+    [
+        (["1,a,b,", "2,a,b", "3,a,b,"], []),
+        (["1,a,b", "2,a,b", "3,a,b", "4,a,b,"], []),
+        (["1,a,b", "2,a,", "3,a,b", "4,a,b,"], [4]),
+        (["1,a,b", "2,a,b", "3,a,b,"], [3]),
+    ],
+    ids=["several rows have one", "no row ends blank", "a row ends blank", "too few rows"],
+)
+def test_one_empty_field_too_many_may_be_a_delimiter_too_many_before_a_blank(
+    rows: list[str], damaged: list[int], tmp_path: Path
+) -> None:
+    """`4,a,b,` may be the row `4,a b,`, whose last cell is blank, with a delimiter too many."""
+    found, aside = read(tmp_path / "list.csv", "\n".join(["id,n,m", *rows, ""]))
+    assert [line for line, *_ in aside] == [row + 1 for row in damaged], "behind the header"
+    whole = [row for at, row in enumerate(rows, 1) if at not in damaged]
+    assert found == [tuple(row.split(",")[:3]) for row in whole]
 
 
 @pytest.mark.parametrize("end", ["", "\r\n"])
