@@ -11,6 +11,8 @@ import json
 import math
 import random
 import resource
+import subprocess
+import sys
 import tempfile
 import time
 from collections import Counter, deque
@@ -23,6 +25,7 @@ from typing import Any
 
 import pytest
 
+from importer.config.loader import parse
 from importer.core.events import Silent
 from importer.core.models import Answer, Call, Part, Settled, Update
 from importer.destinations.attentive.destination import Destination
@@ -30,6 +33,8 @@ from importer.destinations.attentive.endpoints import BULK, JOB
 from importer.destinations.attentive.settings import Settings
 from importer.pipeline import chunk_stream
 from importer.pipeline.chunk_stream import ChunkStream
+from importer.sandbox import server as sandbox
+from importer.sandbox.options import SandboxOptions
 from importer.send import sender as sending
 from importer.send.job import Limits
 from importer.send.rate_limiter import RateLimiter
@@ -294,3 +299,50 @@ def test_jobs_that_are_late_end_the_run_resumable_and_are_settled_by_the_next(
     assert stops[-1].error is None, "18 hours are within three attempts"
     assert states(path).total() == len(vendor.people) == 782
     assert set(vendor.people.values()) == {1}
+
+
+def test_fifty_thousand_people_for_real_within_500_mib(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Over sockets, against the sandbox, whose jobs are done at the second poll; prints the figures."""
+    monkeypatch.setenv("BULK_KEY", "sk_test_bulk")
+    source = tmp_path / "people.csv"
+    with source.open("w", encoding="utf-8") as file:
+        file.write("id,email,name,age\n")
+        file.writelines(f"p{n},p{n}@example.com,Name {n},{n % 90}\n" for n in range(50_000))
+    data: dict[str, Any] = {
+        "name": "bulk",
+        "source": {"path": str(source)},
+        "identity": {"column": "id"},
+        "destination": {
+            "type": "attentive",
+            "api_key": "env:BULK_KEY",
+            "mode": "bulk",
+            "poll_seconds": 1.0,
+            "user": {"email": "email"},
+        },
+        "attributes": {
+            "name": {"type": "free_text", "field": "firstName"},
+            "age": {"type": "number"},
+        },
+    }
+    with sandbox.running(parse(data), SandboxOptions(), "sk_test_bulk") as server:
+        (tmp_path / "bulk.json").write_text(json.dumps(data), "utf-8")
+        words = [sys.executable, "-c", RUN, str(tmp_path / "bulk.json"), server.url, str(tmp_path / "state")]
+        done = subprocess.run(words, capture_output=True, text=True, check=True, timeout=600)
+        stored = server.stored
+    code, peak, seconds, calls = json.loads(done.stdout)
+    print(  # noqa: T201 - the figures are what the test is run for
+        f"\n50,000 people for real: {calls:,} requests in {seconds:.0f} s, peak {peak >> 20} MiB"
+    )
+    assert (code, len(stored)) == (0, 50_000)
+    assert peak < 500 << 20
+
+
+RUN = """
+import json, sys, importer
+data = json.loads(open(sys.argv[1]).read())
+summary = importer.run(data, options=importer.Options(state_dir=sys.argv[3], base_url=sys.argv[2]))
+calls = summary.calls["sent"]
+print(json.dumps([summary.exit_code, summary.peak_rss_bytes, summary.seconds["total"], calls]))
+"""
