@@ -15,6 +15,8 @@ from importer.core.text import did_you_mean
 from importer.source import dialect
 from importer.source.batch import ROW_MALFORMED, Batch
 from importer.source.encodings import plausible_encodings
+from importer.source.errors import read_errors
+from importer.source.excel import sheet_names
 from importer.source.options import SourceOptions
 from importer.source.partitions import partition_values, with_partitions
 from importer.source.reader import open_source
@@ -36,6 +38,9 @@ _NO_NAME = r"^[#<]|@|[\t;|]|^[+-]?[0-9][0-9.,:/ -]*$"
 _UNNAMED = r"^#[0-9]+$"
 
 _NO_PERSON = r"(?i)total|\bpage\b|generated|copyright|confidential|\b(?:records|rows)\b|\bsumme?\b|report"
+
+_TOTAL = r"(?i)^(?:(?:grand|sub)?[ -]?totals?|summe|gesamt|generated|page -?[0-9]+)\b"
+"""What stands in place of an id below a list."""
 
 _PERSON = "customer|user|person|member|client|contact|subscriber|distinct|external|profile|account|response"
 _ID_NAMES = (
@@ -105,9 +110,7 @@ def _as_it_reads(path: str) -> tuple[dict[str, Any], Source]:
     plain = _opened(path, {}, damage=0.5)
     if plain and _opened(path, {}):
         return {}, plain
-    for keys in (
-        _other_dialects(path) if plain else (*_other_delimiters(), *_other_dialects(path), *_headers())
-    ):
+    for keys in _attempts(path, has_header=plain is not None):
         if source := _opened(path, keys):
             return keys, source
     source = plain or open_source(path, SourceOptions())
@@ -120,6 +123,26 @@ def _without_header(path: str, source: Source) -> tuple[dict[str, Any], Source]:
     keys = {"header": False, "columns": columns}
     opened = _opened(path, keys, damage=0.5)
     return (keys, opened) if opened else ({}, source)
+
+
+def _attempts(path: str, *, has_header: bool) -> Iterator[dict[str, Any]]:
+    """What may be declared for a list that does not read well as it is, the likeliest first."""
+    if path.lower().endswith(".xlsx"):
+        yield from _in_workbook(path)
+        return
+    if not has_header:
+        yield from _other_delimiters()
+    yield from _other_dialects(path)
+    if not has_header:
+        yield from _headers()
+
+
+def _in_workbook(path: str) -> Iterator[dict[str, Any]]:
+    """One of several sheets, or lines before the header."""
+    with read_errors(path):
+        names = sheet_names(path)
+    for sheet in [{"sheet": name} for name in names] if len(names) > 1 else [{}]:
+        yield from ({**sheet, **({"skip_lines": lines} if lines else {})} for lines in (0, *_SKIPPED))
 
 
 def _other_delimiters() -> Iterator[dict[str, Any]]:
@@ -157,16 +180,18 @@ def _opened(path: str, keys: Mapping[str, Any], *, damage: float = 0) -> Source 
         first = next(islice(source.batches(_LOOK_BYTES), 1), None)
     except SourceError:
         return None
-    if source.layout is None:
+    if source.layout is None and source.format != "xlsx":
         return source
     is_header = len(source.columns) > 1 and ("columns" in keys or _are_names(source.columns))
     return source if is_header and (first is None or _damaged_share(first) <= damage) else None
 
 
 def _are_names(header: Sequence[str]) -> bool:
-    """Whether all names may be names; few may be missing, such as that of an index."""
-    named = [name for name in header if not re.search(_UNNAMED, name)]
-    return 3 * len(named) > 2 * (len(header) - 1) and not any(re.search(_NO_NAME, name) for name in named)
+    """Whether all names may be names; few may be missing, such as that of an index, the first."""
+    missing = [place for place, name in enumerate(header) if re.search(_UNNAMED, name)]
+    named = [name for place, name in enumerate(header) if place not in missing]
+    is_named = missing == [0] or 3 * len(missing) <= len(header)
+    return is_named and not any(re.search(_NO_NAME, name) for name in named)
 
 
 def _damaged_share(first: Batch) -> float:
@@ -286,7 +311,8 @@ def _rows_after(rows: pl.Series, batches: Sequence[Batch], texts: pl.DataFrame) 
     ids = texts[identity].fill_null("")
     edges = EdgeRows()
     edges.look(ids, rows, digits=False, clean=False)
-    differ = {row for row in edges.found() if row > FIRST}
+    totals = rows.filter(ids.str.contains(_TOTAL)).tail(LAST).to_list()
+    differ = {row for row in (*edges.found(), *totals) if row > FIRST}
     aside = {row: raw for b in batches for row, raw in b.set_aside.select("row", "raw").iter_rows()}
     last, first_kept = _last(batches), _last(batches)
     while first_kept > last - LAST and first_kept in differ | aside.keys():

@@ -147,10 +147,21 @@ def _library() -> Any:
     return python_calamine
 
 
+def sheet_names(path: str) -> list[str]:
+    """The visible sheets of a workbook, in its order; SourceError where it cannot be read."""
+    with _library().CalamineWorkbook.from_filelike(io.BytesIO(_bytes(path))) as workbook:
+        return _visible(workbook)
+
+
+def _visible(workbook: Any) -> list[str]:
+    return [
+        str(one.name) for one in workbook.sheets_metadata if str(one.visible) == "SheetVisibleEnum.Visible"
+    ]
+
+
 def _chosen(path: str, workbook: Any, wanted: str | None) -> str:
-    kinds = [(one.name, str(one.visible) == "SheetVisibleEnum.Visible") for one in workbook.sheets_metadata]
-    names = [name for name, _ in kinds]
-    visible = [name for name, seen in kinds if seen]
+    names = [one.name for one in workbook.sheets_metadata]
+    visible = _visible(workbook)
     if wanted in names:
         return str(wanted)
     if wanted is None and len(visible) == 1:
