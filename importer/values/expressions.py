@@ -18,6 +18,9 @@ MOST_PARTS = 300
 DEEPEST = 30
 """Bounds of one expression: characters, words and signs that combine, parentheses inside each other."""
 
+MOST_GROWTH = 32
+"""So many times as long as a cell all REPLACEs together may make it: nested ones multiply."""
+
 FUNCTIONS = frozenset(
     (
         "abs cast ceil ceiling char_length coalesce concat concat_ws ends_with floor greatest if ifnull "
@@ -34,6 +37,8 @@ _BEFORE_PARENTHESIS = frozenset(
     ).split()
 )
 _LITERALS = re.compile(r"'(?:[^']|'')*'|\"(?:[^\"]|\"\")*\"")
+_TEXT = re.compile(r"'(?:[^']|'')*'")
+_REPLACE = re.compile(r"\breplace\s*\(", re.IGNORECASE)
 _CALL = re.compile(r"([A-Za-z_]\w*)\s*\(")
 _PART = re.compile(r"\b(?:and|or|not|when|case|in|like|between|is)\b|\|\||[-+*/%,=<>~!]", re.IGNORECASE)
 _REFUSED_WORDS = re.compile(
@@ -122,6 +127,39 @@ def _check_bounds(place: str, sql: str) -> None:
             raise ConfigError(
                 f"{place}: a function that is not allowed; allowed: {', '.join(sorted(FUNCTIONS)).upper()}."
             )
+    _check_growth(place, sql)
+
+
+def _check_growth(place: str, sql: str) -> None:
+    """ConfigError where REPLACE may make a text so long that it fills the memory."""
+    masked = _LITERALS.sub(lambda found: "'" * len(found[0]), sql)
+    growth = 1.0
+    for call in _REPLACE.finditer(masked):
+        texts = [sql[start:end].strip() for start, end in _arguments(masked, call.end())][1:]
+        if len(texts) != 2 or not all(map(_TEXT.fullmatch, texts)):
+            raise ConfigError(
+                f"{place}: REPLACE takes a text and then two texts in single quotes: what is replaced, and "
+                "by what."
+            )
+        length, longer = (len(text[1:-1].replace("''", "'")) for text in texts)
+        growth *= max(1.0, longer / length if length else longer + 1)
+    if growth > MOST_GROWTH:
+        raise ConfigError(
+            f"{place}: its REPLACEs may make a text {growth:,.0f} times as long; at most {MOST_GROWTH} times."
+        )
+
+
+def _arguments(masked: str, begin: int) -> list[tuple[int, int]]:
+    """Where the arguments of a call begin and end, from behind its parenthesis on."""
+    found, start, depth = [], begin, 1
+    for at in range(begin, len(masked)):
+        depth += (masked[at] == "(") - (masked[at] == ")")
+        if depth == 0 or (depth == 1 and masked[at] == ","):
+            found.append((start, at))
+            start = at + 1
+        if depth == 0:
+            break
+    return found
 
 
 def unknown_column(place: str, expression: pl.Expr, columns: Sequence[str]) -> SourceError:

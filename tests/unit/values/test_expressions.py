@@ -93,6 +93,13 @@ def test_a_cell_that_cannot_be_computed_stops_the_reading() -> None:
         ("-" * (MOST_PARTS + 1) + "1", "too long"),
         ("'" + "x" * LONGEST + "'", "too long"),
         ("first +", "not a valid SQL expression"),
+        (
+            "REPLACE(REPLACE(last, 'a', 'aaaaaaa'), 'a', 'aaaaaaa')",
+            "make a text 49 times as long; at most 32",
+        ),
+        ("replace (last, '', '" + "x" * 32 + "')", "33 times as long"),
+        ("REPLACE(last, 'a', last)", "REPLACE takes a text and then two texts in single quotes"),
+        ("REPLACE(last, UPPER('a,b'), 'x')", "REPLACE takes a text"),
     ],
 )
 def test_what_is_not_allowed_is_refused(sql: str, message: str) -> None:
@@ -101,6 +108,11 @@ def test_what_is_not_allowed_is_refused(sql: str, message: str) -> None:
     assert "source.computed.made" in str(caught.value)
     with pytest.raises(ConfigError, match=r"source\.where"):
         compile_where(f"{sql} = 'x'")
+
+
+def test_replacing_by_less_or_a_little_more_is_allowed() -> None:
+    made = "REPLACE(REPLACE(REPLACE(CONCAT(first, ', '), ',', ''), '(', 'it''s, (x)'), 'abc', 'abcdef')"
+    assert compile_computed(config(made=made))
 
 
 def test_a_chain_at_the_bound_is_evaluated() -> None:
