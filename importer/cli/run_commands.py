@@ -144,7 +144,7 @@ def erase(args: argparse.Namespace) -> int:
         "Take the person out of the list and the destination too."
     )
     for url in sorted(found.elsewhere):
-        say(f"  {url}: tables of outcomes were copied there; take the person out of them too.")
+        say(f"  {url}: runs have left values of people there; take the person out of them too.")
     return 0
 
 

@@ -25,6 +25,7 @@ from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
 from importer.storage.snapshot import erase_person
 from importer.storage.sqlite_errors import id_cache_errors
+from importer.storage.staging import folder_of
 from importer.validate.read_result import ReadResult
 
 
@@ -32,7 +33,7 @@ from importer.validate.read_result import ReadResult
 class Erased:
     """In how many snapshots, runs and caches the person stood.
 
-    `elsewhere` are the URLs into which tables of outcomes were copied, which are not reached from here.
+    `elsewhere` are the URLs at which runs have left tables of outcomes, or rows that were never sent.
     """
 
     snapshots: int = 0
@@ -55,8 +56,7 @@ def erase(state_dir: Path, person: str) -> Erased:
         found.snapshots += erase_person(snapshot, person)
     for folder in folders:
         found.runs += _from_run(folder, person)
-        target = _outcomes_target(folder)
-        found.elsewhere |= {target} if target and URL.match(target) else set()
+        found.elsewhere |= _elsewhere(folder)
     for cache in sorted((state_dir / "addresses").glob("*.sqlite")):
         found.caches += _from_cache(cache, person)
     return found
@@ -66,11 +66,23 @@ def _refuse_open(state_dir: Path, folder: RunFolder) -> None:
     holder = locks.holder_of(state_dir, folder.read_meta())
     if holder:
         raise StateError(f"Run {holder} is going on; wait for it to end, then erase.")
-    if run_folder.is_resumable(folder) and folder.spool.exists():
+    if run_folder.is_resumable(folder) and (folder.spool.exists() or _is_staged(folder)):
         raise ConfigError(
             f"Run {folder.run_id} can be resumed and still has the rows of everybody; first: "
             f"importer resume {folder.run_id}, or importer run, which closes it."
         )
+
+
+def _is_staged(folder: RunFolder) -> bool:
+    """Whether a cluster has left the rows of the run on a disk."""
+    return folder_of(folder.read_meta().get("staging"), folder.run_id) is not None
+
+
+def _elsewhere(folder: RunFolder) -> set[str]:
+    """The URLs at which the run may have left values of people."""
+    meta = folder.read_meta()
+    staging = meta.get("staging") if run_folder.is_resumable(folder) else None
+    return {url for url in (_outcomes_target(folder), staging) if url and URL.match(url)}
 
 
 def _from_run(folder: RunFolder, person: str) -> bool:

@@ -74,6 +74,13 @@ def staging_of(location: str, run_id: str) -> Staging:
         raise StateError(f"{location}: needs an extra; first: {install_command('cloud')}") from None
 
 
+def folder_of(location: str | None, run_id: str) -> Path | None:
+    """Where a run's rows are staged on a disk, as its `run.json` names the place; None where nowhere is."""
+    if location is None or URL.match(location) or not (Path(location) / run_id).is_dir():
+        return None
+    return Path(location) / run_id
+
+
 class _FolderStaging:
     """A folder that all machines see. A piece appears by one rename."""
 

@@ -16,6 +16,7 @@ from importer.storage import account, atomic_files, foreign_folder, run_folder
 from importer.storage.disk_errors import state_errors
 from importer.storage.locks import holder_of, short_lock
 from importer.storage.run_folder import RunFolder
+from importer.storage.staging import folder_of
 
 _NEW = ".new-"
 """Begins the name of a run's folder that is not whole yet."""
@@ -127,6 +128,7 @@ def prune(state_dir: Path, seconds: float, needed: Callable[[RunFolder], bool]) 
         if holder_of(state_dir, meta) != folder.run_id:
             with short_lock(state_dir, _FOLDERS_LOCK), state_errors(folder.path):
                 folder.path.rename(state_dir / f"{_DELETED}{folder.run_id}")
+            _drop_staged(folder, meta)
             yield folder.run_id
     with short_lock(state_dir, _FOLDERS_LOCK):
         _delete_unfinished(state_dir)
@@ -151,3 +153,10 @@ def supersede(state_dir: Path, config: Config, by: RunFolder) -> None:
             folder.write_summary({**summary, "state": "superseded"})
         folder.drop_temporary()
         shutil.rmtree(folder.kept, ignore_errors=True)  # a superseded run is not retried
+        _drop_staged(folder, meta)
+
+
+def _drop_staged(folder: RunFolder, meta: Mapping[str, Any]) -> None:
+    """Deletes what a cluster has left of a run on a disk; in an object store it is the user's to delete."""
+    if staged := folder_of(meta.get("staging"), folder.run_id):
+        shutil.rmtree(staged, ignore_errors=True)

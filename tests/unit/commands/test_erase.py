@@ -109,3 +109,16 @@ def test_values_go_from_the_table_of_outcomes_and_from_its_copies(folder: RunFol
 def test_a_url_that_has_copies_is_named(folder: RunFolder) -> None:
     folder.write_meta({**folder.read_meta(), "options": {"outcomes": "s3://lists/sync"}})
     assert erase(state_of(folder), "u2").elsewhere == {"s3://lists/sync"}
+
+
+def test_a_run_whose_rows_a_cluster_has_left_comes_to_its_end_first(
+    folder: RunFolder, tmp_path: Path
+) -> None:
+    folder.write_meta({**folder.read_meta(), "staging": str(tmp_path / "staging")})
+    folder.write_summary({"state": "stopped"})
+    erase(state_of(folder), "u2")
+    (tmp_path / "staging" / folder.run_id).mkdir(parents=True)
+    with pytest.raises(ConfigError, match="still has the rows of everybody"):
+        erase(state_of(folder), "u2")
+    folder.write_meta({**folder.read_meta(), "staging": "s3://lake/staging"})
+    assert erase(state_of(folder), "u2").elsewhere == {"s3://lake/staging"}

@@ -77,6 +77,21 @@ def test_a_later_run_closes_earlier_ones_and_their_rows_go(state: Path, config: 
     assert "superseded_by" not in later.read_meta()
 
 
+@pytest.mark.parametrize("closed_by", ["prune", "a later run"])
+def test_rows_that_a_cluster_has_left_go_with_their_run(
+    closed_by: str, state: Path, config: Config, tmp_path: Path
+) -> None:
+    earlier, later = made(state, config, "earlier", 40), made(state, config, "later")
+    for folder in (earlier, later):
+        folder.write_meta({**folder.read_meta(), "staging": str(tmp_path / "staging")})
+        (tmp_path / "staging" / folder.run_id).mkdir(parents=True)
+    if closed_by == "prune":
+        assert list(state_folder.prune(state, 30 * 86400, lambda _: False)) == ["earlier"]
+    else:
+        state_folder.supersede(state, config, later)
+    assert [path.name for path in (tmp_path / "staging").iterdir()] == ["later"]
+
+
 def test_a_file_in_the_place_of_the_folder_is_said(tmp_path: Path) -> None:
     (tmp_path / "state").write_text("")
     with pytest.raises(StateError, match="is a file, expected a folder"):
