@@ -261,7 +261,7 @@ class World:
         with ready:
             process.start()
             trouble.pid = process.pid or 0
-        process.join(60)
+        process.join(120)  # the machine may be busy
         if process.is_alive():
             process.kill()
             process.join()

@@ -1,4 +1,4 @@
-"""The short form: two rounds of each kind. `python -m tests.torture` plays more of them."""
+"""The short form: one round of each kind. `python -m tests.torture` plays more of them."""
 
 from pathlib import Path
 
@@ -10,8 +10,7 @@ from tests.torture.rounds import KINDS, Done, play, total
 SEED = 1
 
 
-@pytest.mark.slow  # round 0 fails at times: a kill between two commits still counts applied as unchanged
-@pytest.mark.parametrize("number", range(2 * len(KINDS)))
+@pytest.mark.parametrize("number", range(len(KINDS)))
 def test_a_disturbed_run_ends_as_an_undisturbed_one(number: int) -> None:
     done = play(SEED, number)
     assert not done.failure, (done.figures.steps, done.failure)
