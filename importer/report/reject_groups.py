@@ -22,6 +22,8 @@ EXAMPLES = 2_000
 LONGEST = 160
 """So many characters of a value are kept."""
 
+_BLOCK_BYTES = 4 << 20
+
 KEYS = ("attribute", "stage", "reason")
 _SHOWN = ("file", "row", "line", "distinct_id", *KEYS, "value", "message")
 
@@ -70,8 +72,33 @@ def _batches(rejects: Path) -> Iterator[pl.DataFrame]:
         pl.col("value", "message").str.slice(0, LONGEST + 1),
         pl.col("file", "distinct_id").str.slice(0, 300),
     ]
-    scanned = pl.scan_csv(rejects, glob=False, infer_schema=False)
-    yield from scanned.select(_SHOWN).with_columns(short).fill_null("").collect_batches(chunk_size=50_000)
+    for block in _blocks(rejects):
+        yield pl.read_csv(block, columns=_SHOWN, infer_schema=False).with_columns(short).fill_null("")
+
+
+def _blocks(rejects: Path) -> Iterator[bytes]:
+    """The lines of the file in pieces with the header each: polars alone reads ahead without bound."""
+    with rejects.open("rb") as file:
+        header, rest = file.readline(), b""
+        while piece := file.read(_BLOCK_BYTES):
+            data = rest + piece
+            end = _end_of_last_line(data)
+            if end:
+                yield header + data[:end]
+            rest = data[end:]
+        if rest:
+            yield header + rest
+
+
+def _end_of_last_line(data: bytes) -> int:
+    """Where the last whole line ends, 0 where none does; a line break inside of quotes ends no line."""
+    odd, end = data.count(b'"') % 2, len(data)
+    while (at := data.rfind(b"\n", 0, end)) >= 0:
+        odd ^= data.count(b'"', at, end) % 2
+        if not odd:
+            return at + 1
+        end = at
+    return 0
 
 
 def _add_counts(groups: dict[tuple[str, ...], RejectGroup], batch: pl.DataFrame) -> None:

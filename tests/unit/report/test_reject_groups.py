@@ -1,9 +1,13 @@
 """Groups of rejects: complete counts, frequent values, bounded memory."""
 
+from collections import Counter
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import polars as pl
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from importer.core.rejects import REPORT_COLUMNS
 from importer.report import reject_groups
@@ -66,3 +70,17 @@ def test_examples_are_bounded_over_all_groups(tmp_path: Path) -> None:
     groups = read_groups(rejects(tmp_path / "rejects.csv", lines), examples=200)
     assert len(groups) == 40
     assert {len(group.examples) for group in groups} == {5}
+
+
+@settings(max_examples=60)
+@given(
+    values=st.lists(st.text(st.sampled_from('a",\n\r;é'), max_size=12), min_size=1, max_size=30),
+    size=st.integers(1, 200),
+)
+def test_lines_are_read_in_pieces_of_any_size(values: list[str], size: int) -> None:
+    with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        path = rejects(Path(folder, "rejects.csv"), [("plan", "invalid", value) for value in values])
+        patch.setattr(reject_groups, "_BLOCK_BYTES", size)
+        (group,) = read_groups(path)
+    assert group.count == len(values)
+    assert group.values == Counter(values)
