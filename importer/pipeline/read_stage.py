@@ -11,6 +11,7 @@ from typing import NamedTuple
 
 import polars as pl
 
+from importer.config.schema import Config
 from importer.core.models import RunWarning
 from importer.pipeline import guards, outcome_parts, standard_input
 from importer.pipeline.attempt import Attempt
@@ -172,12 +173,17 @@ def _finish_spool(spec: RunSpec, writer: SpoolWriter, result: ReadResult) -> Spo
     return spool
 
 
+def _counts_custom_options(config: Config) -> bool:
+    """Whether a row with an option that is not declared can be unchanged: otherwise none of them has one."""
+    custom = any(attribute.allow_custom for attribute in config.attributes.values())
+    return custom and config.guards.max_unknown_options is not None
+
+
 def _change_filtering(spec: RunSpec, diff: Diff | None) -> ChangeFiltering | None:
     """Drops unchanged rows by their fingerprint, where nothing needs to see the values of the whole list."""
     if diff is None or not diff.compares or diff.snapshot.is_empty or spec.mode == "retry":
         return None
-    guarded = spec.config.guards.max_unknown_options is not None
-    if spec.config.identity_fields or spec.destination.fixes_types or guarded:
+    if spec.config.identity_fields or spec.destination.fixes_types or _counts_custom_options(spec.config):
         return None
     change_filter = ChangeFilter(diff.snapshot, spec.folder.work / "change_filter")
     hasher, gone_unknown = RowHasher(spec.config, spec.destination.encoding), ""

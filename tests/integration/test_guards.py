@@ -319,3 +319,32 @@ def test_a_run_keeps_its_guards() -> None:
 
 def test_every_guard_can_be_allowed() -> None:
     assert set(GUARD_NAMES) == {*schema.GuardsConfig.model_fields, "strict", "max_gone"}
+
+
+def test_unknown_options_are_a_share_of_the_whole_list_where_only_changed_rows_are_looked_at(
+    night: Night,
+) -> None:
+    """Without custom options no unchanged row has an unknown one."""
+    night.mapping["run"] = {"changed_only": True}
+    night.mapping["destination"]["account"] = "guards"
+    night.guard(max_unknown_options="30%")
+    assert night.run().exit_code == 0
+    night.write(40, lambda n: f"p{n},{'premium' if n < 10 else 'pro'},m{n}@x.org,math")
+    quarter = night.run()
+    assert (quarter.exit_code, quarter.values["rejected"], quarter.rows["unchanged"]) == (1, 10, 30)
+    night.write(40, lambda n: f"p{n},{'premium' if n < 20 else 'pro'},m{n}@x.org,math")
+    half = night.run()
+    assert half.exit_code == 6
+    assert "50.0% of the values of plan" in half.message
+
+
+def test_custom_options_of_unchanged_rows_count_too(night: Night) -> None:
+    night.mapping["run"] = {"changed_only": True}
+    night.mapping["destination"]["account"] = "custom"
+    night.mapping["attributes"]["plan"]["allow_custom"] = True
+    night.write(40, lambda n: f"p{n},{'premium' if n < 20 else 'pro'},m{n}@x.org,math")
+    with sandbox.running(configuration.parse(night.mapping), SandboxOptions(), KEY) as own:
+        night.url = own.url
+        assert night.run().exit_code == 0
+        night.guard(max_unknown_options="30%")
+        assert "50.0% of the values of plan" in night.run().message
