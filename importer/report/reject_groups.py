@@ -72,11 +72,11 @@ def _batches(rejects: Path) -> Iterator[pl.DataFrame]:
         pl.col("value", "message").str.slice(0, LONGEST + 1),
         pl.col("file", "distinct_id").str.slice(0, 300),
     ]
-    for block in _blocks(rejects):
+    for block in blocks(rejects):
         yield pl.read_csv(block, columns=_SHOWN, infer_schema=False).with_columns(short).fill_null("")
 
 
-def _blocks(rejects: Path) -> Iterator[bytes]:
+def blocks(rejects: Path) -> Iterator[bytes]:
     """The lines of the file in pieces with the header each: polars alone reads ahead without bound."""
     with rejects.open("rb") as file:
         header, rest = file.readline(), b""

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
+from importer.report.reject_groups import blocks
 from importer.storage import atomic_files
 from importer.storage.run_folder import RunFolder
 
@@ -20,11 +21,13 @@ def write(folder: RunFolder) -> Path:
 
     An apostrophe stands before each cell that could be a formula, and every cell is in quotes.
     """
-    scanned = pl.scan_csv(folder.rejects, glob=False, infer_schema=False)
-    marked = scanned.with_columns(pl.all().str.replace(_FORMULA, "'${1}").fill_null(""))
+    marked = pl.all().str.replace(_FORMULA, "'${1}").fill_null("")
     with atomic_files.replacing(folder.rejects_spreadsheet) as file:
         file.write(b"\xef\xbb\xbf")
-        pl.DataFrame(schema=marked.collect_schema()).write_csv(file, quote_style="always")
-        for batch in marked.collect_batches(chunk_size=50_000):
-            batch.write_csv(file, include_header=False, quote_style="always")
+        with folder.rejects.open("rb") as lines:
+            header = pl.read_csv(lines.readline(), infer_schema=False)
+        header.write_csv(file, quote_style="always")
+        for block in blocks(folder.rejects):
+            rows = pl.read_csv(block, infer_schema=False).with_columns(marked)
+            rows.write_csv(file, include_header=False, quote_style="always")
     return folder.rejects_spreadsheet
