@@ -120,6 +120,26 @@ def test_kept_rows_that_are_gone_are_counted(stopped: tuple[Path, SandboxServer]
     assert _lines(folder) == ["p2", "p4"]
 
 
+@pytest.mark.parametrize(
+    "pattern",
+    ["runs/r/run.json", "runs/r/summary.json", "runs/r/spool/manifest.json", "snapshots/*/manifest.json"],
+)
+def test_a_flipped_letter_in_the_state_is_said_and_nothing_is_sent(
+    pattern: str, stopped: tuple[Path, SandboxServer]
+) -> None:
+    folder, server = stopped
+    [path] = folder.parent.parent.glob(pattern)
+    whole = path.read_bytes()
+    letters = [at for at, byte in enumerate(whole) if chr(byte).isalpha()]
+    for at in letters[:: max(1, len(letters) // 8)]:
+        path.write_bytes(whole[:at] + bytes([whole[at] ^ 1]) + whole[at + 1 :])
+        with pytest.raises(StateError, match=r"damaged|are not there|another version"):
+            _resumed(folder, server)
+    assert server.stats.requests == 0
+    path.write_bytes(whole)
+    assert _resumed(folder, server).exit_code == 0
+
+
 @pytest.mark.parametrize("damage", [_cut, _flip, _empty])
 def test_commands_that_need_a_damaged_part_say_what_to_do(
     damage: Damage, stopped: tuple[Path, SandboxServer]
