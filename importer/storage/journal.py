@@ -194,8 +194,10 @@ class Journal:
         return number
 
     def flush(self) -> None:
-        """Commits everything appended so far."""
-        if self._waiting or self._fulfilled:
+        """Commits everything appended so far, also where another thread has begun to."""
+        with self._lock:  # which a commit under way holds to its end
+            has_more = bool(self._waiting or self._fulfilled)
+        if has_more:
             with journal_errors(self._path), self._transaction():
                 self._write_waiting()
             self._raise_high_water()

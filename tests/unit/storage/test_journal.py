@@ -60,6 +60,31 @@ def test_a_journal_of_many_refusals_is_read_in_little_memory(tmp_path: Path) -> 
         journal.close()
 
 
+def test_flush_waits_for_what_another_thread_commits(tmp_path: Path) -> None:
+    """Else the caller takes for written what a kill still loses."""
+    journal, begun, go_on = Journal(tmp_path / "journal.sqlite"), threading.Event(), threading.Event()
+    journal.append(entry(1))
+
+    def commit_slowly() -> None:
+        with journal._transaction():
+            journal._write_waiting()
+            begun.set()
+            go_on.wait(60)
+
+    with ThreadPoolExecutor(2) as threads:
+        slow = threads.submit(commit_slowly)
+        assert begun.wait(60)
+        flushed = threads.submit(journal.flush)
+        try:
+            assert not wait([flushed], 0.1).done
+        finally:
+            go_on.set()
+        flushed.result(60)
+        slow.result(60)
+    assert [answer.person for answer in journal.open_answers()] == ["p1"]
+    journal.close()
+
+
 def test_threads_that_write_and_read_at_once_see_whole_commits(tmp_path: Path) -> None:
     """One thread records calls that must not be repeated, one answers with refusals, two read them."""
     journal = Journal(tmp_path / "journal.sqlite")
