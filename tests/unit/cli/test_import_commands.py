@@ -90,6 +90,18 @@ def test_a_check_sends_nothing_and_takes_its_flags(
     assert "  rows    1 read, 0 applied" in out
 
 
+def test_a_hint_of_the_check_stands_in_the_summary(
+    call: Callable[..., tuple[int, str, str]], config: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "marks.csv").write_text('id,age\nu1,"7,5"\nu2,"8,25"\nu3,9\n')
+    code, out, _ = call("check", config, tmp_path / "marks.csv", "--json")
+    assert code == 1
+    hint = {"attribute": "age", "fits": 2, "of": 2, "line": 'decimal = ","'}
+    assert json.loads(out)["hints"] == [hint]
+    code, out, _ = call("check", config, tmp_path / "marks.csv")
+    assert '  hint: 2 of 2 rejected values of age would be read with decimal = ","' in out.splitlines()
+
+
 def test_a_preview_stands_before_the_check(call: Callable[..., tuple[int, str, str]], config: Path) -> None:
     _, out, _ = call("check", config, config.parent / "list.csv", "--preview", "1")
     assert out.startswith('"u1"\n')
