@@ -25,6 +25,8 @@ _FEWEST: Mapping[str, int] = {"a digit": 20}
 
 _SAMPLE = 100
 _FEW_COLUMNS = 2
+_FEW_ROWS = 10
+"""Of so few other rows, one with few cells may well be a person."""
 
 
 @dataclass(slots=True)
@@ -102,7 +104,8 @@ class EdgeRows:
         """The last rows, where most of their columns are blank and those of no other row looked at."""
         found = list(takewhile(lambda row: self._sparse[row], reversed(self._tail)))
         others = [sparse for row, sparse in self._sparse.items() if row not in found]
-        return found if len(found) < min(LAST, len(others)) and not any(others) else []
+        is_short = len(found) < LAST and len(others) >= _FEW_ROWS
+        return found if is_short and not any(others) else []
 
 
 def _mostly_blank(cells: pl.DataFrame) -> list[bool]:

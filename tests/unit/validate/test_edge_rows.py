@@ -92,9 +92,9 @@ def sparse(*batches: int, last: int, columns: int = 4, before: str = "x") -> lis
 def test_last_rows_with_most_columns_blank_differ() -> None:
     assert sparse(12, last=1) == [13]
     assert sparse(500, 3, last=2) == [504, 505]
-    assert sparse(3, last=1, columns=3) == [4]
+    assert sparse(10, last=1, columns=3) == [11]
     assert sparse(12, last=0) == []
-    assert sparse(2, last=3) == [], "they are the most"
+    assert sparse(9, last=1) == [], "of so few, it may be a person"
     assert sparse(30, last=10) == [], "they are too many for a total"
     assert sparse(12, last=1, columns=2) == [], "one blank column of two is no sign"
 
