@@ -5,7 +5,7 @@ column could be stands there as lines to switch on. An id is always text.
 """
 
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -58,24 +58,37 @@ def draft(path: str, wishes: Wishes | None = None) -> Iterator[str]:
     kind = model.get("destination", {}).get("type", wishes.destination)
     destinations.load(kind)
     source = found[0] if len(found) == 1 else path
-    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name.split(".")[0]).strip("-._")[:64] or "customers"
     yield f"# Drafted from {printable(Path(source).name)}: read it, correct it, then: importer check FILE"
     yield ""
-    yield toml_text.line("name", model.get("name", name))
+    yield toml_text.line("name", model.get("name", _import_name(source)))
+    yield from _apart(_source(source, looked, identity, model))
+    yield from _apart(_identity_lines(looked, identity, model))
+    yield from _apart(_destination(kind, identity, attributes, model))
+    for title in ("run", "guards", "notify"):
+        if title in model:
+            yield from _apart(toml_text.table(title, model[title]))
+    yield from _apart(_attribute_lines(kind, attributes))
+    yield from _lacking(attributes, model)
+
+
+def _apart(lines: Iterable[str]) -> Iterator[str]:
     yield ""
-    yield from _source(source, looked, identity, model)
-    yield ""
-    yield from _identity_lines(looked, identity, model)
-    yield ""
-    yield from _destination(kind, identity, attributes, model)
-    yield ""
+    yield from lines
+
+
+def _import_name(source: str) -> str:
+    """The name of the file, as far as it may name a folder."""
+    name = re.sub(r"[^A-Za-z0-9._-]+", "-", Path(source).name.split(".")[0])
+    return name.strip("-._")[:64] or "customers"
+
+
+def _attribute_lines(kind: str, attributes: Mapping[str, DraftedAttribute]) -> Iterator[str]:
     yield "# One table for each attribute, under its key at the destination; column is its name in the list."
     yield from (f"# {sentence}" for sentence in _PROPERTIES if kind == "vevee")
     for key, drafted in attributes.items():
         yield ""
         yield f"[attributes.{toml_text.key(key)}]"
         yield from draft_attribute.lines(_fitting(kind, drafted), toml_text.line)
-    yield from _lacking(attributes, model)
 
 
 def _identity(looked: LookedAt, wishes: Wishes, model: Mapping[str, Any]) -> str:

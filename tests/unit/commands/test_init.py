@@ -110,6 +110,8 @@ trim = true
 type = "engagelab"
 api_key = "env:KEY"
 data_center = "virginia"
+[guards]
+min_rows = 2
 [attributes.address]
 column = "e_mail"
 type = "free_text"
@@ -128,6 +130,7 @@ def test_a_draft_like_a_configuration_takes_over_what_that_says_of_the_columns(t
     found = table(tmp_path, CASE, like=like)
     parse(found)
     assert found["name"] == "nightly"
+    assert found["guards"] == {"min_rows": 2}
     assert found["source"] == {"path": str(tmp_path / "people.csv"), "ignore": ["born"]}
     assert found["identity"] == {"column": "customer_id", "trim": True}
     assert found["destination"] == {"type": "engagelab", "api_key": "env:KEY", "data_center": "virginia"}
