@@ -6,6 +6,7 @@ people take several of each.
 """
 
 import csv
+import faulthandler
 import importlib
 import json
 import os
@@ -40,6 +41,9 @@ SMALL = {
 
 _QUIET = ("run", "resume", "retry")
 """The commands that are asked for no progress and no summary."""
+
+ENDS_WITHIN = 120
+"""Seconds that an attempt may take on a busy machine; shortly before, it says where it is."""
 
 ATTEMPTS = 3
 BEFORE = "Elsewhere"
@@ -261,11 +265,11 @@ class World:
         with ready:
             process.start()
             trouble.pid = process.pid or 0
-        process.join(120)  # the machine may be busy
+        process.join(ENDS_WITHIN)
         if process.is_alive():
             process.kill()
             process.join()
-            raise AssertionError(f"an attempt that does not end: {words}")
+            raise AssertionError(f"an attempt that does not end: {words}\n{err.read_text('utf-8')}")
         return int(process.exitcode or 0), err.read_text("utf-8")
 
     def run(self, *words: object, trouble: Trouble | None = None) -> tuple[int, str]:
@@ -350,6 +354,7 @@ def _run(words: Sequence[str], folder: str, err: str, inside: Callable[[], None]
     with open(err, "w", encoding="utf-8") as file:  # noqa: PTH123
         os.dup2(file.fileno(), 2)
         os.dup2(file.fileno(), 1)
+    faulthandler.dump_traceback_later(ENDS_WITHIN - 10, file=2)
     for name, value in SMALL.items():
         module, _, attribute = name.rpartition(".")
         setattr(importlib.import_module(module), attribute, value)
