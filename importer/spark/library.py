@@ -27,7 +27,7 @@ from importer.pipeline.run_spec import RunSpec
 from importer.pipeline.sources import Staged, Table, open_sources
 from importer.send.shutdown import StopRequest
 from importer.spark.piece import Job
-from importer.spark.seal import remove_others
+from importer.spark.seal import abandon, remove_others
 from importer.storage import network_mounts
 from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
@@ -145,6 +145,7 @@ def _stage(df: "DataFrame", spec: RunSpec, observer: Observer) -> None:
     try:
         df.write.format(NAME).option("job", job.dump()).mode("append").save()
     except Exception as error:  # noqa: BLE001 - Spark's errors have no common class, and quote values
+        abandon(job)  # tasks that were still running when Spark gave up have left their pieces since
         raise _plain(error) from None
     if staging.read_seal() is None:
         raise StateError(

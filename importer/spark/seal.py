@@ -42,7 +42,10 @@ def remove_others(staging: Staging) -> None:
 
 
 def abandon(job: Job) -> None:
-    """Removes the pieces of a call of `stage` that failed; a run that is sealed stays as it is."""
+    """Removes the pieces of a call that failed; a run that is sealed stays as it is.
+
+    A task that ends later still leaves its piece, which goes with the next call for the run or with `prune`.
+    """
     staging = staging_of(job.location, job.run_id)
     if staging.read_seal() is None:
         for name in staging.pieces():

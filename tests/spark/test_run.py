@@ -100,7 +100,7 @@ def test_what_spark_cannot_read_is_an_error_without_a_value(
     spark: Any, server: SandboxServer, tmp_path: Path
 ) -> None:
     df = spark.createDataFrame([("u1", "secret-text")], "id string, age string")
-    df = df.selectExpr("id", "cast(age as int) age")
+    df = df.selectExpr("id", "cast(age as int) age").coalesce(1)  # no other task, which could end later
     config = {**mapping(), "attributes": {"age": {"type": "number"}}, "source": {}}
     asked = options(tmp_path, server.url, run_id="bad")
     with pytest.raises(SourceError, match="Spark could not read it") as caught:
