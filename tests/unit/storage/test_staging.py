@@ -30,6 +30,20 @@ def test_a_piece_comes_back_as_it_was(staging: Staging, tmp_path: Path) -> None:
     assert (tmp_path / "fetched" / "piece.json").exists()
 
 
+def test_a_copy_keeps_the_mode_where_the_disk_makes_no_links(
+    staging: Staging, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError
+
+    monkeypatch.setattr("os.link", refuse)
+    local = piece(tmp_path / "local")
+    (local / "piece.json").chmod(0o600)
+    staging.publish(local, "one")
+    staging.fetch("one", tmp_path / "fetched")
+    assert (tmp_path / "fetched" / "piece.json").stat().st_mode & 0o777 == 0o600
+
+
 def test_what_a_killed_task_has_left_is_no_piece_and_can_be_removed(staging: Staging, tmp_path: Path) -> None:
     left = tmp_path / "place" / "night" / ".part-one"
     left.mkdir(parents=True)
