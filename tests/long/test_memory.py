@@ -5,7 +5,6 @@ the program together, as /proc shows them every 20 ms, stays under 500 MiB. A ta
 IMPORTER_LONG_CALLS bounds the people of a run (default 200,000): a run of five million calls takes an hour.
 """
 
-import faulthandler
 import gzip
 import itertools
 import os
@@ -218,12 +217,6 @@ def show(request: pytest.FixtureRequest) -> Callable[[str], None]:
 
     write(formatted("list", "command", "rows", "calls", "seconds", "peak MiB", "anon", "procs"))
     return write
-
-
-@pytest.fixture(autouse=True)
-def no_time_limit() -> None:
-    """The limit of the other tests (`faulthandler_timeout`) is far too short for these."""
-    faulthandler.cancel_dump_traceback_later()
 
 
 @pytest.mark.parametrize("shape", SHAPES, ids=lambda s: f"{s.name}{s.packing}")
