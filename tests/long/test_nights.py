@@ -1,4 +1,4 @@
-"""The property of tests/integration/test_changed_only.py over hundreds of sequences: `IMPORTER_NIGHTS` of them."""
+"""The property of tests/integration/test_changed_only.py over many sequences: `IMPORTER_NIGHTS` of them."""
 
 import os
 
