@@ -243,13 +243,15 @@ class RunWarning:
 class Hint:
     """The line of configuration that reads `fits` of the first `of` values that our check refused.
 
-    It holds no value of a person.
+    Where no line helps, `line` is "" and `note` says what `fits` of the values are and what to do. Neither
+    holds a value of a person.
     """
 
     attribute: str
     fits: int
     of: int
     line: str
+    note: str = ""
 
 
 @dataclass(frozen=True, slots=True)

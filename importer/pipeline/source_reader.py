@@ -49,7 +49,7 @@ class SourceReader:
     `limit` is the number of rows over all sources, None = all. `on_batch` is called with each checked batch;
     `spooled` returns what is spooled of one (default: its rows). With `filtering`, only rows that the
     snapshot does not know are checked and spooled. `result` is what was read so far; `shapes` are those of
-    the values that the check refused.
+    the values that the check refused and accepted.
     """
 
     def __init__(
@@ -117,6 +117,7 @@ class SourceReader:
             if isinstance(checked, ValidatedBatch):
                 self._on_batch(checked)
                 self.shapes.add(checked.rejects)
+                self.shapes.add_accepted(checked.typed)
                 self._reports.add_batch(len(edges), checked.rejects, checked.kept)
                 self._validator.counts.kept += checked.kept.height
                 self._spool(checked, layout)
@@ -166,6 +167,7 @@ class SourceReader:
             batch = self._validator.validate_identified(rows, self.result.cells(layout, rows))
             self._on_batch(batch)
             self.shapes.add(batch.rejects)
+            self.shapes.add_accepted(batch.typed)
             self._reports.add_late(number, batch.rejects, batch.kept)
             self._validator.counts.kept += batch.kept.height
             self._spool(batch, layout)

@@ -157,10 +157,8 @@ def warning(code: str) -> tuple[str, str]:
 def hint(found: Mapping[str, Any]) -> str:
     """A hint of `summary.json` as a sentence."""
     first = "the first " if found["of"] == SAMPLE else ""
-    return (
-        f"{found['fits']:,} of {first}{found['of']:,} rejected values of {found['attribute']} would be read "
-        f"with {found['line']}"
-    )
+    what = f"would be read with {found['line']}" if found["line"] else found["note"]
+    return f"{found['fits']:,} of {first}{found['of']:,} rejected values of {found['attribute']} {what}"
 
 
 def accepted(attribute: Mapping[str, Any] | None) -> str:

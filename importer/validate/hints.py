@@ -1,10 +1,11 @@
-"""Hints from the data: where most values of an attribute are refused, the line that would read them.
+"""Hints from the data: where many values of an attribute are refused, the line that would read them.
 
-A hint is made of the first refused values. It names keys of the configuration and words that are known
-beforehand, never a value of a person.
+A hint is made of the first refused values and of a few accepted ones. It names keys of the configuration and
+words that are known beforehand, never a value of a person.
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from operator import itemgetter
 from typing import Any
 
 import polars as pl
@@ -14,58 +15,142 @@ from importer.config.attribute import Attribute
 from importer.config.schema import Config
 from importer.core.errors import ConfigError
 from importer.core.models import Hint
-from importer.core.rejects import BLANK
+from importer.core.rejects import BLANK, INVALID
 from importer.validate.read_counts import ReadCounts
 from importer.validate.value_shapes import ValueShapes
-from importer.values import readings
+from importer.values import messages, readings
 from importer.values.readings import Texts
 
 _MOST = 0.5
-"""A hint is given where a larger share of the values is refused, and a line reads as many of these."""
+"""Where a larger share of the values is refused, a hint is for a line that reads as many of these."""
+
+_FEW = 10
+_ALIKE = 0.9
+"""Where less is refused, from so many values on, a hint is for a line that reads such a share of these."""
+
+_SHOWN = 10
+"""So many words stand in a line; a column of more different words is no choice."""
+
+_ROUNDED = r"^[+-]?[0-9][.,][0-9]+[eE][+]?[0-9]+$"
+"""What a spreadsheet makes of a long number: 4.91512E+11."""
 
 _NOT_OF_A_VALUE = {"column", "blank", "default", "operation"}
 
 
-def find_hints(config: Config, counts: ReadCounts, refused: ValueShapes) -> list[Hint]:
-    """One hint at most for each attribute of which our check refuses most values."""
+def find_hints(config: Config, counts: ReadCounts, shapes: ValueShapes) -> list[Hint]:
+    """One hint at most for each attribute of which our check refuses most values, or many that are alike.
+
+    A line that would refuse what the check accepts now is no hint.
+    """
     found = []
     for key, attribute in config.attributes.items():
-        if _is_mostly_refused(key, counts):
-            texts = readings.texts_of(pl.Series(refused.values(key), dtype=pl.String))
-            found += list(_hint(key, attribute, texts))
+        if share := _share_to_read(key, counts):
+            texts, accepted = _texts(shapes.values(key)), _texts(shapes.accepted(key))
+            words = _null_words(config, texts, shapes)
+            hint = _blank_hint(key, config, words, texts, share) or _hint(
+                key, attribute, texts, accepted, share
+            )
+            found += [hint] if hint else []
     return found
 
 
-def _is_mostly_refused(key: str, counts: ReadCounts) -> bool:
+def _texts(values: Sequence[str]) -> Texts:
+    return readings.texts_of(pl.Series(values, dtype=pl.String))
+
+
+def _share_to_read(key: str, counts: ReadCounts) -> float | None:
+    """The share of the refused values that a line has to read; None where too few are refused for a hint."""
     values = counts.rows_of_list - counts.blanks[key]
     rejected = sum(
         n for (stage, why, of), n in counts.reasons.items() if (stage, of) == ("check", key) and why != BLANK
     )
-    return rejected > _MOST * values
+    if rejected > _MOST * values:
+        return _MOST
+    return _ALIKE if rejected >= _FEW else None
 
 
-def _hint(key: str, attribute: Attribute, texts: Texts) -> Iterator[Hint]:
-    """The change that reads most of the texts; both where two read equally many, as of 01/02/2026."""
+def _null_words(config: Config, texts: Texts, shapes: ValueShapes) -> Texts:
+    """The words for no value, but for those that are accepted as values of any attribute."""
     words = texts.where(texts.text.is_in(readings.NULL_WORDS))
-    if words.total > _MOST * texts.total:
-        line = toml_text.line("null_values", ["", *words.text.to_list()])
-        yield Hint(key, words.total, texts.total, f"{line} under [source]")
-        return
+    if not words.total:
+        return words
+    values = {value for key in config.attributes for value in shapes.accepted(key)}
+    return words.where(~words.text.is_in(list(values)))
+
+
+def _blank_hint(key: str, config: Config, words: Texts, texts: Texts, share: float) -> Hint | None:
+    if words.total <= share * texts.total:
+        return None
+    line = toml_text.line("null_values", list(dict.fromkeys([*config.source.null_values, *words.text])))
+    return Hint(key, words.total, texts.total, f"{line} under [source]")
+
+
+def _hint(key: str, attribute: Attribute, texts: Texts, accepted: Texts, share: float) -> Hint | None:
+    """The change that reads most of the texts; both where two read equally many, as of 01/02/2026."""
     counted = [(_read(attribute, change, texts), change) for change in _changes(attribute, texts)]
-    best = max((fits for fits, _ in counted), default=0)
-    if best > _MOST * texts.total:
-        lines = [_lines(change) for fits, change in counted if fits == best]
-        yield Hint(key, best, texts.total, " or ".join(dict.fromkeys(lines[:2])))
+    useful = [(fits, change) for fits, change in counted if fits > share * texts.total]
+    known = _read(attribute, {}, accepted)
+    harmless = [(n, change) for n, change in useful if _read(attribute, change, accepted) >= known]
+    if harmless:
+        best = max(fits for fits, _ in harmless)
+        lines = [_lines(change) for fits, change in harmless if fits == best]
+        return Hint(key, best, texts.total, " or ".join(dict.fromkeys(lines[:2])))
+    if useful:
+        best, change = max(useful, key=itemgetter(0))
+        return Hint(key, best, texts.total, "", _two_ways(attribute, change))
+    return _note(key, attribute, texts, share)
+
+
+def _two_ways(attribute: Attribute, change: Mapping[str, Any]) -> str:
+    changed, declared = (_expected(attribute, keys) for keys in (change, {}))
+    return (
+        f"could be read as {changed}, but accepted values are {declared}. One declaration cannot read both: "
+        "write the column in one way"
+    )
+
+
+def _expected(attribute: Attribute, change: Mapping[str, Any]) -> str:
+    """What is accepted, as a message says it, with some keys changed."""
+    changed = Attribute.model_validate(_keys(attribute, change))
+    return messages.message(changed, INVALID).removeprefix("expected ")
+
+
+def _note(key: str, attribute: Attribute, texts: Texts, share: float) -> Hint | None:
+    """What to do where no line reads the texts."""
+    rounded = texts.matching(_ROUNDED)
+    if rounded > share * texts.total:
+        return Hint(key, rounded, texts.total, "", _LOST_DIGITS)
+    note = _unknown_words(attribute) if texts.text.len() <= _SHOWN else ""
+    return Hint(key, texts.total, texts.total, "", note) if note else None
+
+
+_LOST_DIGITS = (
+    "were rounded by a spreadsheet, like 4.9E+11: their last digits are lost. "
+    "Export the list again with the column formatted as text"
+)
+
+
+def _unknown_words(attribute: Attribute) -> str:
+    """What to do about few different words that the attribute does not know; their names stay out of it."""
+    if attribute.type == "boolean":
+        return "are no word for true or false: add the words of the list to true_values and false_values"
+    if attribute.type != "single_choice" or not attribute.options:
+        return ""
+    skeleton = toml_text.line("map", {"a word of the list": attribute.options[0]})
+    return f"are no option. For words that mean an option declare {skeleton}; add new ones to options"
 
 
 def _read(attribute: Attribute, change: Mapping[str, Any], texts: Texts) -> int:
     """How many texts the attribute reads with some keys changed; a key that is None goes."""
-    declared = attribute.model_dump(exclude_unset=True, exclude=_NOT_OF_A_VALUE)
-    keys = {name: value for name, value in {**declared, **change}.items() if value is not None}
     try:
-        return readings.read_as(texts, **keys).fits
+        return readings.read_as(texts, **_keys(attribute, change)).fits
     except (ValueError, ConfigError):  # keys that do not go together, or an extra that is not installed
         return 0
+
+
+def _keys(attribute: Attribute, change: Mapping[str, Any]) -> dict[str, Any]:
+    declared = attribute.model_dump(exclude_unset=True, exclude=_NOT_OF_A_VALUE)
+    return {name: value for name, value in {**declared, **change}.items() if value is not None}
 
 
 def _lines(change: Mapping[str, Any]) -> str:
@@ -83,7 +168,7 @@ def _changes(attribute: Attribute, texts: Texts) -> Iterable[dict[str, Any]]:
     if attribute.type == "boolean":
         return list(_other_words(attribute, texts))
     if attribute.type in ("single_choice", "multi_choice"):
-        return [*_other_case(attribute, texts), *_other_lists(attribute)]
+        return [*_other_case(attribute, texts), *_other_lists(attribute, texts)]
     return [{"region": "GB"}] if attribute.type == "phone" and attribute.region is None else []
 
 
@@ -124,16 +209,20 @@ def _other_case(attribute: Attribute, texts: Texts) -> Iterator[dict[str, Any]]:
     parts: Sequence[str] = texts.text.to_list()
     if attribute.type == "multi_choice":
         parts = readings.members(texts, attribute.separator).text.to_list()
-    words = {part: folded[part.casefold()] for part in parts if part.casefold() in folded}
+    unlike = [part for part in dict.fromkeys(parts) if part not in attribute.options]
+    words = [part for part in unlike if part.casefold() in folded][:_SHOWN]
     if words:
-        yield {"map": {**attribute.map, **words}}
+        yield {"map": {**attribute.map, **{word: folded[word.casefold()] for word in words}}}
 
 
-def _other_lists(attribute: Attribute) -> Iterator[dict[str, Any]]:
+def _other_lists(attribute: Attribute, texts: Texts) -> Iterator[dict[str, Any]]:
+    """Other separators, with a map of options in another case: a list would lose these without a reject."""
     for separator in readings.SEPARATORS:
         if attribute.type == "single_choice":
             yield {"type": "multi_choice", "separator": separator}
         elif separator != attribute.separator or attribute.format == "json":
-            yield {"separator": separator, **({"format": None} if attribute.format else {})}
+            change = {"separator": separator, **({"format": None} if attribute.format else {})}
+            divided = attribute.model_copy(update={"separator": separator})
+            yield {**change, **next(iter(_other_case(divided, texts)), {})}
     if attribute.type == "multi_choice" and attribute.format != "json":
         yield {"format": "json"}

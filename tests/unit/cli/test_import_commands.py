@@ -96,7 +96,7 @@ def test_a_hint_of_the_check_stands_in_the_summary(
     (tmp_path / "marks.csv").write_text('id,age\nu1,"7,5"\nu2,"8,25"\nu3,9\n')
     code, out, _ = call("check", config, tmp_path / "marks.csv", "--json")
     assert code == 1
-    hint = {"attribute": "age", "fits": 2, "of": 2, "line": 'decimal = ","'}
+    hint = {"attribute": "age", "fits": 2, "of": 2, "line": 'decimal = ","', "note": ""}
     assert json.loads(out)["hints"] == [hint]
     code, out, _ = call("check", config, tmp_path / "marks.csv")
     assert '  hint: 2 of 2 rejected values of age would be read with decimal = ","' in out.splitlines()

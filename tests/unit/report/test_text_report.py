@@ -109,7 +109,9 @@ def test_a_warning_says_where_and_how_often(warning: RunWarning, line: str) -> N
 
 def test_a_hint_names_the_line_and_how_many_values_it_would_read() -> None:
     hints = [Hint("born", 3, 4, 'format = "%d/%m/%Y"'), Hint("plan", 99, 100, 'separator = ";"')]
+    hints.append(Hint("opted_in", 5, 5, "", "are no word for true or false"))
     lines = list(summary_lines(summary(hints=hints), "check"))
+    assert "  hint: 5 of 5 rejected values of opted_in are no word for true or false" in lines
     assert '  hint: 3 of 4 rejected values of born would be read with format = "%d/%m/%Y"' in lines
     assert '  hint: 99 of the first 100 rejected values of plan would be read with separator = ";"' in lines
 

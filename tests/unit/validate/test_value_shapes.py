@@ -1,11 +1,15 @@
 """What is shown of refused values: their shapes, and never what they say."""
 
+import json
 from collections.abc import Sequence
+from typing import Any
 
 import polars as pl
 import pytest
 
+from importer.config.attribute import Attribute
 from importer.validate.value_shapes import LONGEST_VALUE, SAMPLE, ValueShapes, shape_of
+from importer.values.column_types import type_column
 
 
 def rejects(*lines: tuple[str, str | None, str]) -> pl.DataFrame:
@@ -56,3 +60,31 @@ def test_the_first_values_alone_are_looked_at() -> None:
 def test_of_a_long_value_only_the_start_is_remembered() -> None:
     shapes = shapes_of(["9" * 100_000] * SAMPLE)
     assert sum(map(len, shapes.values("day"))) == SAMPLE * LONGEST_VALUE
+
+
+def accepted_of(cells: Sequence[str | None], **attribute: Any) -> ValueShapes:
+    declared = Attribute.model_validate(attribute)
+    column, shapes = pl.Series("day", cells, dtype=pl.String), ValueShapes()
+    shapes.add_accepted([("day", column, type_column(declared, column))])
+    return shapes
+
+
+def test_of_accepted_values_few_of_each_shape_are_kept() -> None:
+    cells = ["1"] * 300 + ["1.5"] * 300 + ["x", None]
+    assert sorted(accepted_of(cells, type="number").accepted("day")) == ["1"] * 5 + ["1.5"] * 5
+    assert accepted_of(["x"], type="number").accepted("day") == []
+
+
+def test_accepted_values_are_a_bounded_sample() -> None:
+    texts = ["-" * n + "y" * 100_000 for n in range(1, 26)] * 40
+    kept = accepted_of(texts, type="free_text").accepted("day")
+    assert len(kept) == SAMPLE
+    assert max(map(len, kept)) == LONGEST_VALUE
+
+
+def test_what_another_has_seen_is_added() -> None:
+    first, other = accepted_of(["1"] * 4, type="number"), accepted_of(["2"] * 4 + ["2.5"], type="number")
+    other.add(rejects(("day", "x", "check")))
+    first.absorb(json.loads(json.dumps(other.state())))
+    assert first.accepted("day") == ["1"] * 4 + ["2", "2.5"]
+    assert first.values("day") == ["x"]
