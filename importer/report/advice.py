@@ -1,14 +1,18 @@
 """What a reject or a warning means and what to do about it, in words for the person who owns the list."""
 
+import re
 from collections.abc import Mapping
 from typing import Any
 
 from importer.core.rejects import BLANK, INVALID, NOT_DECLARED, TOO_LONG
-from importer.validate.value_shapes import SAMPLE
+from importer.validate.value_shapes import ROUNDED, SAMPLE
 
 _FIXES: Mapping[str, str] = {
     INVALID: "Correct the cells, or declare type, format, decimal or options as the list has them.",
-    NOT_DECLARED: "Correct the cells, or add the missing options under [attributes] and at the destination.",
+    NOT_DECLARED: (
+        'Correct the cells, or declare which option each word means, such as map = { "word of the list" = '
+        '"option" }. New options belong under options and to the destination.'
+    ),
     TOO_LONG: "Shorten the texts, or raise max_length as far as the destination allows.",
     BLANK: 'Fill the cells, or declare blank = "skip" if a blank cell may stay without effect.',
     "distinct_id_missing": "Give each row an id in the column of [identity], or take the row out.",
@@ -23,6 +27,32 @@ _FIXES: Mapping[str, str] = {
     "attribute_archived": "Restore the attribute at the destination, or take it out of the configuration.",
     "person_not_found": "The destination knows nobody by this id. Create them there, or correct the ids.",
 }
+
+_BY_TYPE: Mapping[str, str] = {
+    "number": (
+        'Correct the cells, or declare the marks of the list: thousands = ",", decimal = ",", units = ["€"]. '
+        "A number outside of min and max needs another range."
+    ),
+    "boolean": "Correct the cells, or add the words of the list to true_values and false_values.",
+    "date": 'Correct the cells, or declare format as the list writes dates, such as format = "%d.%m.%Y".',
+    "datetime": (
+        "Correct the cells, or declare format as the list writes times, such as "
+        'format = "%d.%m.%Y %H:%M", and zone.'
+    ),
+    "single_choice": (
+        "Correct the cells, or declare which option each word means, such as "
+        'map = { "word of the list" = "option" }. New options belong under options and to the destination.'
+    ),
+    "multi_choice": "Correct the cells, or declare separator, the mark that the list has between options.",
+    "email": "Correct the cells: one address in each.",
+    "phone": "Correct the cells, or declare region, the country of the numbers that name none.",
+}
+"""What to do about an invalid value of each type that has more than its text."""
+
+_ROUNDED = (
+    "Export the list again with the column formatted as text: a spreadsheet has rounded these numbers, "
+    "and their last digits are lost."
+)
 
 _STAGES: Mapping[str, str] = {
     "read": "Correct the row in the list; rejected_rows/ holds it with its header.",
@@ -139,9 +169,28 @@ _WARNINGS: Mapping[str, tuple[str, str]] = {
 }
 
 
-def fix(stage: str, reason: str) -> str:
-    """What to do about a reject."""
+def fix(
+    stage: str,
+    reason: str,
+    attribute: Mapping[str, Any] | None = None,
+    values: Mapping[str, int] | None = None,
+) -> str:
+    """What to do about rejects: of the attribute with this table of the configuration, and of these values.
+
+    `values` are the rejected ones with their counts; none of them is named.
+    """
+    if stage == "check" and reason == INVALID and attribute is not None:
+        if _are_rounded(values or {}):
+            return _ROUNDED
+        if by_type := _BY_TYPE.get(str(attribute["type"])):
+            return by_type
     return _FIXES.get(reason) or _STAGES.get(stage, "")
+
+
+def _are_rounded(values: Mapping[str, int]) -> bool:
+    """Whether most are like 4.91512E+11."""
+    rounded = sum(count for value, count in values.items() if re.search(ROUNDED, value))
+    return 2 * rounded > sum(values.values())
 
 
 def known_fix(reason: str) -> str:

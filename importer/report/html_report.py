@@ -253,7 +253,7 @@ def _group(
         "count": group.count,
         "message": group.message,
         "accepted": advice.accepted(attribute),
-        "fix": advice.fix(group.stage, group.reason),
+        "fix": advice.fix(group.stage, group.reason, attribute, group.values),
         "hints": [advice.hint(hint) for hint in hints if hint["attribute"] == group.attribute],
         "values": group.top(shown) if values and group.attribute else [],
         "distinct": len(group.values),

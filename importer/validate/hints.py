@@ -17,7 +17,7 @@ from importer.core.errors import ConfigError
 from importer.core.models import Hint
 from importer.core.rejects import BLANK, INVALID
 from importer.validate.read_counts import ReadCounts
-from importer.validate.value_shapes import ValueShapes
+from importer.validate.value_shapes import ROUNDED, ValueShapes
 from importer.values import messages, readings
 from importer.values.readings import Texts
 
@@ -30,9 +30,6 @@ _ALIKE = 0.9
 
 _SHOWN = 10
 """So many words stand in a line; a column of more different words is no choice."""
-
-_ROUNDED = r"^[+-]?[0-9][.,][0-9]+[eE][+]?[0-9]+$"
-"""What a spreadsheet makes of a long number: 4.91512E+11."""
 
 _NOT_OF_A_VALUE = {"column", "blank", "default", "operation"}
 
@@ -117,7 +114,7 @@ def _expected(attribute: Attribute, change: Mapping[str, Any]) -> str:
 
 def _note(key: str, attribute: Attribute, texts: Texts, share: float) -> Hint | None:
     """What to do where no line reads the texts."""
-    rounded = texts.matching(_ROUNDED)
+    rounded = texts.matching(ROUNDED)
     if rounded > share * texts.total:
         return Hint(key, rounded, texts.total, "", _LOST_DIGITS)
     note = _unknown_words(attribute) if texts.text.len() <= _SHOWN else ""

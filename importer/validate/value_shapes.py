@@ -21,6 +21,9 @@ _OF_A_SHAPE = 5
 LONGEST_VALUE = 1_000
 """Characters of a refused value that are looked at; a cell may have 64 MiB."""
 
+ROUNDED = r"^[+-]?[0-9][.,][0-9]+[eE][+]?[0-9]+$"
+"""What a spreadsheet makes of a long number: 4.91512E+11."""
+
 _LONGEST = 30
 """Characters of a shape that are shown."""
 

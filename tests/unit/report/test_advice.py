@@ -27,6 +27,30 @@ def test_every_reason_of_the_check_has_a_fix_of_its_own(reason: str) -> None:
     assert advice.fix("check", reason) not in {advice.fix("check", "unheard of"), ""}
 
 
+@pytest.mark.parametrize(
+    ("kind", "key"),
+    [
+        ("number", "thousands"),
+        ("boolean", "true_values"),
+        ("date", 'format = "%d.%m.%Y"'),
+        ("datetime", "%H:%M"),
+        ("single_choice", "map = {"),
+        ("multi_choice", "separator"),
+        ("phone", "region"),
+        ("email", "one address"),
+        ("free_text", "type, format"),
+    ],
+)
+def test_the_fix_of_an_invalid_value_is_for_its_type(kind: str, key: str) -> None:
+    assert key in advice.fix("check", rejects.INVALID, {"type": kind}, {"x": 3})
+
+
+def test_rounded_numbers_have_to_be_exported_again() -> None:
+    most = {"4.91512E+11": 3, "4,9E+8": 2, "x": 4}
+    assert "Export the list again" in advice.fix("check", rejects.INVALID, {"type": "phone"}, most)
+    assert "region" in advice.fix("check", rejects.INVALID, {"type": "phone"}, {**most, "y": 5})
+
+
 @pytest.mark.parametrize("stage", ["read", "check", "send", "trim"])
 def test_a_reason_of_a_destination_has_the_fix_of_its_stage(stage: str) -> None:
     assert advice.fix(stage, "a_word_of_the_vendor").endswith((".", "retry."))

@@ -73,10 +73,7 @@ def test_a_copy_without_values_has_counts_and_no_person(folder: RunFolder) -> No
 def test_each_reject_says_what_is_accepted_and_what_to_do(folder: RunFolder) -> None:
     found = page(folder)
     assert "<dd>a number (min 0.0)</dd>" in found
-    assert (
-        "<dd>Correct the cells, or declare type, format, decimal or options as the list has them.</dd>"
-        in found
-    )
+    assert "A number outside of min and max needs another range.</dd>" in found
     assert ">Cells such as #N/A (3, in rows 7, 9)" in re.sub(r"<b>age</b>: ", ">", found)
 
 
