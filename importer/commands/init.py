@@ -28,6 +28,12 @@ _DECLARED: Mapping[str, Any] = {
 }
 """What `type = "http"` asks for besides, of an API that is made up."""
 
+_WHY: Mapping[str, str] = {
+    "encoding": "guessed: check the letters with accents, for example with importer check --preview 20",
+    "skip_footer": "so many rows at the end look like a total or a note, not like people",
+}
+"""Why a key stands under [source] that a person has to check."""
+
 _PROPERTIES = (
     "At Vevee plan, email, phone and names may be properties of a person, which `identify` sets, and no",
     "attributes. Look them up in the dashboard under Attributes; what is not there belongs into ignore.",
@@ -159,7 +165,9 @@ def _source(path: str, looked: LookedAt, identity: str, model: Mapping[str, Any]
     kept = {k: v for k, v in model.get("source", {}).items() if k not in ("path", "ignore")}
     known = [c for c in model.get("source", {}).get("ignore", ()) if c in looked.cells.columns]
     ignore = [c for c in dict.fromkeys([*looked.ignored, *known]) if c != identity]
-    yield from toml_text.table("source", {"path": path, **kept, **looked.keys})
+    for line in toml_text.table("source", {"path": path, **kept, **looked.keys}):
+        name = line.partition(" = ")[0]
+        yield f"{line}  # {_WHY[name]}" if name in _WHY and name in looked.keys else line
     yield f"{toml_text.line('ignore', ignore)}  # columns to leave alone"
 
 

@@ -2,7 +2,7 @@
 
 import re
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
 from itertools import pairwise
 
@@ -23,6 +23,26 @@ _LIKELY = (
     "cp1253",
 )
 """The encodings that lists come in, the usual ones first."""
+
+_WESTERN = (
+    "àâæçèéêëîïôœùûüÿ",  # French
+    "äöüß",  # German
+    "áéíóúüñ",  # Spanish
+    "áâãàçéêíóôúü",  # Portuguese
+    "àèéìíîòóùú",  # Italian
+    "åäöæøéü",  # Danish, Norwegian, Swedish
+    "áéíóúýþæöð",  # Icelandic
+    "áàäéèëíïóöúü",  # Dutch, Catalan
+)
+_CENTRAL = (
+    "ąćęłńóśźż",  # Polish
+    "áčďéěíňóřšťúůýž",  # Czech
+    "áäčďéíĺľňóôŕšťúýž",  # Slovak
+    "áéíóöőúüű",  # Hungarian
+    "čćđšž",  # Croatian, Slovene
+    "ăâîşţ",  # Romanian
+)
+"""The letters with marks of each language, in lower case."""
 
 _SAMPLE_BYTES = 256 << 10
 _LINE_BYTES = 64 << 10
@@ -49,6 +69,15 @@ _MARKED = 0.75
 _WORD = re.compile(r"[^\W\d_]+")
 
 
+def _of_one(languages: Iterable[str]) -> re.Pattern[str]:
+    """A word in lower case with the marks of one language; õ stands before e alone, as in Simões."""
+    return re.compile("|".join(f"(?:[a-z{letters}]|õe)*" for letters in languages))
+
+
+_ALIKE: Mapping[str, re.Pattern[str]] = {"cp1252": _of_one(_WESTERN), "cp1250": _of_one(_CENTRAL)}
+"""Encodings in which most letters of one make plausible words of the other."""
+
+
 def plausible_encodings(path: str) -> list[str]:
     """The encodings that fit, the likeliest first; of several that give the same text only one.
 
@@ -64,7 +93,24 @@ def plausible_encodings(path: str) -> list[str]:
         if text is not None and is_plausible(text) and text not in found.values():
             found[name] = text
     first = _detected(sample)
+    if first in _ALIKE and found.keys() >= set(_ALIKE):
+        first = _western_or_central(found)
     return sorted(found, key=lambda name: name != first)
+
+
+def _western_or_central(found: Mapping[str, str]) -> str:
+    """cp1252, but for a text of which cp1250 makes more words with letters of one language."""
+    western, central = (_known_words(found[name], pattern) for name, pattern in _ALIKE.items())
+    return "cp1250" if central > western else "cp1252"
+
+
+def _known_words(text: str, pattern: re.Pattern[str]) -> int:
+    """How many different words that are not ASCII the pattern fits."""
+    return sum(pattern.fullmatch(word) is not None for word in _odd_words(text.lower()))
+
+
+def _odd_words(text: str) -> Iterator[str]:
+    return (word for word in set(_WORD.findall(text)) if not word.isascii())
 
 
 def _odd_lines(path: str) -> Iterator[bytes]:
@@ -102,7 +148,7 @@ def is_plausible(text: str) -> bool:
         return False
     if _SIGN_IN_WORD.search(text):
         return False
-    return all(_is_word(word) for word in set(_WORD.findall(text)) if not word.isascii())
+    return all(map(_is_word, _odd_words(text)))
 
 
 def _is_word(word: str) -> bool:

@@ -181,3 +181,15 @@ def test_a_list_that_is_not_there_is_refused(tmp_path: Path) -> None:
 def test_an_empty_file_is_refused(tmp_path: Path) -> None:
     with pytest.raises(SourceError, match=r"people\.csv"):
         lines(tmp_path, "")
+
+
+def test_what_was_guessed_is_said_beside_it(tmp_path: Path) -> None:
+    rows = "".join(f"{n},Hélène,{n}.5\n" for n in range(1, 12))
+    found = lines(tmp_path, f"id,name,sum\n{rows}Total,,66\n".encode("cp1252"))
+    [encoding] = [line for line in found if line.startswith("encoding")]
+    assert encoding.startswith('encoding = "cp1252"  # guessed: ')
+    [footer] = [line for line in found if line.startswith("skip_footer")]
+    assert footer.startswith("skip_footer = 1  # so many rows at the end look like a total or a note")
+    model = tmp_path / "like.toml"
+    model.write_text('[source]\nencoding = "latin-1"\n', "utf-8")
+    assert 'encoding = "latin-1"' in lines(tmp_path, CASE, like=model)

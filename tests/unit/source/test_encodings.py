@@ -37,6 +37,27 @@ def test_no_encoding_is_proposed_that_makes_other_letters(encoding: str, tmp_pat
 
 
 @pytest.mark.parametrize(
+    ("encoding", "names"),
+    [
+        ("cp1252", ("Hélène Lefèvre", "Benoît")),
+        ("cp1252", ("José Núñez", "María Peña")),
+        ("cp1252", ("João Simões", "Conceição")),
+        ("cp1252", ("René", "Chloé")),  # the same in both: the more frequent encoding
+        ("cp1250", ("Jiří Dvořák", "Tomáš Novák", "Lukáš Černý")),
+        ("cp1250", ("Győző Erdős", "Kovács Gábor")),
+        ("cp1250", ("Željko Šarić", "Marko Đurić")),
+    ],
+)
+def test_of_two_encodings_alike_the_one_with_words_of_a_language_comes_first(
+    encoding: str, names: tuple[str, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "list.csv"
+    rows = [f"{n},{name}" for n, name in enumerate(names * 20)]
+    path.write_bytes("\n".join(["id,name", *rows]).encode(encoding))
+    assert plausible_encodings(str(path))[0] == encoding
+
+
+@pytest.mark.parametrize(
     "text",
     [
         "Zoë",
