@@ -22,8 +22,13 @@ settings.register_profile(
 settings.load_profile("importer")
 
 
-def pytest_xdist_auto_num_workers() -> int:
-    """One process more than there are cores: a third of the time, tests wait for answers and for limits."""
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One process more than there are cores: a third of the time, tests wait for answers and for limits.
+
+    A process without work takes tests from another one: the slow tests stand together, at the end.
+    """
+    if config.option.dist == "no":  # `--dist` in the settings would need `-n` for every run
+        config.option.dist = "worksteal"
     return (os.cpu_count() or 1) + 1
 
 
