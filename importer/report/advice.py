@@ -179,10 +179,10 @@ def fix(
 
     `values` are the rejected ones with their counts; none of them is named.
     """
-    if stage == "check" and reason == INVALID and attribute is not None:
+    if stage == "check" and attribute is not None:
         if _are_rounded(values or {}):
             return _ROUNDED
-        if by_type := _BY_TYPE.get(str(attribute["type"])):
+        if reason == INVALID and (by_type := _BY_TYPE.get(str(attribute["type"]))):
             return by_type
     return _FIXES.get(reason) or _STAGES.get(stage, "")
 

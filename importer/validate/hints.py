@@ -43,7 +43,7 @@ def find_hints(config: Config, counts: ReadCounts, shapes: ValueShapes) -> list[
     for key, attribute in config.attributes.items():
         if share := _share_to_read(key, counts):
             texts, accepted = _texts(shapes.values(key)), _texts(shapes.accepted(key))
-            words = _null_words(config, texts, shapes)
+            words = _null_words(config, texts)
             hint = _blank_hint(key, config, words, texts, share) or _hint(
                 key, attribute, texts, accepted, share
             )
@@ -66,13 +66,10 @@ def _share_to_read(key: str, counts: ReadCounts) -> float | None:
     return _ALIKE if rejected >= _FEW else None
 
 
-def _null_words(config: Config, texts: Texts, shapes: ValueShapes) -> Texts:
-    """The words for no value, but for those that are accepted as values of any attribute."""
-    words = texts.where(texts.text.is_in(readings.NULL_WORDS))
-    if not words.total:
-        return words
-    values = {value for key in config.attributes for value in shapes.accepted(key)}
-    return words.where(~words.text.is_in(list(values)))
+def _null_words(config: Config, texts: Texts) -> Texts:
+    """The words for no value, but for those that are an option of any attribute."""
+    options = {option for attribute in config.attributes.values() for option in attribute.options}
+    return texts.where(texts.text.is_in([word for word in readings.NULL_WORDS if word not in options]))
 
 
 def _blank_hint(key: str, config: Config, words: Texts, texts: Texts, share: float) -> Hint | None:

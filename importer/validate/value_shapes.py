@@ -34,6 +34,7 @@ class ValueShapes:
 
     _values: dict[str, list[str]] = field(default_factory=dict)
     _accepted: dict[str, list[str]] = field(default_factory=dict)
+    _batches: Counter[str] = field(default_factory=Counter)
 
     def add(self, rejects: pl.DataFrame) -> None:
         """Takes refused values: `attribute`, `value` and `stage` of a rejects frame."""
@@ -45,10 +46,16 @@ class ValueShapes:
                 seen += first.str.head(LONGEST_VALUE).to_list()
 
     def add_accepted(self, typed: Iterable[tuple[str, pl.Series, TypedColumn]]) -> None:
-        """Takes values that the check accepts: key, cells and typed column of each attribute."""
+        """Takes accepted values of attributes of which some were refused: key, cells, typed column of each.
+
+        Of an attribute the first, second, fourth, eighth… batch is looked at: in a long list that is little.
+        """
         for key, cells, column in typed:
+            if key not in self._values:
+                continue
             seen = self._accepted.setdefault(key, [])
-            if len(seen) < SAMPLE:
+            self._batches[key] += 1
+            if self._batches[key].bit_count() == 1 and len(seen) < SAMPLE:
                 texts = cell_texts.display(_spread(cells, column)).drop_nulls()
                 self._keep(seen, texts.str.head(LONGEST_VALUE))
 

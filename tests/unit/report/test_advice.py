@@ -48,6 +48,7 @@ def test_the_fix_of_an_invalid_value_is_for_its_type(kind: str, key: str) -> Non
 def test_rounded_numbers_have_to_be_exported_again() -> None:
     most = {"4.91512E+11": 3, "4,9E+8": 2, "x": 4}
     assert "Export the list again" in advice.fix("check", rejects.INVALID, {"type": "phone"}, most)
+    assert "Export the list again" in advice.fix("check", rejects.PATTERN, {"type": "free_text"}, most)
     assert "region" in advice.fix("check", rejects.INVALID, {"type": "phone"}, {**most, "y": 5})
 
 

@@ -64,7 +64,7 @@ def test_of_a_long_value_only_the_start_is_remembered() -> None:
 
 def accepted_of(cells: Sequence[str | None], **attribute: Any) -> ValueShapes:
     declared = Attribute.model_validate(attribute)
-    column, shapes = pl.Series("day", cells, dtype=pl.String), ValueShapes()
+    column, shapes = pl.Series("day", cells, dtype=pl.String), shapes_of(["refused"])
     shapes.add_accepted([("day", column, type_column(declared, column))])
     return shapes
 
@@ -73,6 +73,17 @@ def test_of_accepted_values_few_of_each_shape_are_kept() -> None:
     cells = ["1"] * 300 + ["1.5"] * 300 + ["x", None]
     assert sorted(accepted_of(cells, type="number").accepted("day")) == ["1"] * 5 + ["1.5"] * 5
     assert accepted_of(["x"], type="number").accepted("day") == []
+
+
+def test_no_accepted_value_is_looked_at_where_none_is_refused() -> None:
+    column, shapes = pl.Series("day", ["1"]), ValueShapes()
+    typed = type_column(Attribute(type="number"), column)
+    shapes.add_accepted([("day", column, typed)])
+    assert shapes.accepted("day") == []
+    shapes.add(rejects(("day", "x", "check")))
+    for _ in range(8):
+        shapes.add_accepted([("day", column, typed)])
+    assert shapes.accepted("day") == ["1"] * 4  # of the first, second, fourth and eighth batch
 
 
 def test_accepted_values_are_a_bounded_sample() -> None:
@@ -87,4 +98,4 @@ def test_what_another_has_seen_is_added() -> None:
     other.add(rejects(("day", "x", "check")))
     first.absorb(json.loads(json.dumps(other.state())))
     assert first.accepted("day") == ["1"] * 4 + ["2", "2.5"]
-    assert first.values("day") == ["x"]
+    assert first.values("day") == ["refused", "refused", "x"]
