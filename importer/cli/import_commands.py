@@ -19,7 +19,7 @@ from importer.core.models import RunSummary
 from importer.core.text import json_text
 from importer.pipeline import runner
 from importer.report import text_report
-from importer.report.next_step import after_stop
+from importer.report.next_step import next_step
 from importer.report.reject_groups import read_groups
 from importer.report.summary import as_json
 from importer.send.shutdown import StopRequest
@@ -125,26 +125,28 @@ _LARGEST = 64 << 20
 """A larger `rejects.csv` is not read again for the terminal; its values are in `report.html`."""
 
 
-def print_summary(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path, message: str = "") -> None:
-    """How a run ended, with the most frequent bad values on a terminal alone, and what to do next."""
+def print_summary(summary: Mapping[str, Any], folder: RunFolder, step: str, message: str = "") -> None:
+    """How a run ended, with the most frequent bad values on a terminal alone, and the next step if any."""
     print_lines(text_report.summary_lines(summary, folder.read_meta()["mode"]))
     rejects = folder.rejects
     if sys.stdout.isatty() and rejects.exists() and rejects.stat().st_size <= _LARGEST:
         print_lines(text_report.frequent_lines(read_groups(rejects)))
     print_lines(["", f"  {message}"] if message else [])
-    print_lines(text_report.next_lines(summary, folder, state_dir))
+    print_lines(text_report.next_lines(summary, folder, step))
 
 
 def show(summary: RunSummary, state_dir: Path, args: argparse.Namespace) -> int:
-    """The summary on stdout; what stopped the run, and how to go on, on stderr."""
+    """The summary on stdout; what stopped the run, and how to go on after that, on stderr."""
     data = as_json(summary)
     folder = RunFolder(state_dir / "runs" / summary.run_id)
+    step = str(next_step(data, folder, state_dir))
+    is_stopped = bool(summary.message) and summary.state != "finished"
     if args.json:
         print(json_text(data, indent=2))
     elif not args.quiet:
-        print_summary(data, folder, state_dir)
+        print_summary(data, folder, "" if is_stopped else step)
     if summary.message:
         say(summary.message)
-        if summary.state != "finished":
-            say_more(f"  next: {after_stop(data, state_dir)}")
+    if is_stopped:
+        say_more(f"  next: {step}")
     return summary.exit_code

@@ -15,6 +15,7 @@ from importer.config.options import Options
 from importer.core.errors import ConfigError, command
 from importer.core.text import json_text
 from importer.report import run_list, text_report
+from importer.report.next_step import next_step
 from importer.storage import run_folder, state_folder
 from importer.storage.journal import count_pending
 from importer.storage.run_folder import RunFolder
@@ -67,7 +68,7 @@ def report(args: argparse.Namespace) -> int:
         print(json_text(summary, indent=2))
     if args.json or args.quiet:
         return 0
-    print_summary(summary, folder, state_dir, summary["message"])
+    print_summary(summary, folder, str(next_step(summary, folder, state_dir)), summary["message"])
     return 0
 
 

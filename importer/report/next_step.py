@@ -1,6 +1,6 @@
 """What to do after a run: one sentence and one command, the same in every report."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -22,10 +22,7 @@ def next_step(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) ->
     """What to do after a run that has a summary."""
     meta, files = folder.read_meta(), folder.rejected_files()
     if meta["mode"] == "check":
-        words = (meta["config_path"] or "CONFIG", *meta["arguments"])
-        if summary["exit_code"]:
-            return NextStep("correct the list or the configuration, then", command("check", *words))
-        return NextStep("", command("run", *words))
+        return _after_check(summary, (meta["config_path"] or "CONFIG", *meta["arguments"]))
     if summary["state"] != "finished":
         return after_stop(summary, state_dir)
     if files:
@@ -34,14 +31,25 @@ def next_step(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) ->
     return NextStep("", "")
 
 
+def _after_check(summary: Mapping[str, Any], words: Sequence[str]) -> NextStep:
+    """A check is never resumed; `words` are its configuration and sources."""
+    if summary["exit_code"] == GuardError.exit_code:
+        again = command("check", *words, *_passing(summary))
+        return NextStep("correct the list and check it again, or check it as it is", again)
+    if summary["exit_code"]:
+        return NextStep("correct the list or the configuration, then", command("check", *words))
+    return NextStep("", command("run", *words))
+
+
 def after_stop(summary: Mapping[str, Any], state_dir: Path) -> NextStep:
     """The command that continues a stopped run; where a guard stopped it, with what lets it pass."""
-    resume = command("resume", summary["run_id"], state_dir=state_dir)
+    words = ("resume", summary["run_id"])
     if summary["exit_code"] != GuardError.exit_code:
-        return NextStep("", resume)
-    allow = [word for name in summary["guards"] for word in ("--allow", name)]
-    if allow:
-        resume = command("resume", summary["run_id"], *allow, state_dir=state_dir)
-    else:
-        resume = f"{resume} --max-rejects N"
+        return NextStep("", command(*words, state_dir=state_dir))
+    resume = command(*words, *_passing(summary), state_dir=state_dir)
     return NextStep("correct the list and run it again, or continue as it is", resume)
+
+
+def _passing(summary: Mapping[str, Any]) -> Sequence[str]:
+    """The flags that let pass what stopped the run: its guards, or else its limit of rejects."""
+    return [word for name in summary["guards"] for word in ("--allow", name)] or ["--max-rejects", "N"]

@@ -11,7 +11,6 @@ from typing import Any
 from importer.core.errors import command
 from importer.core.text import printable
 from importer.report import advice
-from importer.report.next_step import next_step
 from importer.report.reject_groups import RejectGroup
 from importer.storage.run_folder import RunFolder
 
@@ -139,8 +138,8 @@ def frequent_lines(groups: Sequence[RejectGroup]) -> Iterator[str]:
         yield f"    {key:<20} {', '.join(shown)}"
 
 
-def next_lines(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) -> Iterator[str]:
-    """Where the reports are, and the next command to type."""
+def next_lines(summary: Mapping[str, Any], folder: RunFolder, step: str) -> Iterator[str]:
+    """Where the reports are, and the next step, where `step` is one."""
     files = folder.rejected_files()
     yield ""
     if folder.html_report.exists():
@@ -149,7 +148,7 @@ def next_lines(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) -
         yield f"  rejects  {folder.rejects}"
     if files:
         yield f"  rows     {files[0]}{f' and {len(files) - 1} more' if len(files) > 1 else ''}"
-    if step := str(next_step(summary, folder, state_dir)):
+    if step:
         yield f"  next     {step}"
 
 

@@ -132,8 +132,30 @@ def test_a_quiet_run_past_its_reject_limit_says_only_why_and_how_to_go_on(
     assert reason.startswith("importer: ")
     assert step == (
         "  next: correct the list and run it again, or continue as it is: "
-        f"importer resume r1 --state-dir {state_dir} --max-rejects N"
+        f"importer resume r1 --max-rejects N --state-dir {state_dir}"
     )
+
+
+def test_a_stopped_run_says_once_how_to_go_on(
+    call: Call, config: Path, tmp_path: Path, state_dir: Path
+) -> None:
+    step = f"importer resume r1 --max-rejects N --state-dir {state_dir}"
+    code, out, err = call("run", config, tmp_path / "list.csv", "--run-id", "r1", "--max-rejects", "0")
+    assert (code, out.count(step), err.count(step)) == (6, 0, 1)
+
+
+def test_a_check_that_a_guard_stops_is_checked_again(call: Call, config: Path, tmp_path: Path) -> None:
+    (tmp_path / "damaged.csv").write_text("id,age\nu1,7\nu2,#N/A\n")
+    words = ["check", str(config), str(tmp_path / "damaged.csv")]
+    code, _, err = call(*words, "--strict")
+    assert code == 6
+    step = err.splitlines()[-1]
+    assert step == (
+        "  next: correct the list and check it again, or check it as it is: "
+        f"importer {' '.join(words)} --allow strict"
+    )
+    code, _, _ = call(*words, "--allow", "strict")
+    assert code == 1
 
 
 def test_a_stopped_run_is_resumed_by_its_import(

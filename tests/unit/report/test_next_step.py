@@ -5,29 +5,42 @@ from typing import Any
 
 import pytest
 
-from importer.report.next_step import after_stop, next_step
+from importer.report.next_step import NextStep, next_step
 from tests.unit.report.ended_runs import run_folder, summary
 
 STATE = Path(".importer")
 
 
-def stopped(code: int, guards: "tuple[str, ...]" = ()) -> dict[str, Any]:
-    return {"run_id": "r", "exit_code": code, "guards": guards}
+def after_stop(tmp_path: Path, mode: str, code: int, *guards: str, state_dir: Path = STATE) -> NextStep:
+    folder = run_folder(tmp_path, mode=mode, config_path="people.toml", arguments=["list.csv"])
+    return next_step(summary(state="stopped", exit_code=code, guards=guards), folder, state_dir)
 
 
 @pytest.mark.parametrize("code", [4, 5, 7, 8, 130])
-def test_a_stopped_run_is_resumed(code: int) -> None:
-    assert after_stop(stopped(code), STATE) == ("", "importer resume r")
+def test_a_stopped_run_is_resumed(code: int, tmp_path: Path) -> None:
+    assert after_stop(tmp_path, "run", code) == ("", "importer resume r1")
 
 
-def test_a_guard_is_allowed_by_its_name() -> None:
-    step = after_stop(stopped(6, ("min_rows", "strict")), Path("/srv/state"))
-    assert step.command == "importer resume r --allow min_rows --allow strict --state-dir /srv/state"
-    assert str(step).startswith("correct the list and run it again, or continue as it is: importer resume r")
+def test_a_guard_is_allowed_by_its_name(tmp_path: Path) -> None:
+    step = after_stop(tmp_path, "run", 6, "min_rows", "strict", state_dir=Path("/srv/state"))
+    assert step.command == "importer resume r1 --allow min_rows --allow strict --state-dir /srv/state"
+    assert str(step).startswith("correct the list and run it again, or continue as it is: importer resume r1")
 
 
-def test_past_the_reject_limit_a_higher_one_is_named() -> None:
-    assert after_stop(stopped(6), STATE).command == "importer resume r --max-rejects N"
+def test_past_the_reject_limit_a_higher_one_is_named(tmp_path: Path) -> None:
+    assert after_stop(tmp_path, "run", 6).command == "importer resume r1 --max-rejects N"
+
+
+@pytest.mark.parametrize(
+    ("guards", "flags"), [(("strict",), "--allow strict"), ((), "--max-rejects N")], ids=str
+)
+def test_a_check_that_a_guard_stopped_is_checked_again_never_resumed(
+    guards: tuple[str, ...], flags: str, tmp_path: Path
+) -> None:
+    assert after_stop(tmp_path, "check", 6, *guards) == (
+        "correct the list and check it again, or check it as it is",
+        f"importer check people.toml list.csv {flags}",
+    )
 
 
 @pytest.mark.parametrize(
@@ -35,7 +48,6 @@ def test_past_the_reject_limit_a_higher_one_is_named() -> None:
     [
         (0, ("", "importer run people.toml list.csv")),
         (1, ("correct the list or the configuration, then", "importer check people.toml list.csv")),
-        (6, ("correct the list or the configuration, then", "importer check people.toml list.csv")),
     ],
 )
 def test_a_check_ends_with_correct_while_the_list_is_bad(

@@ -135,22 +135,22 @@ def test_the_five_most_frequent_bad_values_are_shown_short_and_printable() -> No
 
 def test_reports_are_named_only_where_they_are(tmp_path: Path) -> None:
     folder = run_folder(tmp_path)
-    assert list(next_lines(summary(exit_code=0, reject_counts=()), folder, tmp_path)) == [""]
+    assert list(next_lines(summary(exit_code=0, reject_counts=()), folder, "")) == [""]
 
 
-def test_the_next_command_retries_the_first_file_of_rejected_rows(tmp_path: Path) -> None:
+def test_the_files_of_a_run_are_named_before_the_next_step(tmp_path: Path) -> None:
     folder = run_folder(tmp_path)
     folder.rejected_rows.mkdir()
     for name in ("02-b.csv", "01-a.csv"):
         (folder.rejected_rows / name).touch()
     folder.html_report.touch()
     first = folder.rejected_rows / "01-a.csv"
-    assert list(next_lines(summary(), folder, tmp_path)) == [
+    assert list(next_lines(summary(), folder, "correct the rows, then: importer retry")) == [
         "",
         f"  report   {folder.html_report}",
         f"  rejects  {folder.rejects}",
         f"  rows     {first} and 1 more",
-        f"  next     correct the rows, then: importer retry r1 {first} --state-dir {tmp_path}",
+        "  next     correct the rows, then: importer retry",
     ]
 
 
