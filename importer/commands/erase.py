@@ -101,7 +101,7 @@ def _from_run(folder: RunFolder, person: str) -> bool:
             known = ReadResult.load(reading)
             RejectFiles(folder).write_rows(known.edges, [source.original() for source in known.sources])
     summary = folder.read_summary()
-    if lines and summary and folder.html_report.exists():
+    if (lines or any(kept)) and summary and folder.html_report.exists():  # it shows damaged rows, too
         html_report.write(folder, summary)
     return answers or lines or any(found) or any(kept) or any(outcomes)
 

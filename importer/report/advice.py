@@ -234,7 +234,7 @@ _RANGES: Mapping[str, str] = {"number": "a number", "free_text": "a text"}
 
 def _bounds(attribute: Mapping[str, Any]) -> str:
     found = [
-        f"{name} {attribute[name]:,}"
+        f"{name} {attribute[name]:,.15g}"  # the configuration stores 0 as 0.0
         for name in ("min", "max", "max_length")
         if attribute.get(name) is not None
     ]

@@ -16,9 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from importer.core.durations import spoken
+from importer.core.rejects import SET_ASIDE_FREE
 from importer.core.text import printable
 from importer.report import advice
 from importer.report.call_timeline import CallsPart, read_timeline
+from importer.report.damaged_texts import add_texts
 from importer.report.next_step import next_step
 from importer.report.reject_groups import (
     EXAMPLES,
@@ -34,6 +36,12 @@ from importer.storage.run_folder import RunFolder
 
 VALUES_IN_ALL = 12_000
 """So many frequent values are shown over all groups, so that the file stays under 5 MB."""
+
+VALUES_IN_LINE = 3
+"""So many stand in the line of a group; a table has those of a group with more."""
+
+OPEN_GROUPS = 5
+"""Up to so many groups are shown open."""
 
 _TEMPLATES = Path(__file__).parent / "templates"
 
@@ -66,6 +74,13 @@ _BARS: Mapping[str, tuple[tuple[str, str], ...]] = {
 }
 """The states of a bar from left to right, each with the class of its colour."""
 
+_IN_CHECK: Mapping[str, tuple[str, str]] = {"not_attempted": ("would_be_sent", "due")}
+"""Name and colour of a state in the report of a check, where they are others: a check sends nothing."""
+
+
+_SHARES = ("applied", "rejected", "blank")
+"""Shares of an attribute's values; a check applies none, so it shows the others alone."""
+
 
 def write(folder: RunFolder, summary: Mapping[str, Any], *, values: bool = True) -> Path:
     """Writes `report.html`, or without values of people `report-no-values.html`; returns its path."""
@@ -76,8 +91,13 @@ def write(folder: RunFolder, summary: Mapping[str, Any], *, values: bool = True)
 
 
 def _page(folder: RunFolder, summary: Mapping[str, Any], *, values: bool) -> str:
-    groups = read_groups(folder.rejects)
-    meta = folder.read_meta()
+    meta, groups = folder.read_meta(), read_groups(folder.rejects)
+    source = meta["config"].get("source", {})
+    paths = [one["path"] for one in summary["sources"]]
+    add_texts(groups, folder.kept, paths, source.get("encoding", "utf-8"))
+    is_check = meta["mode"] == "check"
+    attributes = _attributes(summary, previous_summary(folder, meta), is_check=is_check)
+    shares = _SHARES[is_check:]
     return render(
         "report.html.j2",
         run=summary,
@@ -85,11 +105,14 @@ def _page(folder: RunFolder, summary: Mapping[str, Any], *, values: bool) -> str
         title=f"{summary['name']} → {summary['destination']}: {summary['state']}",
         headline=headline(summary, meta["mode"]),
         next=next_step(summary, folder, folder.path.parent.parent),
-        bars=[_bar(name, summary[name]) for name in _BARS],
-        steps=_steps(summary),
-        calls=_calls(read_timeline(folder.journal)),
-        attributes=_attributes(summary, previous_summary(folder, meta)),
+        bars=[_bar(name, summary[name], is_check=is_check) for name in _BARS],
+        steps=_steps(summary["rows"], has_where=bool(source.get("where")), is_check=is_check),
+        calls=_calls([] if is_check else read_timeline(folder.journal)),
+        attributes=attributes,
+        shares=shares,
+        has_arrows=any(one["arrows"].get(name) for one in attributes for name in shares),
         groups=[_group(group, meta["config"], len(groups), summary, values=values) for group in groups],
+        open_groups=OPEN_GROUPS,
         examples=[_example(row, values=values) for row in examples_of(groups)],
         most_examples=EXAMPLES,
         rejects_file=folder.rejects,
@@ -142,8 +165,7 @@ def headline(summary: Mapping[str, Any], mode: str) -> str:
     """What happened, in one sentence."""
     values, rows = summary["values"], summary["rows"]
     if mode == "check":
-        what = f"Nothing was sent: this was a check. {values['not_attempted']:,} values would be sent"
-        return f"{what}, {values['rejected']:,} are rejected in {rows['read']:,} rows."
+        return f"Nothing was sent: this was a check. {_checked(summary)}."
     if summary["state"] != "finished":
         what = {"stopped": "stopped", "interrupted": "interrupted"}.get(summary["state"], summary["state"])
         left = f"{values['not_attempted']:,} are not sent"
@@ -157,37 +179,51 @@ def headline(summary: Mapping[str, Any], mode: str) -> str:
     return f"{values['applied']:,} values are applied, {' and '.join(lost) or 'none rejected'}{bad_rows}."
 
 
+def _checked(summary: Mapping[str, Any]) -> str:
+    """What a check has found. A row whose values are all rejected was used, one that is set aside was not."""
+    values, rows = summary["values"], summary["rows"]["read"]
+    found = f"{values['not_attempted']:,} values would be sent, {values['rejected']:,} are rejected"
+    set_aside = sum(
+        one["count"]
+        for one in summary["rejects"]
+        if one["stage"] == "read" and one["reason"] != SET_ASIDE_FREE
+    )
+    if set_aside:
+        return f"{set_aside:,} of {_counted(rows, 'row')} cannot be used; of the others {found}"
+    return f"{found} in {_counted(rows, 'row')}"
+
+
 def _counted(number: int, one: str) -> str:
     return f"{number:,} {one if number == 1 else one + 's'}"
 
 
-def _bar(name: str, counts: Mapping[str, int]) -> dict[str, Any]:
+def _bar(name: str, counts: Mapping[str, int], *, is_check: bool) -> dict[str, Any]:
     total, at, parts = max(1, counts["read"]), 0.0, []
     for state, colour in _BARS[name]:
-        if counts[state]:
-            width = counts[state] * 1000 / total
-            parts.append({"state": state, "count": counts[state], "x": at, "width": width, "colour": colour})
+        if count := counts[state]:
+            shown, fill = _IN_CHECK.get(state, (state, colour)) if is_check else (state, colour)
+            width = count * 1000 / total
+            parts.append({"state": shown, "count": count, "x": at, "width": width, "colour": fill})
             at += width
     return {"name": name, "read": counts["read"], "parts": parts, "share": lambda n: f"{n / total:.1%}"}
 
 
-def _steps(summary: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """The way of the rows: how many are left after each step."""
-    rows = summary["rows"]
+def _steps(rows: Mapping[str, int], *, has_where: bool, is_check: bool) -> list[dict[str, Any]]:
+    """The way of the rows: how many are left after each step that the run has."""
     chosen = rows["read"] - rows["filtered"]
     used = chosen - rows["rejected"]
     winning = used - rows["merged"] - rows["empty"]
     due = winning - rows["unchanged"]
     steps = (
-        ("read", rows["read"]),
-        ("chosen by where", chosen),
-        ("usable", used),
-        ("with a value that counts", winning),
-        ("with a value to send", due),
-        ("applied, whole or in part", rows["applied"] + rows["partly_applied"]),
+        ("read", rows["read"], True),
+        ("chosen by where", chosen, has_where),
+        ("usable", used, True),
+        ("with a value that counts", winning, True),
+        ("with a value to send", due, True),
+        ("applied, whole or in part", rows["applied"] + rows["partly_applied"], not is_check),
     )
     most = max(1, rows["read"])
-    return [{"name": name, "count": count, "width": count * 1000 / most} for name, count in steps]
+    return [{"name": name, "count": n, "width": n * 1000 / most} for name, n, is_shown in steps if is_shown]
 
 
 def _calls(parts: list[CallsPart]) -> dict[str, Any]:
@@ -213,17 +249,22 @@ def _iso(at: float) -> str:
     return datetime.fromtimestamp(at, UTC).isoformat(timespec="seconds")
 
 
-def _attributes(summary: Mapping[str, Any], before: Mapping[str, Any] | None) -> list[dict[str, Any]]:
+def _attributes(
+    summary: Mapping[str, Any], before: Mapping[str, Any] | None, *, is_check: bool
+) -> list[dict[str, Any]]:
     known = {a["attribute"]: a for a in (before or {}).get("attributes", ())}
-    return [_attribute(one, known.get(one["attribute"])) for one in summary.get("attributes", ())]
+    return [
+        _attribute(one, known.get(one["attribute"]), is_check=is_check)
+        for one in summary.get("attributes", ())
+    ]
 
 
-def _attribute(one: Mapping[str, Any], before: Mapping[str, Any] | None) -> dict[str, Any]:
+def _attribute(one: Mapping[str, Any], before: Mapping[str, Any] | None, *, is_check: bool) -> dict[str, Any]:
     shares, arrows = _shares(one), {}
     for name, share in _shares(before).items() if before else ():
         change = shares[name] - share
         arrows[name] = f"{'▲' if change > 0 else '▼'} {abs(change):.1%}" if abs(change) >= 0.0005 else ""
-    bar = _bar("values", one)
+    bar = _bar("values", one, is_check=is_check)
     return {**one, "shares": shares, "arrows": arrows, "bar": bar}
 
 
@@ -246,6 +287,8 @@ def _group(
     attribute = config["attributes"].get(group.attribute)
     whole = "whole row" if group.stage == "read" else "whole person"
     hints = summary.get("hints", ()) if group.stage == "check" else ()
+    has_values = values and (group.attribute or any(group.values))
+    has_more = has_values and len(group.values) > VALUES_IN_LINE
     return {
         "attribute": group.attribute or whole,
         "stage": group.stage,
@@ -255,7 +298,8 @@ def _group(
         "accepted": advice.accepted(attribute),
         "fix": advice.fix(group.stage, group.reason, attribute, group.values),
         "hints": [advice.hint(hint) for hint in hints if hint["attribute"] == group.attribute],
-        "values": group.top(shown) if values and group.attribute else [],
+        "values": group.top(shown) if has_more else [],
+        "first_values": group.top(VALUES_IN_LINE) if has_values else [],
         "distinct": len(group.values),
         "approximate": group.approximate,
     }

@@ -19,6 +19,9 @@ DISTINCT_IN_ALL = 500_000
 EXAMPLES = 2_000
 """So many example rows are kept over all groups."""
 
+EXAMPLES_EACH = 5
+"""So many of each group, while there are few groups."""
+
 LONGEST = 160
 """So many characters of a value are kept."""
 
@@ -102,7 +105,7 @@ def _end_of_last_line(data: bytes) -> int:
 
 
 def _add_counts(groups: dict[tuple[str, ...], RejectGroup], batch: pl.DataFrame) -> None:
-    counted = batch.group_by(*KEYS, "value").agg(pl.len(), pl.col("message").first())
+    counted = batch.group_by(*KEYS, "value", maintain_order=True).agg(pl.len(), pl.col("message").first())
     for *key, value, count, message in counted.iter_rows():
         group = groups.setdefault(tuple(key), RejectGroup(*key))
         group.count += count
@@ -111,8 +114,8 @@ def _add_counts(groups: dict[tuple[str, ...], RejectGroup], batch: pl.DataFrame)
 
 
 def _add_examples(groups: dict[tuple[str, ...], RejectGroup], batch: pl.DataFrame, most: int) -> None:
-    """The first rows of each group; the more groups there are, the fewer of each."""
-    each = max(3, min(100, most // max(1, len(groups))))
+    """The first rows of each group; where there are very many groups, fewer of each."""
+    each = max(3, min(EXAMPLES_EACH, most // max(1, len(groups))))
     lacking = [key for key, group in groups.items() if len(group.examples) < each]
     if not lacking or sum(len(group.examples) for group in groups.values()) >= most:
         return
@@ -134,5 +137,6 @@ def _stay_small(groups: dict[tuple[str, ...], RejectGroup]) -> None:
 
 
 def examples_of(groups: Sequence[RejectGroup], most: int = EXAMPLES) -> list[dict[str, str]]:
-    """The example rows of all groups, at most `most`."""
-    return [row for group in groups for row in group.examples][:most]
+    """At most `most` example rows: the first row of each group, then the second of each, and so on."""
+    places = range(EXAMPLES_EACH)
+    return [row for at in places for group in groups for row in group.examples[at : at + 1]][:most]

@@ -9,10 +9,13 @@ from importer.commands import erase as command
 from importer.commands.erase import erase
 from importer.config.schema import Config
 from importer.core.errors import ConfigError, StateError
+from importer.core.rejects import REPORT_COLUMNS
+from importer.report import html_report
 from importer.report.outcome_export import export
 from importer.report.outcome_files import OutcomeFiles
 from importer.storage import account, checked_files, locks, state_folder
 from importer.storage.run_folder import RunFolder
+from tests.unit.report.ended_runs import run_folder, summary
 from tests.unit.storage.conftest import config_of
 
 
@@ -64,6 +67,21 @@ def test_a_damaged_row_goes_where_the_id_stands_in_it_as_a_word(folder: RunFolde
     assert command._from_kept(folder.kept / "batch-0.parquet", "u2")
     left = checked_files.scan_parquet(folder.kept / "batch-0.parquet").collect()
     assert left["bytes"].to_list() == [b"u22,broken", b"xu2,broken"]
+
+
+def test_a_damaged_row_goes_from_the_report_too(tmp_path: Path) -> None:
+    state_folder.prepare(tmp_path / "state")
+    folder = run_folder(tmp_path / "state", identity="i")
+    folder.write_summary(summary())
+    folder.rejects.write_text(
+        f"{','.join(REPORT_COLUMNS)}\n/lists/people.csv,7,8,,,,read,row_malformed,expected 2 fields,,,\n"
+    )
+    folder.kept.mkdir()
+    damaged = pl.DataFrame({"order": [7], "bytes": [b"u2;Zoe"]})
+    checked_files.write_parquet(folder.kept / "batch-000000.parquet", damaged)
+    assert "u2;Zoe" in html_report.write(folder, summary()).read_text("utf-8")
+    assert erase(tmp_path / "state", "u2").runs == 1
+    assert "u2;Zoe" not in folder.html_report.read_text("utf-8")
 
 
 def test_values_of_before_the_run_go(folder: RunFolder) -> None:

@@ -1,7 +1,6 @@
 """What to do after a run is the same sentence and command in every report."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from importer.core.rejects import REPORT_COLUMNS
 from importer.report import reject_groups
-from importer.report.reject_groups import LONGEST, read_groups
+from importer.report.reject_groups import EXAMPLES_EACH, LONGEST, examples_of, read_groups
 
 
 def rejects(path: Path, values: "list[tuple[str, str, str]]") -> Path:
@@ -67,9 +67,23 @@ def test_past_the_bound_values_are_approximate_and_the_count_stays_exact(
 
 def test_examples_are_bounded_over_all_groups(tmp_path: Path) -> None:
     lines = [(f"a{n % 40}", "invalid", str(n)) for n in range(4_000)]
-    groups = read_groups(rejects(tmp_path / "rejects.csv", lines), examples=200)
+    groups = read_groups(rejects(tmp_path / "rejects.csv", lines), examples=160)
     assert len(groups) == 40
-    assert {len(group.examples) for group in groups} == {5}
+    assert {len(group.examples) for group in groups} == {4}
+
+
+def test_examples_are_a_few_of_each_group_by_turns(tmp_path: Path) -> None:
+    lines = [("age", "invalid", f"a{n}") for n in range(300)] + [("plan", "invalid", f"p{n}") for n in (0, 1)]
+    groups = read_groups(rejects(tmp_path / "rejects.csv", lines))
+    shown = [row["value"] for row in examples_of(groups)]
+    assert shown == ["a0", "p0", "a1", "p1", *(f"a{n}" for n in range(2, EXAMPLES_EACH))]
+    assert [row["value"] for row in examples_of(groups, most=3)] == shown[:3]
+
+
+def test_of_equally_frequent_values_the_first_of_the_list_is_shown(tmp_path: Path) -> None:
+    lines = [("age", "invalid", f"a{n}") for n in range(2_000)]
+    (group,) = read_groups(rejects(tmp_path / "rejects.csv", lines))
+    assert group.top(3) == [("a0", 1), ("a1", 1), ("a2", 1)]
 
 
 @settings(max_examples=60)
