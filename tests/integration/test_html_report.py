@@ -175,7 +175,7 @@ def test_groups_hold_counts_values_what_is_accepted_and_the_fix(page: Page) -> N
     assert re.match(r"300\b.*plan.*attribute value invalid", text.replace("\n", " "))
     assert "one of: pro, free" in text
     assert "Correct the cells" in text
-    assert re.search(r"techno\s+120", text)
+    assert re.search(r"techno ×120", text)
 
 
 def test_rows_are_sorted_and_paged(page: Page) -> None:
