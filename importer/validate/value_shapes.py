@@ -34,7 +34,7 @@ class ValueShapes:
 
     _values: dict[str, list[str]] = field(default_factory=dict)
     _accepted: dict[str, list[str]] = field(default_factory=dict)
-    _batches: Counter[str] = field(default_factory=Counter)
+    _batches: Counter[tuple[str, bool]] = field(default_factory=Counter)
 
     def add(self, rejects: pl.DataFrame) -> None:
         """Takes refused values: `attribute`, `value` and `stage` of a rejects frame."""
@@ -46,21 +46,23 @@ class ValueShapes:
                 seen += first.str.head(LONGEST_VALUE).to_list()
 
     def add_accepted(self, typed: Iterable[tuple[str, pl.Series, TypedColumn]]) -> None:
-        """Takes accepted values of attributes of which some were refused: key, cells, typed column of each.
+        """Takes accepted values: key, cells and typed column of each attribute.
 
-        Of an attribute the first, second, fourth, eighth… batch is looked at: in a long list that is little.
+        Of the batches before the first refused value, and of those from there on, the first, second, fourth,
+        eighth… is looked at: in a long list that is little. Before it a few cells do.
         """
         for key, cells, column in typed:
-            if key not in self._values:
-                continue
-            seen = self._accepted.setdefault(key, [])
-            self._batches[key] += 1
-            if self._batches[key].bit_count() == 1 and len(seen) < SAMPLE:
-                texts = cell_texts.display(_spread(cells, column)).drop_nulls()
-                self._keep(seen, texts.str.head(LONGEST_VALUE))
+            is_refused = key in self._values
+            self._batches[key, is_refused] += 1
+            if self._batches[key, is_refused].bit_count() == 1:
+                texts = _spread(cells, column, _LOOKED_AT if is_refused else _OF_A_SHAPE)
+                self._keep(self._accepted.setdefault(key, []), texts, by_shape=is_refused)
 
-    def _keep(self, seen: list[str], texts: pl.Series) -> None:
-        """Adds texts to `seen`, few of each shape and SAMPLE in all."""
+    def _keep(self, seen: list[str], texts: pl.Series, *, by_shape: bool) -> None:
+        """Adds texts to `seen`, SAMPLE in all, and by shape few of each."""
+        if not by_shape:
+            seen += texts.head(SAMPLE - len(seen)).to_list()
+            return
         shapes = Counter(shape_of(pl.Series(seen, dtype=pl.String)).to_list())
         for text, shape in zip(texts, shape_of(texts), strict=True):
             if shapes[shape] < _OF_A_SHAPE and len(seen) < SAMPLE:
@@ -85,7 +87,7 @@ class ValueShapes:
             seen = self._values.setdefault(key, [])
             seen += values[: SAMPLE - len(seen)]
         for key, values in state["accepted"].items():
-            self._keep(self._accepted.setdefault(key, []), pl.Series(values, dtype=pl.String))
+            self._keep(self._accepted.setdefault(key, []), pl.Series(values, dtype=pl.String), by_shape=True)
 
     def text(self, key: str) -> str:
         """The two most frequent shapes of an attribute's refused values; "" where there are none."""
@@ -93,15 +95,15 @@ class ValueShapes:
         return " or ".join(f'"{shape}"' for shape, _ in shapes.most_common(2))
 
 
-def _spread(cells: pl.Series, column: TypedColumn) -> pl.Series:
-    """The accepted of a few cells that are evenly spread over the column."""
-    step = max(1, -(-cells.len() // _LOOKED_AT))
+def _spread(cells: pl.Series, column: TypedColumn, most: int) -> pl.Series:
+    """The accepted of so many cells that are evenly spread over the column, as texts."""
+    step = max(1, -(-cells.len() // most))
     good = column.present.gather_every(step)
     if column.reason is not None:
         good &= column.reason.gather_every(step).is_null()
     if column.cleared is not None:
         good &= ~column.cleared.gather_every(step)
-    return cells.gather_every(step).filter(good)
+    return cell_texts.display(cells.gather_every(step).filter(good)).drop_nulls().str.head(LONGEST_VALUE)
 
 
 def shape_of(values: pl.Series) -> pl.Series:

@@ -61,9 +61,10 @@ def test_lists_are_read_one_after_another(tmp_path: Path) -> None:
     )
 
 
-def test_what_the_check_refuses_is_looked_at(tmp_path: Path) -> None:
+def test_what_the_check_refuses_and_accepts_is_looked_at(tmp_path: Path) -> None:
     found = Reading(tmp_path, [LIST])
     assert found.reader.shapes.text("age") == '"a"'
+    assert found.reader.shapes.accepted("age") != []
     assert [batch.rejects.height for batch in found.batches] == [2]
 
 

@@ -75,15 +75,18 @@ def test_of_accepted_values_few_of_each_shape_are_kept() -> None:
     assert accepted_of(["x"], type="number").accepted("day") == []
 
 
-def test_no_accepted_value_is_looked_at_where_none_is_refused() -> None:
-    column, shapes = pl.Series("day", ["1"]), ValueShapes()
-    typed = type_column(Attribute(type="number"), column)
-    shapes.add_accepted([("day", column, typed)])
-    assert shapes.accepted("day") == []
+def add_numbers(shapes: ValueShapes, number: str, batches: int) -> None:
+    column = pl.Series("day", [number])
+    for _ in range(batches):
+        shapes.add_accepted([("day", column, type_column(Attribute(type="number"), column))])
+
+
+def test_accepted_values_before_the_first_refused_one_are_known() -> None:
+    shapes = ValueShapes()
+    add_numbers(shapes, "1", batches=10)
     shapes.add(rejects(("day", "x", "check")))
-    for _ in range(8):
-        shapes.add_accepted([("day", column, typed)])
-    assert shapes.accepted("day") == ["1"] * 4  # of the first, second, fourth and eighth batch
+    add_numbers(shapes, "2.5", batches=1)
+    assert shapes.accepted("day") == ["1"] * 4 + ["2.5"]  # the first, second, fourth and eighth batch
 
 
 def test_accepted_values_are_a_bounded_sample() -> None:
