@@ -33,6 +33,7 @@ from importer.report.reject_groups import (
 from importer.report.trends import previous_summary
 from importer.storage import atomic_files
 from importer.storage.run_folder import RunFolder
+from importer.validate.data_quality import DAMAGE
 
 VALUES_IN_ALL = 12_000
 """So many frequent values are shown over all groups, so that the file stays under 5 MB."""
@@ -116,7 +117,7 @@ def _page(folder: RunFolder, summary: Mapping[str, Any], *, values: bool) -> str
         examples=[_example(row, values=values) for row in examples_of(groups)],
         most_examples=EXAMPLES,
         rejects_file=folder.rejects,
-        warnings=[{**w, "means": advice.warning(w["code"])} for w in summary["warnings"]],
+        warnings=[_warning(one) for one in summary["warnings"]],
         config=json.dumps(meta["config"], indent=2, ensure_ascii=False),
         config_path=meta["config_path"],
         sources=[_source(source, summary) for source in summary["sources"]],
@@ -303,6 +304,11 @@ def _group(
         "distinct": len(group.values),
         "approximate": group.approximate,
     }
+
+
+def _warning(one: Mapping[str, Any]) -> dict[str, Any]:
+    seen, to_do = advice.warning(one["code"])
+    return {**one, "seen": seen, "to_do": to_do, "is_damage": one["code"] in DAMAGE}
 
 
 def _example(row: Mapping[str, str], *, values: bool) -> dict[str, str]:

@@ -7,7 +7,7 @@ from typing import Any
 import polars as pl
 import pytest
 
-from importer.core.models import Hint, RejectCount
+from importer.core.models import Hint, RejectCount, RunWarning
 from importer.core.rejects import REPORT_COLUMNS
 from importer.report import html_report
 from importer.storage import checked_files
@@ -81,7 +81,17 @@ def test_each_reject_says_what_is_accepted_and_what_to_do(folder: RunFolder) -> 
     found = page(folder)
     assert "<dd>a number (min 0)</dd>" in found
     assert "A number outside of min and max needs another range.</dd>" in found
-    assert ">Cells such as #N/A (3, in rows 7, 9)" in re.sub(r"<b>age</b>: ", ">", found)
+    assert "<b>age</b>: sign of damage: Cells such as #N/A (3, in rows 7, 9)" in found
+
+
+@pytest.mark.parametrize(
+    ("code", "is_damage"), [("spreadsheet_error", True), ("datetime_offset_dropped", False)]
+)
+def test_the_consequence_of_a_warning_is_said(code: str, is_damage: bool, folder: RunFolder) -> None:
+    found = page(folder, warnings=[RunWarning(code, "age", 3)])
+    assert "A warning alone rejects nothing." in found
+    assert ("stop a run with <code>--strict</code>" in found) == is_damage
+    assert ("sign of damage" in found) == is_damage
 
 
 def test_the_age_of_a_source_is_counted_to_the_start_of_the_run(folder: RunFolder) -> None:
