@@ -635,7 +635,17 @@ def killed(here: Stage, server: SandboxServer, requests: int, *words: object) ->
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         out, err = process.communicate(timeout=60)
+    await_answers(server)
     return Result(process.returncode, out.decode(), err.decode(), here.state)
+
+
+def await_answers(server: SandboxServer) -> None:
+    """Waits until what was on its way when a process was killed has come and is answered."""
+    end, before = time.monotonic() + 10, None
+    while (stats := server.stats) != before or sum(stats.by_status.values()) < stats.requests:
+        assert time.monotonic() < end
+        before = stats
+        time.sleep(0.05)
 
 
 def kill_again_and_again(here: Stage, server: SandboxServer, seed: int, kills: int, people: int) -> int:
