@@ -36,9 +36,11 @@ SERVER = """
 import sys
 from importer.config import loader as config
 from importer.sandbox import server as sandbox
+from importer.sandbox.faults import parse_seconds
+from importer.sandbox.options import SandboxOptions
 path, latency, limit, after, key = sys.argv[1:]
-options = sandbox.SandboxOptions(
-    latency=sandbox.parse_seconds(latency), rate_limit=float(limit), rate_retry_after=after or None
+options = SandboxOptions(
+    latency=parse_seconds(latency), rate_limit=float(limit), rate_retry_after=after or None
 )
 sandbox.serve(config.load(path), options, key, lambda url: print(url, flush=True))
 """
