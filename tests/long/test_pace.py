@@ -23,6 +23,7 @@ from importer.send.job import Job, Limits
 from importer.send.rate_limiter import RateLimiter
 from importer.send.rate_search import Slot
 from importer.send.sender import Sender
+from importer.transport.choice import choose_client
 from tests.support.disturbed_runs import Setting, control, prepared
 from tests.support.oracle.program import ROOT
 from tests.support.oracle.replies import KEY
@@ -114,7 +115,8 @@ async def jobs(figures: Figures, clock: "asyncio.AbstractEventLoop") -> AsyncIte
 def send(url: str, folder: Path, ceiling: float, in_flight: int) -> Figures:
     destination = configuration.load(folder / "import.toml").build_destination()
     figures = Figures(Watched(ceiling))
-    limits = Limits(url, destination.headers(KEY), max_in_flight=in_flight)
+    client = choose_client("auto", url, ceiling)
+    limits = Limits(url, destination.headers(KEY), max_in_flight=in_flight, client=client)
     sender = Sender(limits, destination, figures.pacer)
 
     async def play() -> None:
