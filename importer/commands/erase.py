@@ -181,7 +181,9 @@ def _from_rejects(path: Path, person: str) -> bool:
     found = False
     with state_errors(path), path.open("rb") as old, atomic_files.replacing(path) as new:
         lines = reject_lines.records(old)
-        head = next(lines)
+        head = next(lines, None)
+        if head is None or "distinct_id" not in head.cells:
+            raise _unreadable(path)
         new.write(head.raw)
         at = list(head.cells).index("distinct_id")
         for line in lines:

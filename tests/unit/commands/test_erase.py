@@ -140,3 +140,12 @@ def test_a_run_whose_rows_a_cluster_has_left_comes_to_its_end_first(
         erase(state_of(folder), "u2")
     folder.write_meta({**folder.read_meta(), "staging": "s3://lake/staging"})
     assert erase(state_of(folder), "u2").elsewhere == {"s3://lake/staging"}
+
+
+@pytest.mark.parametrize("content", ["", "no,such,header\n1,2,3\n"])
+def test_rejects_without_their_header_are_said_to_be_damaged(content: str, tmp_path: Path) -> None:
+    path = tmp_path / "rejects.csv"
+    path.write_text(content)
+    with pytest.raises(StateError, match="cannot be taken out"):
+        command._from_rejects(path, "p1")
+    assert path.read_text() == content
