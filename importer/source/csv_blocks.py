@@ -98,6 +98,11 @@ class Block:
         return self._there[sign]
 
     @cached_property
+    def quotes(self) -> pl.Series:
+        """How many quotes each of the lines has."""
+        return self.lines.str.count_matches(self.grammar.signs.quote, literal=True).cast(pl.Int64)
+
+    @cached_property
     def _texts(self) -> list[str]:
         return self.lines.to_list()
 

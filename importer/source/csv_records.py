@@ -22,7 +22,6 @@ from importer.source.csv_found import Records
 from importer.source.csv_grammar import (
     Grammar,
     Layout,
-    Signs,
     cells_of,
     column_names,
     polars_cells,
@@ -157,14 +156,14 @@ class RecordFinder:
     # -- quotes: every line a record by itself, or every group of lines with an even number of quotes
 
     def _quoted(self, block: Block, final: bool) -> Records | None:
-        lines, signs = block.lines, block.grammar.signs
+        lines = block.lines
         at = pl.int_range(lines.len(), eager=True, dtype=pl.Int64)
         width = lines.str.len_bytes().cast(pl.Int64)
         view: bytes | None = block.view
         if width.min() == 0:
             at, lines, width = at.filter(width > 0), lines.filter(width > 0), width.filter(width > 0)
             view = None
-        if not lines.len() or _has_odd(lines, signs) or not block.grammar.all_healthy(lines).all():
+        if not lines.len() or _has_odd(block) or not block.grammar.all_healthy(lines).all():
             return self._grouped(block, final)
         cut = block.height if final else self._cut_before_tail(at, width, block.height)
         return self._all(block, cut, lines, at, view)
@@ -179,7 +178,7 @@ class RecordFinder:
         signs = block.grammar.signs
         if signs.escape or not signs.quote:
             return None
-        quotes = block.lines.str.count_matches(signs.quote, literal=True).cast(pl.Int64)
+        quotes = block.quotes
         inside = (quotes.cum_sum() - quotes) % 2 == 1
         starts = (~inside).arg_true().cast(pl.Int64)
         end = block.height
@@ -283,11 +282,10 @@ def _miscounted(grammar: Grammar, lines: pl.Series, at: pl.Series) -> list[Unit]
     ]
 
 
-def _has_odd(lines: pl.Series, signs: Signs) -> bool:
+def _has_odd(block: Block) -> bool:
     """Whether a line has an odd number of quotes, and so is no record by itself."""
-    if signs.escape or not signs.quote:
-        return False
-    return bool((lines.str.count_matches(signs.quote, literal=True) % 2 == 1).any())
+    signs = block.grammar.signs
+    return not signs.escape and bool(signs.quote) and bool((block.quotes % 2 == 1).any())
 
 
 def _separator(block: Block) -> str | None:
