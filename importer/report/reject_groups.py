@@ -7,6 +7,8 @@ from pathlib import Path
 
 import polars as pl
 
+from importer.report import reject_lines
+
 VALUES_SHOWN = 20
 """So many of a group's most frequent values are shown."""
 
@@ -24,8 +26,6 @@ EXAMPLES_EACH = 5
 
 LONGEST = 160
 """So many characters of a value are kept."""
-
-_BLOCK_BYTES = 4 << 20
 
 KEYS = ("attribute", "stage", "reason")
 _SHOWN = ("file", "row", "line", "distinct_id", *KEYS, "value", "message")
@@ -75,33 +75,8 @@ def _batches(rejects: Path) -> Iterator[pl.DataFrame]:
         pl.col("value", "message").str.slice(0, LONGEST + 1),
         pl.col("file", "distinct_id").str.slice(0, 300),
     ]
-    for block in blocks(rejects):
+    for block in reject_lines.blocks(rejects):
         yield pl.read_csv(block, columns=_SHOWN, infer_schema=False).with_columns(short).fill_null("")
-
-
-def blocks(rejects: Path) -> Iterator[bytes]:
-    """The lines of the file in pieces with the header each: polars alone reads ahead without bound."""
-    with rejects.open("rb") as file:
-        header, rest = file.readline(), b""
-        while piece := file.read(_BLOCK_BYTES):
-            data = rest + piece
-            end = _end_of_last_line(data)
-            if end:
-                yield header + data[:end]
-            rest = data[end:]
-        if rest:
-            yield header + rest
-
-
-def _end_of_last_line(data: bytes) -> int:
-    """Where the last whole line ends, 0 where none does; a line break inside of quotes ends no line."""
-    odd, end = data.count(b'"') % 2, len(data)
-    while (at := data.rfind(b"\n", 0, end)) >= 0:
-        odd ^= data.count(b'"', at, end) % 2
-        if not odd:
-            return at + 1
-        end = at
-    return 0
 
 
 def _add_counts(groups: dict[tuple[str, ...], RejectGroup], batch: pl.DataFrame) -> None:

@@ -5,10 +5,13 @@ Python's `csv` module stops at values over 131,072 characters, and its limit is 
 
 import re
 from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 _CELL = re.compile(r'(?:"([^"]*(?:""[^"]*)*)"|([^,]*))(,|$)')
 """A quoted cell or a plain one, and what ends it."""
+
+_BLOCK_BYTES = 4 << 20
 
 
 class Record(NamedTuple):
@@ -48,3 +51,28 @@ def _cells(text: str) -> Iterator[str]:
         quoted, plain, comma = found.groups()
         yield plain if quoted is None else quoted.replace('""', '"')
         at, has_more = found.end(), comma == ","
+
+
+def blocks(rejects: Path) -> Iterator[bytes]:
+    """The lines of the file in pieces with the header each: polars alone reads ahead without bound."""
+    with rejects.open("rb") as file:
+        header, rest = file.readline(), b""
+        while piece := file.read(_BLOCK_BYTES):
+            data = rest + piece
+            end = _end_of_last_line(data)
+            if end:
+                yield header + data[:end]
+            rest = data[end:]
+        if rest:
+            yield header + rest
+
+
+def _end_of_last_line(data: bytes) -> int:
+    """Where the last whole line ends, 0 where none does; a line break inside of quotes ends no line."""
+    odd, end = data.count(b'"') % 2, len(data)
+    while (at := data.rfind(b"\n", 0, end)) >= 0:
+        odd ^= data.count(b'"', at, end) % 2
+        if not odd:
+            return at + 1
+        end = at
+    return 0

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import polars as pl
 
-from importer.report.reject_groups import blocks
+from importer.report.reject_lines import blocks
 from importer.storage import atomic_files
 from importer.storage.run_folder import RunFolder
 

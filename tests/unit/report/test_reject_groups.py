@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from importer.core.rejects import REPORT_COLUMNS
-from importer.report import reject_groups
+from importer.report import reject_groups, reject_lines
 from importer.report.reject_groups import EXAMPLES_EACH, LONGEST, examples_of, read_groups
 
 
@@ -94,7 +94,7 @@ def test_of_equally_frequent_values_the_first_of_the_list_is_shown(tmp_path: Pat
 def test_lines_are_read_in_pieces_of_any_size(values: list[str], size: int) -> None:
     with TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
         path = rejects(Path(folder, "rejects.csv"), [("plan", "invalid", value) for value in values])
-        patch.setattr(reject_groups, "_BLOCK_BYTES", size)
+        patch.setattr(reject_lines, "_BLOCK_BYTES", size)
         (group,) = read_groups(path)
     assert group.count == len(values)
     assert group.values == Counter(values)
