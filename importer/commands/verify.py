@@ -54,6 +54,7 @@ from importer.storage import atomic_files, run_folder, state_folder
 from importer.storage.journal import Journal
 from importer.storage.journal_records import KnownValue
 from importer.storage.run_folder import RunFolder
+from importer.storage.shared_pace import shared_turns
 from importer.storage.spool import Spool, SpoolWriter
 from importer.transport import event_loop
 from importer.validate.read_result import ReadResult
@@ -136,7 +137,9 @@ def verify(
         scratch.make_folders()
         work = _Work(config, destination, journal, scratch, verified)
         work.read_sources(meta, _sampled(journal, folder.run_id, sample))
-        work.ask(key)
+        ceiling = config.destination.requests_per_second or 0
+        with shared_turns(Path(state_dir), config, "calls", ceiling) as turns:
+            work.ask(key, RateLimiter(ceiling, turns=turns))
     finally:
         journal.close()
         shutil.rmtree(scratch.path, ignore_errors=True)
@@ -174,12 +177,12 @@ class _Work:
         self.reading = reader.read(open_sources(self.config, sources_of(meta)))
         self.spool = writer.finish()
 
-    def ask(self, key: str) -> None:
+    def ask(self, key: str, limiter: RateLimiter) -> None:
         """Sends the calls, paced and retried as any other."""
-        stop, request, section = Stop(), StopRequest(), self.config.destination
+        stop, request = Stop(), StopRequest()
         reader = _Reader(self.destination)
         limits = limits_of(self.config, secrets.request_headers(self.config, self.destination, key))
-        sender = Sender(limits, reader, RateLimiter(section.requests_per_second or 0), stop)
+        sender = Sender(limits, reader, limiter, stop)
         event_loop.run(partial(self._send, sender, reader, request), limits.client, lambda _: request.ask())
         if stop.error is not None:
             raise stop.error

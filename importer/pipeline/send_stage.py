@@ -19,10 +19,10 @@ from importer.send.job import Limits
 from importer.send.rate_limiter import RateLimiter
 from importer.send.refusals import RefusalStreak
 from importer.send.sender import Sender
-from importer.storage import account, run_history
+from importer.storage import run_history
 from importer.storage.id_cache import IdCache
 from importer.storage.journal import Journal
-from importer.storage.shared_pace import SharedPace
+from importer.storage.shared_pace import SharedPace, shared_turns
 from importer.transport import event_loop
 from importer.transport.choice import advice
 
@@ -76,19 +76,11 @@ def _id_cache(spec: RunSpec, key: str) -> Iterator[IdCache | None]:
 
 @contextmanager
 def _shared_turns(spec: RunSpec) -> Iterator[TurnsOf]:
-    """The turns of the account's calls, and of its polls, which imports of this state folder share.
-
-    None for a ceiling of 0: such an import has no pace to share.
-    """
+    """The turns of the account's calls, and of its polls, which imports of this state folder share."""
     with ExitStack() as opened:
 
         def turns(kind: str, ceiling: float) -> SharedPace | None:
-            if not ceiling:
-                return None
-            name = f"{account.account_digest(spec.config)[:32]}-{kind}.pace"
-            found = SharedPace(spec.state_dir / "locks" / name, ceiling)
-            opened.callback(found.close)
-            return found
+            return opened.enter_context(shared_turns(spec.state_dir, spec.config, kind, ceiling))
 
         yield turns
 

@@ -10,11 +10,14 @@ with the machine: a time far in the future was written before that.
 """
 
 import mmap
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
 
-from importer.storage import atomic_files
+from importer.config.schema import Config
+from importer.storage import account, atomic_files
 from importer.storage.disk_errors import state_errors
 
 SPAN = 1.015
@@ -28,6 +31,24 @@ _CEILING, _CEILING_AT, _NEXT, _COUNT, _TIMES = range(5)
 _SIZE = 8 * (_TIMES + _KEPT)
 _STALE = 60.0  # s; nobody waits so long for a turn
 _CEILING_KEPT = 2.0  # s after the latest call of the one with the highest ceiling
+
+
+@contextmanager
+def shared_turns(state_dir: Path, config: Config, kind: str, ceiling: float) -> Iterator["SharedPace | None"]:
+    """The turns of the account's calls of one kind (`calls`, `polls`); None for a ceiling of 0.
+
+    An import without a ceiling has no pace to share. StateError where the file cannot be used.
+    """
+    if not ceiling:
+        yield None
+        return
+    folder, name = state_dir / "locks", f"{account.account_digest(config)[:32]}-{kind}.pace"
+    atomic_files.make_folder(folder)
+    turns = SharedPace(folder / name, ceiling)
+    try:
+        yield turns
+    finally:
+        turns.close()
 
 
 class SharedPace:

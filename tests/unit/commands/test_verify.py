@@ -5,9 +5,14 @@ from pathlib import Path
 
 import pytest
 
+import importer
 from importer.commands import verify
 from importer.commands.verify import Difference, Verified
+from importer.config import loader
+from importer.sandbox import server as sandbox
+from importer.sandbox.options import SandboxOptions
 from importer.storage.journal import Journal
+from importer.storage.shared_pace import shared_turns
 
 
 def test_a_value_is_read_from_its_json_member_without_a_float() -> None:
@@ -40,3 +45,27 @@ def test_a_sample_is_the_same_each_time(tmp_path: Path) -> None:
     assert one == again != other
     assert len(set(one)) == 5
     journal.close()
+
+
+def test_its_calls_take_turns_with_the_imports_of_the_account(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("VERIFY_KEY", "sk_test_verify")
+    (tmp_path / "list.csv").write_text("id,age\np1,1\np2,2\np3,3\n")
+    data = {
+        "name": "verified",
+        "source": {"path": str(tmp_path / "list.csv")},
+        "identity": {"column": "id"},
+        "destination": {"type": "vevee", "api_key": "env:VERIFY_KEY", "requests_per_second": 1000},
+        "attributes": {"age": {"type": "number"}},
+    }
+    with sandbox.running(loader.parse(data), SandboxOptions(), "sk_test_verify") as server:
+        options = importer.Options(state_dir=str(tmp_path / "state"), base_url=server.url)
+        importer.run(data, options=options)
+        assert verify.verify(tmp_path / "state").people == 3
+        config = options.applied_to(loader.parse(data))
+        with shared_turns(tmp_path / "state", config, "calls", 1000) as turns:
+            assert turns is not None
+            taken = turns.take(0.0)
+        assert taken is not None
+        assert taken[0] == server.stats.requests == 6
