@@ -162,7 +162,7 @@ def _ambiguous(first: Reading, same: Sequence[Mapping[str, Any]]) -> DraftedAttr
 
 
 def _boolean(name: str, texts: Texts) -> DraftedAttribute | None:
-    reading = readings.boolean(texts)
+    reading = readings.boolean(texts) or _one_word(name, texts)
     if reading is None or not reading.reads(_share(name, "boolean")):
         return None
     if texts.matching(r"^[01]$") < texts.total:
@@ -171,6 +171,12 @@ def _boolean(name: str, texts: Texts) -> DraftedAttribute | None:
     if _says(name, "boolean") or texts.total >= 4 * _SEEN:
         return _drafted(reading, [number])
     return DraftedAttribute(number, others=[reading.keys])
+
+
+def _one_word(name: str, texts: Texts) -> Reading | None:
+    """`no` in every row of `is_member`: one word alone is a boolean where the name says so."""
+    reading = readings.read_as(texts, type="boolean")
+    return reading if _says(name, "boolean") and not reading.misfits else None
 
 
 def _number(name: str, texts: Texts) -> DraftedAttribute | None:
@@ -222,8 +228,9 @@ def _list(_: str, texts: Texts) -> DraftedAttribute | None:
 
 
 def _list_with_commas(_: str, texts: Texts) -> DraftedAttribute | None:
-    """After a choice: a comma also stands in one option, or in a sentence."""
-    return _divided(texts, readings.SEPARATORS[-1:])
+    """A comma also stands in a name, a place or a sentence."""
+    separators = readings.SEPARATORS[-1:]
+    return _divided(texts, separators) if readings.are_lists(texts, *separators) else None
 
 
 def _divided(texts: Texts, separators: Sequence[str]) -> DraftedAttribute | None:
@@ -258,8 +265,8 @@ _ATTEMPTS: Sequence[Callable[[str, Texts], DraftedAttribute | None]] = (
     _boolean,
     _number,
     _list,
-    _choice,
     _list_with_commas,
+    _choice,
 )
 
 

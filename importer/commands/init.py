@@ -167,7 +167,8 @@ def _source(path: str, looked: LookedAt, identity: str, model: Mapping[str, Any]
     ignore = [c for c in dict.fromkeys([*looked.ignored, *known]) if c != identity]
     for line in toml_text.table("source", {"path": path, **kept, **looked.keys}):
         name = line.partition(" = ")[0]
-        yield f"{line}  # {_WHY[name]}" if name in _WHY and name in looked.keys else line
+        is_doubtful = name in _WHY and looked.keys.get(name) not in (None, "utf-16")  # its mark says it
+        yield f"{line}  # {_WHY[name]}" if is_doubtful else line
     yield f"{toml_text.line('ignore', ignore)}  # columns to leave alone"
 
 

@@ -1,5 +1,6 @@
 """Which encodings a file may be written in: those that give plausible text for the whole of it."""
 
+import codecs
 import re
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -44,6 +45,8 @@ _CENTRAL = (
 )
 """The letters with marks of each language, in lower case."""
 
+UTF_16_MARKS = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+
 _SAMPLE_BYTES = 256 << 10
 _LINE_BYTES = 64 << 10
 """Longer lines are left out: they may be cut in the middle of a character."""
@@ -81,9 +84,11 @@ _ALIKE: Mapping[str, re.Pattern[str]] = {"cp1252": _of_one(_WESTERN), "cp1250": 
 def plausible_encodings(path: str) -> list[str]:
     """The encodings that fit, the likeliest first; of several that give the same text only one.
 
-    Looked at are the lines of the whole file that are not ASCII, up to 256 KiB of them. SourceError where the
-    file cannot be read.
+    A byte order mark says it. Else the lines of the whole file that are not ASCII are looked at, up to
+    256 KiB of them. SourceError where the file cannot be read.
     """
+    if _begins_with(path, UTF_16_MARKS):
+        return ["utf-16"]
     sample = b"".join(_odd_lines(path))
     if not sample:
         return []
@@ -96,6 +101,11 @@ def plausible_encodings(path: str) -> list[str]:
     if first in _ALIKE and found.keys() >= set(_ALIKE):
         first = _western_or_central(found)
     return sorted(found, key=lambda name: name != first)
+
+
+def _begins_with(path: str, marks: tuple[bytes, ...]) -> bool:
+    with read_errors(path), open_stream(path) as stream:
+        return stream.read(max(map(len, marks))).startswith(marks)
 
 
 def _western_or_central(found: Mapping[str, str]) -> str:

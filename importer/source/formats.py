@@ -5,6 +5,7 @@ from pathlib import Path
 
 from importer.core.errors import SourceError
 from importer.source.decode import TextEncoding, TextStream
+from importer.source.encodings import UTF_16_MARKS
 from importer.source.streams import refuse_archive
 from importer.source.zip_archive import member_name
 
@@ -76,5 +77,5 @@ def refuse_other_kind(path: str, text: TextStream, encoding: TextEncoding) -> No
     for pattern, advice in _DOCUMENTS:
         if re.match(pattern, text.head.lstrip(), re.IGNORECASE):
             raise SourceError(f"{path}: {advice}.")
-    if text.head.startswith((b"\xff\xfe", b"\xfe\xff")) and not text.bom and encoding.plain:
+    if text.head.startswith(UTF_16_MARKS) and not text.bom and encoding.plain:
         raise SourceError(f'{path}: begins with the mark of UTF-16; declare encoding = "utf-16".')

@@ -133,20 +133,25 @@ def _no_constant(name: str) -> str:
 
 
 def _split(rules: _ListRules, text: pl.Series) -> pl.Series:
-    """The pieces between separators, null where the text has the marks of another form.
-
-    Where quotation marks stand around every piece, they are removed.
-    """
-    pieces, quoted = text.str.split(rules.separator), pl.repeat(False, len(text), eager=True)
-    if text.str.contains('"', literal=True).any():
-        quoted = text.str.contains(_quoted_pieces(rules.separator))
-        pieces = text.str.extract_all(_QUOTED).list.eval(_UNQUOTED).zip_with(quoted, pieces)
-    pieces = pieces.list.eval(pl.element().str.strip_chars(BLANKS))
+    """The pieces between separators, null where the text has the marks of another form."""
+    pieces, quoted = pieces_of(text, rules.separator)
     undeclared = pl.element().is_in(rules.options).not_()
     marked = pieces.list.eval(undeclared & pl.element().str.contains('"', literal=True)).list.any()
     other = text.str.contains(_OTHER_FORM) & pieces.list.eval(undeclared).list.any()
     bad = (marked & ~quoted | other).fill_null(value=False)
     return pieces.set(bad, None) if bad.any() else pieces
+
+
+def pieces_of(text: pl.Series, separator: str) -> tuple[pl.Series, pl.Series]:
+    """What stands between the separators, without blanks around it, and where marks stand around every piece.
+
+    Those quotation marks are removed.
+    """
+    pieces, quoted = text.str.split(separator), pl.repeat(False, len(text), eager=True)
+    if text.str.contains('"', literal=True).any():
+        quoted = text.str.contains(_quoted_pieces(separator))
+        pieces = text.str.extract_all(_QUOTED).list.eval(_UNQUOTED).zip_with(quoted, pieces)
+    return pieces.list.eval(pl.element().str.strip_chars(BLANKS)), quoted
 
 
 def _quoted_pieces(separator: str) -> str:

@@ -12,6 +12,7 @@ import polars as pl
 
 from importer.config.attribute import Attribute
 from importer.values.blanks import strip
+from importer.values.choices import pieces_of
 from importer.values.column_types import CellRules, type_cells
 
 NULL_WORDS = ("NULL", "null", "(null)", "N/A", "n/a", "#N/A", "NaN", "nan", r"\N", "None")
@@ -170,10 +171,22 @@ def is_json_list(texts: Texts) -> int:
     return texts.matching(_LISTED)
 
 
+def are_lists(texts: Texts, separator: str) -> bool:
+    """Whether the order of the pieces says lists: half of those behind a separator stand first elsewhere.
+
+    `VIP, Sport` and `Sport` are lists; `Acme, Inc.`, `Doe, Jane` and `Paris, France` are not. Quotation marks
+    around every piece are those of a list.
+    """
+    pieces, quoted = pieces_of(texts.text, separator)
+    first = pieces.list.first()
+    later = pieces.list.slice(1).explode(empty_as_null=False).unique()
+    return bool(quoted.any()) or 2 * int(later.is_in(first.to_list()).sum()) >= later.len() > 0
+
+
 def members(texts: Texts, separator: str) -> Texts:
     """What stands between the separators, without blanks around it, and in how many cells."""
-    split = pl.DataFrame({"text": texts.text.str.split(separator), "count": texts.count})
-    each = split.with_columns(pl.col("text").list.eval(pl.element().str.strip_chars()).list.unique())
+    pieces, _ = pieces_of(texts.text, separator)
+    each = pl.DataFrame({"text": pieces.list.unique(), "count": texts.count})
     each = each.explode("text").filter(pl.col("text") != "")
     counted = each.group_by("text").agg(pl.col("count").sum()).sort("text")
     return Texts(counted["text"], counted["count"])

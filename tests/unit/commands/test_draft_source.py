@@ -27,6 +27,8 @@ ROWS = "".join(f"{n},p{n}@example.com,{n}.5\n" for n in range(1, 9))
         (b"id;age\n1;7\n", {"delimiter": ";"}),
         (b"id\tage\n1\t7\n", {"delimiter": "\t"}),
         (b"sep=;\nid;age\n1;7\n", {}),
+        ("id,age\n1,7\n".encode("utf-16"), {"encoding": "utf-16"}),
+        ("id\tnäme\n1\tÅsa\n".encode("utf-16"), {"encoding": "utf-16", "delimiter": "\t"}),
         ("Report,3/13/2024,\nid,mail,age\n" + ROWS, {"skip_lines": 1}),
         ("# made by hand\nsecond line\nid;age\n1;7\n2;8\n", {"skip_lines": 2, "delimiter": ";"}),
         ('id,note\n1,"said \\"hi\\", left"\n2,"b"\n', {"escape": "\\"}),
