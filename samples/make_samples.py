@@ -87,7 +87,7 @@ FAULTS: tuple[tuple[str, str, int, tuple[str, ...]], ...] = (
 )
 """Column, what is wrong, in how many values, the texts that take turns. Each costs only itself."""
 
-TRIMMED: tuple[str, int, tuple[str, ...]] = (
+ADJUSTED: tuple[str, int, tuple[str, ...]] = (
     "topics",
     14,
     ("math|chess", "history|astrology|art", "poker|music"),
@@ -204,7 +204,7 @@ def _address(dice: Dice) -> str:
 
 def _plant(rows: list[Row]) -> None:
     """Puts every fault into rows of its own, evenly over `rows`; the last row has one already."""
-    column, count, texts = TRIMMED
+    column, count, texts = ADJUSTED
     wanted = [(column, texts[i % len(texts)]) for i in range(count)]
     for column, _, count, texts in FAULTS:
         planted = count - 1 if column == "plan" else count
@@ -255,7 +255,7 @@ def readme(rows: Sequence[Row]) -> str:
     }
     wrong = [(column, what, count) for column, what, count, _ in FAULTS]
     refused = sum(count for *_, count in wrong)
-    lines = refused + LEGACY + WITHOUT_ID + TRIMMED[1]
+    lines = refused + LEGACY + WITHOUT_ID + ADJUSTED[1]
     return f"""\
 # The sample list
 
@@ -276,7 +276,7 @@ the options, and the good one of the first row does not come back. `{SAME_WITHOU
 {_table((column, what, str(count)) for column, what, count in wrong)}
 | | refused by the importer's own check | {refused} |
 | legacy_score | not known to the demo's destination | {LEGACY} |
-| topics | trimmed: an option nobody declared beside one that is | {TRIMMED[1]} |
+| topics | adjusted: an option nobody declared beside one that is | {ADJUSTED[1]} |
 
 With the {WITHOUT_ID} rows without an id, `rejects.csv` of the demo has {lines} lines below its header.
 """

@@ -19,9 +19,9 @@ class Chunk:
     """A chunk ready to send. `rows` hold at least one winner each, with `person` an index into `people`.
 
     `people` has one line for each person with something to send: `id`, `rows` (how many of their rows hold a
-    winner), `trims` (of their winners), `order` (of the first of these rows), their winners that are due, and
-    for each operation the pattern of attributes in it; with a snapshot also what it knows, and the `print` of
-    the only row of a person, null where any value of it is bad or trimmed.
+    winner), `adjusted` (of their winners), `order` (of the first of these rows), their winners that are due,
+    and for each operation the pattern of attributes in it; with a snapshot also what it knows, and the
+    `print` of the only row of a person, null where any value of it is bad or adjusted.
 
     `tally` counts what ended before: rows and values that will not be sent, people with nothing to send.
     `problems` are the people with something to send whose identity the destination cannot use

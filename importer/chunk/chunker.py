@@ -153,17 +153,17 @@ class Chunker:
             merged = due.group_by("id", maintain_order=True).agg(
                 pl.col("order").min(),
                 pl.len().alias("rows"),
-                _trims(due, self.fields).sum().alias("trims"),
+                _adjusted(due, self.fields).sum().alias("adjusted"),
                 *(pl.col(name).first() for name in of_person),
                 *(pl.col(f.value).drop_nulls().first() for f in self.fields),
             )
             merged = self._with_aggregates(merged, due)
         else:
-            merged = due.with_columns(rows=pl.lit(1), trims=_trims(due, self.fields))
+            merged = due.with_columns(rows=pl.lit(1), adjusted=_adjusted(due, self.fields))
         merged = merged.sort("order").with_row_index("person")
         patterns = [pattern_of(self.fields, op, self._operations) for op in self._operations]
         values = [f.value for f in self.fields]
-        people = merged.select("person", "id", "rows", "trims", "order", *of_person, *values, *patterns)
+        people = merged.select("person", "id", "rows", "adjusted", "order", *of_person, *values, *patterns)
         return rows.join(people.select("id", "person"), on="id", how="left", maintain_order="left"), people
 
     def _with_aggregates(self, merged: pl.DataFrame, rows: pl.DataFrame) -> pl.DataFrame:
@@ -201,14 +201,14 @@ def _columns_of_person(rows: pl.DataFrame, fields_: Sequence[Field]) -> list[str
     return [name for name in wanted if name in rows.columns] if "print_known" in rows.columns else []
 
 
-def _trims(rows: pl.DataFrame, fields_: Sequence[Field]) -> pl.Expr:
+def _adjusted(rows: pl.DataFrame, fields_: Sequence[Field]) -> pl.Expr:
     """How many of a row's winning values go out without an option that nobody declared."""
-    trimmed = [
+    adjusted = [
         pl.col(f.dropped).is_not_null() & pl.col(f.value).is_not_null()
         for f in fields_
         if f.dropped in rows.columns
     ]
-    return pl.sum_horizontal(trimmed) if trimmed else pl.lit(0)
+    return pl.sum_horizontal(adjusted) if adjusted else pl.lit(0)
 
 
 def counts(typed: Sequence[TypedColumn]) -> dict[str, pl.Series]:

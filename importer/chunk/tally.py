@@ -7,6 +7,7 @@ from typing import Any
 
 import polars as pl
 
+from importer.core.rejects import stage_now
 from importer.core.row_order import ORDER_SHIFT, SOURCE_OF
 
 
@@ -21,7 +22,7 @@ class Tally:
     rows: Counter[str] = field(default_factory=Counter)
     values: Counter[str] = field(default_factory=Counter)
     people: Counter[str] = field(default_factory=Counter)
-    trimmed: int = 0
+    adjusted: int = 0
     reasons: Counter[tuple[str, str, str]] = field(default_factory=Counter)
     diff: Counter[str] = field(default_factory=Counter)
     rows_by: Counter[tuple[int, str]] = field(default_factory=Counter)
@@ -50,7 +51,7 @@ class Tally:
         self.rows += other.rows
         self.values += other.values
         self.people += other.people
-        self.trimmed += other.trimmed
+        self.adjusted += other.adjusted
         self.reasons += other.reasons
         self.diff += other.diff
         self.rows_by += other.rows_by
@@ -64,7 +65,7 @@ class Tally:
             "rows": self.rows,
             "values": self.values,
             "people": self.people,
-            "trimmed": self.trimmed,
+            "adjusted": self.adjusted,
             "reasons": reasons,
             "diff": self.diff,
             "rows_by": [[*key, count] for key, count in self.rows_by.items()],
@@ -75,13 +76,14 @@ class Tally:
     @classmethod
     def load(cls, data: dict[str, Any]) -> "Tally":
         """What `dump` wrote."""
-        reasons = Counter({(stage, reason, key): n for stage, reason, key, n in data["reasons"]})
+        reasons = Counter({(stage_now(stage), reason, key): n for stage, reason, key, n in data["reasons"]})
         rows, values, people = (Counter(data[name]) for name in ("rows", "values", "people"))
         rows_by = Counter({(source, state): n for source, state, n in data["rows_by"]})
         values_by = Counter({(source, key, outcome): n for source, key, outcome, n in data["values_by"]})
         diff = Counter(data["diff"])
+        adjusted = data["adjusted"] if "adjusted" in data else data["trimmed"]  # its name in earlier versions
         kept = data.get("kept", 0)  # version 0.1.0 did not count them
-        return cls(rows, values, people, data["trimmed"], reasons, diff, rows_by, values_by, kept)
+        return cls(rows, values, people, adjusted, reasons, diff, rows_by, values_by, kept)
 
 
 def by_source(rows: pl.DataFrame, counts: Sequence[pl.Expr]) -> Iterator[tuple[int, Mapping[str, int]]]:

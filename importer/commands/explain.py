@@ -16,6 +16,7 @@ import polars as pl
 
 from importer.config.schema import Config
 from importer.core.errors import ConfigError
+from importer.core.rejects import stage_now
 from importer.core.row_order import ORDER_SHIFT, ROW_OF, SOURCE_OF
 from importer.pipeline.run_spec import stored_config
 from importer.pipeline.sources import open_again
@@ -241,7 +242,13 @@ def _is_chosen(config: Config, cells: pl.DataFrame) -> bool:
 
 
 def _reject_text(line: Mapping[str, str]) -> str:
-    what = "trimmed" if line["stage"] == "trim" else "unconfirmed" if line["reason"] == "unconfirmed" else ""
+    what = (
+        "adjusted"
+        if stage_now(line["stage"]) == "adjust"
+        else "unconfirmed"
+        if line["reason"] == "unconfirmed"
+        else ""
+    )
     return f"{what or 'rejected by ' + line['stage']}: {line['reason']}, {safe(line['message'])}"
 
 

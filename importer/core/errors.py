@@ -95,7 +95,7 @@ class InternalError(ImporterError):
 
 
 class RejectedError(ImporterError):
-    """The run is finished, and values were rejected, changed or unconfirmed; `rejects.csv` says which."""
+    """The run is finished, and values were rejected, adjusted or unconfirmed; `rejects.csv` says which."""
 
     exit_code = 1
 

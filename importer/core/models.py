@@ -18,7 +18,7 @@ SEPARATOR = "\x1f"
 string can be split again without loss."""
 
 
-SUMMARY_FORMAT = 2
+SUMMARY_FORMAT = 3
 """The version of `summary.json`; one without the key is 1. CHANGELOG.md lists what each version changed."""
 
 
@@ -277,7 +277,7 @@ class RunSummary:
     values: Mapping[str, int]
     people: Mapping[str, int]
     calls: Mapping[str, int]
-    trimmed: int
+    adjusted: int
     reject_counts: Sequence[RejectCount]
     warnings: Sequence[RunWarning]
     seconds: Mapping[str, float]

@@ -31,6 +31,15 @@ REJECTS: Mapping[str, pl.DataType] = {
 """The columns of a rejects frame. `position` orders the lines of one row: the row itself is -1, then the
 attributes as declared. `at` is empty until the report is written for what was never sent."""
 
+EARLIER_STAGES = {"trim": "adjust"}
+"""Stages by the name that an earlier version has written, each with its name now."""
+
+
+def stage_now(stage: str) -> str:
+    """The name of a stage that any version has written."""
+    return EARLIER_STAGES.get(stage, stage)
+
+
 TIME_INVALID = "row_time_invalid"
 """A row that cannot be put in order among the rows of its person."""
 

@@ -242,7 +242,7 @@ def _summary(
         values=balance["values"],
         people=balance["people"],
         calls={"sent": counts.sent, "retried": counts.retried, "throttled": counts.throttled},
-        trimmed=tally.trimmed,
+        adjusted=tally.adjusted,
         attributes=attribute_counts(spec.config.attributes, reading, tally),
         reject_counts=reject_counts(reading, tally),
         warnings=reading.warnings,

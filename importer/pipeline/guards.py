@@ -200,7 +200,7 @@ def limit_passed(limit: RejectLimit, before: int, answers: Answers) -> GuardErro
 def _over_limit(limit: RejectLimit, rejected: int, sent: str) -> str:
     """The sentence of a passed `--max-rejects`."""
     what = quantity(rejected, "value or row was", "values and rows were")
-    bad = f"{what} rejected, trimmed or unconfirmed"
+    bad = f"{what} rejected, adjusted or unconfirmed"
     return f"--max-rejects {limit} is passed: {bad}. {sent}"
 
 

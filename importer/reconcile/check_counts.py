@@ -1,7 +1,7 @@
 """`importer check`: only flags of every row are spooled, and counted once the whole list is read.
 
 A flag says that a row has a good value of an attribute, or a bad one. No text is spooled except the id and
-what the report shows of trimmed values. Winners are chosen by the same function as in a run.
+what the report shows of adjusted values. Winners are chosen by the same function as in a run.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ from importer.config.schema import Config
 from importer.core import rejects
 from importer.core.models import Outcome
 from importer.core.rejects import REJECTS, rejects_frame
-from importer.reconcile.chunk_report import ChunkReport, trim_message
+from importer.reconcile.chunk_report import ChunkReport, adjusted_message
 from importer.validate.validator import ValidatedBatch
 from importer.values import cell_texts
 from importer.values.typed_column import TypedColumn
@@ -31,14 +31,14 @@ class CheckCounts:
     def flags_of(self, batch: ValidatedBatch) -> pl.DataFrame:
         """The rows with flags in place of their text: true where there is a value, else null.
 
-        `line` and the texts of a field are there only where a value of the batch is trimmed.
+        `line` and the texts of a field are there only where a value of the batch is adjusted.
         """
         typed = [t for _, _, t in batch.typed]
         columns = counts(typed)
         for field, (_, cells, t) in zip(self._fields, batch.typed, strict=True):
             columns |= _flags(field, cells, t)
-        trims = [field.dropped for field in self._fields if field.dropped in columns]
-        rows = batch.rows.drop("at", *([] if trims else ["line"]), strict=False)
+        adjusted = [field.dropped for field in self._fields if field.dropped in columns]
+        rows = batch.rows.drop("at", *([] if adjusted else ["line"]), strict=False)
         return rows.with_columns(**columns)
 
     def report(self, pieces: Iterator[pl.DataFrame]) -> ChunkReport:
@@ -55,27 +55,29 @@ class CheckCounts:
         people = rows.height if winners.all_different else rows["id"].n_unique()
         tally.people[Outcome.NOT_ATTEMPTED] += people
         tally.people["nothing_to_send"] += winners.people - people
-        rejects = pl.concat([pl.DataFrame(schema=dict(REJECTS)), *self._trims(rows)])
-        tally.trimmed += rejects.height
+        rejects = pl.concat([pl.DataFrame(schema=dict(REJECTS)), *self._adjusted(rows)])
+        tally.adjusted += rejects.height
         for stage, reason, key, count in rejects.group_by("stage", "reason", "attribute").len().iter_rows():
             tally.reasons[stage, reason, key] += count
         return ChunkReport(tally, rejects.sort("order", "position"), pl.DataFrame())
 
-    def _trims(self, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
+    def _adjusted(self, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
         for field in self._fields:
             if field.dropped in rows.columns:
-                trimmed = rows.filter(pl.col(field.dropped).is_not_null() & pl.col(field.value).is_not_null())
+                adjusted = rows.filter(
+                    pl.col(field.dropped).is_not_null() & pl.col(field.value).is_not_null()
+                )
                 yield rejects_frame(
-                    trimmed.select(
+                    adjusted.select(
                         "order",
                         "line",
                         distinct_id="id",
                         position=pl.lit(field.index),
                         attribute=pl.lit(field.key),
                         value=_text(field),
-                        stage=pl.lit("trim"),
+                        stage=pl.lit("adjust"),
                         reason=pl.lit(rejects.NOT_DECLARED),
-                        message=trim_message(field),
+                        message=adjusted_message(field),
                     )
                 )
 
@@ -92,5 +94,5 @@ def _flags(field: Field, cells: pl.Series, typed: TypedColumn) -> dict[str, pl.S
 
 
 def _text(field: Field) -> str:
-    """The column with the cell of a trimmed value as it is in the source."""
+    """The column with the cell of an adjusted value as it is in the source."""
     return f"t{field.index}"

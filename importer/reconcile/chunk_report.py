@@ -50,7 +50,7 @@ def report_chunk(
     _count_rows(rows, codes, names, tally)
     _count_people(outcomes, codes, names, tally)
     rejects, kept = _Report(chunk, outcomes, codes, config, parse).of(check=check)
-    tally.trimmed += rejects.filter(pl.col("stage") == "trim").height
+    tally.adjusted += rejects.filter(pl.col("stage") == "adjust").height
     tally.kept += kept.height
     for stage, reason, key, count in rejects.group_by("stage", "reason", "attribute").len().iter_rows():
         tally.reasons[stage, reason, key] += count
@@ -136,7 +136,7 @@ def _add(counter: "dict[str, int]", states: pl.DataFrame) -> None:
 
 @dataclass(frozen=True, slots=True)
 class _Shown:
-    """One attribute with something to show: per row whether its value is bad, trimmed, stored differently.
+    """One attribute with something to show: per row whether its value is bad, adjusted, stored differently.
 
     `details`: what was answered about its values, person by person.
     """
@@ -144,12 +144,12 @@ class _Shown:
     field: Field
     details: pl.DataFrame
     bad: pl.Series
-    trimmed: pl.Series
+    adjusted: pl.Series
     normalized: pl.Series
 
     def any(self) -> bool:
         """Whether there is such a row."""
-        return bool(self.bad.any() or self.trimmed.any() or self.normalized.any())
+        return bool(self.bad.any() or self.adjusted.any() or self.normalized.any())
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +170,7 @@ class _Report:
             return pl.DataFrame(schema=dict(REJECTS)), pl.DataFrame()
         keep = show = pl.repeat(False, rows.height, eager=True)
         for one in shown:
-            keep, show = keep | one.bad, show | one.bad | one.trimmed | one.normalized
+            keep, show = keep | one.bad, show | one.bad | one.adjusted | one.normalized
         texts = _texts(rows.filter(show), self.config, self.parse)
         lines = [line for one in shown for line in self._lines(one, texts)]
         lines += [self._person_lines(), self._problem_lines()]
@@ -178,15 +178,15 @@ class _Report:
 
     def _shown(self, field: Field, sent: int) -> _Shown:
         rows, code, details = self.chunk.rows, self.codes[f"c{field.index}"], self.outcomes.details(field.key)
-        trimmed = pl.repeat(False, rows.height, eager=True)
+        adjusted = pl.repeat(False, rows.height, eager=True)
         if field.dropped in rows.columns:
-            trimmed = (code == sent) & rows[field.dropped].is_not_null()
+            adjusted = (code == sent) & rows[field.dropped].is_not_null()
         normalized = details.filter(pl.col("reason") == NORMALIZED)["person"]
         return _Shown(
             field,
             details,
             code.is_in([CODE[Outcome.REJECTED], CODE[Outcome.UNCONFIRMED]]),
-            trimmed,
+            adjusted,
             (code == sent) & rows["person"].is_in(normalized.implode()),
         )
 
@@ -200,8 +200,8 @@ class _Report:
         yield _lines(accepted_details(_places(unanswered)), field, texts, "send")
         yield _left_out_lines(left_out, field, texts)
         normalized = _places(rows.filter(shown.normalized))
-        yield _lines(normalized.join(shown.details, on="person"), field, texts, "trim")
-        yield _trim_lines(rows.filter(shown.trimmed), field, texts)
+        yield _lines(normalized.join(shown.details, on="person"), field, texts, "adjust")
+        yield _adjusted_lines(rows.filter(shown.adjusted), field, texts)
 
     def _person_lines(self) -> pl.DataFrame:
         """One line for each person whom the destination refused as a whole, at the first of their rows."""
@@ -271,19 +271,19 @@ def _left_out_lines(rows: pl.DataFrame, field: Field, texts: pl.DataFrame) -> pl
     return _lines(found, field, texts, "send")
 
 
-def _trim_lines(rows: pl.DataFrame, field: Field, texts: pl.DataFrame) -> pl.DataFrame:
+def _adjusted_lines(rows: pl.DataFrame, field: Field, texts: pl.DataFrame) -> pl.DataFrame:
     found = rows.select(
         "order",
         "line",
         distinct_id="id",
         reason=pl.lit(rejects.NOT_DECLARED),
-        message=trim_message(field) if field.dropped in rows.columns else pl.lit(""),
+        message=adjusted_message(field) if field.dropped in rows.columns else pl.lit(""),
     )
-    return _lines(found, field, texts, "trim")
+    return _lines(found, field, texts, "adjust")
 
 
-def trim_message(field: Field) -> pl.Expr:
-    """The message of a trimmed value."""
+def adjusted_message(field: Field) -> pl.Expr:
+    """The message of a adjusted value."""
     return pl.lit("sent without the options that are not declared: ") + pl.col(field.dropped)
 
 

@@ -30,12 +30,12 @@ class Answers:
     values: int = 0
     rejected: int = 0
     unconfirmed: int = 0
-    trimmed: int = 0
+    adjusted: int = 0
 
     @property
     def bad(self) -> int:
         """What the reject limit counts."""
-        return self.rejected + self.unconfirmed + self.trimmed
+        return self.rejected + self.unconfirmed + self.adjusted
 
 
 @dataclass
@@ -61,7 +61,7 @@ class OpenChunk:
         keys = [f.key for f in self.chunk.fields]
         self.outcomes = Outcomes(lengths, keys, excluded=self.chunk.problems["person"])
         self._orders: list[int] = people["order"].to_list()
-        self._trims: list[int] = people["trims"].to_list()
+        self._adjusted: list[int] = people["adjusted"].to_list()
         self._origins = _origins(self.chunk)
 
     def jobs(self) -> Iterator[Update]:
@@ -116,7 +116,7 @@ class OpenChunk:
             if not target.keys or index in classification.carried:
                 continue  # answered in an earlier attempt, or not yet
             if settled.attempts and self.outcomes.called(target.person):
-                self.answers.trimmed += self._trims[target.person]
+                self.answers.adjusted += self._adjusted[target.person]
             if classification is ALL_APPLIED:
                 self._applied(settled, target)
             else:
@@ -156,7 +156,7 @@ class OpenChunk:
         for change in normalized:
             detail = _detail_of(settled, Outcome.APPLIED, change.reason, change.message)
             self.outcomes.record(target.person, (change.key,), detail)
-        self.answers.trimmed += len(normalized)
+        self.answers.adjusted += len(normalized)
 
     def _refuse(self, settled: Settled, target: Target, refusal: Refusal) -> None:
         message = refusal.message or _REFUSED_VALUE

@@ -58,7 +58,7 @@ _STAGES: Mapping[str, str] = {
     "read": "Correct the row in the list; rejected_rows/ holds it with its header.",
     "check": "Correct the cells in rejected_rows/, then send them again: importer retry.",
     "send": "The destination refused the value. Look the reason up there, correct it, then: importer retry.",
-    "trim": "Nothing has to be done; the value was sent in part or is stored in another form.",
+    "adjust": "Nothing has to be done; the value was sent in part or is stored in another form.",
 }
 
 _WARNINGS: Mapping[str, tuple[str, str]] = {

@@ -18,7 +18,7 @@ from typing import BinaryIO, cast
 import polars as pl
 
 from importer.core.errors import StateError
-from importer.core.rejects import REJECTS, REPORT_COLUMNS
+from importer.core.rejects import EARLIER_STAGES, REJECTS, REPORT_COLUMNS
 from importer.core.row_order import ROW_OF, SOURCE_OF
 from importer.source.csv_grammar import Layout
 from importer.source.decode import TextEncoding
@@ -179,10 +179,14 @@ class _Parts:
 
 def _report_lines(frame: pl.DataFrame, originals: Sequence[Original]) -> pl.DataFrame:
     paths = pl.Series([o.path for o in originals], dtype=pl.String)
-    return frame.select(list(REJECTS)).select(
-        paths.gather(frame.select(SOURCE_OF).to_series()).alias("file"),
-        ROW_OF.alias("row"),
-        *REPORT_COLUMNS[2:],
+    return (
+        frame.select(list(REJECTS))
+        .with_columns(pl.col("stage").replace(EARLIER_STAGES))
+        .select(
+            paths.gather(frame.select(SOURCE_OF).to_series()).alias("file"),
+            ROW_OF.alias("row"),
+            *REPORT_COLUMNS[2:],
+        )
     )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
+from importer.core.rejects import EARLIER_STAGES
 from importer.report import reject_lines
 
 VALUES_SHOWN = 20
@@ -76,7 +77,8 @@ def _batches(rejects: Path) -> Iterator[pl.DataFrame]:
         pl.col("file", "distinct_id").str.slice(0, 300),
     ]
     for block in reject_lines.blocks(rejects):
-        yield pl.read_csv(block, columns=_SHOWN, infer_schema=False).with_columns(short).fill_null("")
+        lines = pl.read_csv(block, columns=_SHOWN, infer_schema=False).with_columns(short).fill_null("")
+        yield lines.with_columns(pl.col("stage").replace(EARLIER_STAGES))
 
 
 def _add_counts(groups: dict[tuple[str, ...], RejectGroup], batch: pl.DataFrame) -> None:

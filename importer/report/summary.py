@@ -64,8 +64,8 @@ def attribute_counts(
     """One object an attribute, in declared order: `read`, its outcomes as in `values`, `blank`, and more.
 
     `rejected_by` splits `rejected`: by the check, or by the destination (with its person, perhaps).
-    `changed_by_destination` counts values that it stored otherwise than sent. InternalError where the
-    attributes do not add up to what was read.
+    `changed_by_destination` counts the adjusted values that it stored otherwise than sent. InternalError
+    where the attributes do not add up to what was read.
     """
     found = [_attribute(key, attribute, reading, tally) for key, attribute in attributes.items()]
     unchanged = sum(int(str(one["unchanged"])) for one in found)
@@ -88,8 +88,8 @@ def _attribute(key: str, attribute: Attribute, reading: ReadResult, tally: Tally
         **_line(VALUES, ended, read),
         "blank": counts.blanks[key],
         "rejected_by": {"check": check, "send": ended["rejected"] - check},
-        "trimmed": reasons["trim", NOT_DECLARED, key],
-        "changed_by_destination": reasons["trim", NORMALIZED, key],
+        "adjusted": reasons["adjust", NOT_DECLARED, key] + reasons["adjust", NORMALIZED, key],
+        "changed_by_destination": reasons["adjust", NORMALIZED, key],
     }
 
 
@@ -147,7 +147,7 @@ def diff(reading: ReadResult, tally: Tally) -> dict[str, object]:
 
 
 def has_rejects(reading: ReadResult, tally: Tally) -> bool:
-    """Whether anything was rejected, trimmed or unconfirmed; a repeated header alone does not count."""
+    """Whether anything was rejected, adjusted or unconfirmed; a repeated header alone does not count."""
     free = Counter({key: n for key, n in reading.counts.reasons.items() if key[1] == SET_ASIDE_FREE})
     return bool(reading.counts.reasons + tally.reasons - free)
 

@@ -87,7 +87,7 @@ def _counts(counts: Mapping[str, int]) -> str:
 def _reject_lines(rejects: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     if rejects:
         yield ""
-        yield "  changed or rejected, by stage, reason and attribute:"
+        yield "  rejected or adjusted, by stage, reason and attribute:"
     for reject in rejects[:_MOST]:
         what = reject["attribute"] or ("whole row" if reject["stage"] == "read" else "whole person")
         yield f"    {reject['count']:>9,}  {reject['stage']:<6} {reject['reason']:<26} {what}"

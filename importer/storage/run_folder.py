@@ -11,6 +11,7 @@ from typing import Any
 import polars as pl
 
 from importer.core.errors import StateError
+from importer.core.rejects import stage_now
 from importer.storage import atomic_files, checked_files
 from importer.storage.checked_files import DamagedError
 
@@ -72,7 +73,7 @@ class RunFolder:
 
     @property
     def rejects(self) -> Path:
-        """One line per value that was rejected, unconfirmed or changed, and per row set aside."""
+        """One line per value that was rejected, unconfirmed or adjusted, and per row set aside."""
         return self.path / "rejects.csv"
 
     @property
@@ -132,6 +133,8 @@ class RunFolder:
             raise _unreadable(self.summary) from None
         if "state" not in found:
             raise _unreadable(self.summary)
+        for reject in found.get("rejects", ()):
+            reject["stage"] = stage_now(reject["stage"])
         return found
 
     def write_summary(self, summary: Mapping[str, Any]) -> None:

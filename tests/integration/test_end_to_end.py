@@ -118,7 +118,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
 def test_the_list_is_as_dirty_as_it_should_be(whole: Whole) -> None:
     reasons = Counter((r.stage, r.reason) for r in whole.expected.rejects)
     assert min(reasons.values()) >= 3
-    assert {stage for stage, _ in reasons} == {"read", "check", "send", "trim"}
+    assert {stage for stage, _ in reasons} == {"read", "check", "send", "adjust"}
     assert whole.expected.people["read"] > 6900
     for state in ("applied", "partly_applied", "rejected", "merged"):
         assert whole.expected.rows[state]
@@ -160,7 +160,7 @@ def test_each_line_of_the_rejects_says_what_was_answered(whole: Whole) -> None:
         if line["stage"] == "send":
             assert (line["status"], line["attempts"]) == ("200", "1")
             assert re.match(r"20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d", line["at"])
-        elif line["stage"] != "trim":
+        elif line["stage"] != "adjust":
             assert (line["status"], line["attempts"]) in (("", "0"), ("0", "0"), ("", ""))
 
 
@@ -914,7 +914,7 @@ RETRY_LINES = (
     ",pro,b,3,Three",  # no id: to be filled in
     "p4,pro,a,4,Four",  # name is refused by the server
     "p5,pro,a,5,Five",  # nothing wrong
-    "p6,pro,cooking|a,6,Six",  # trimmed, applied
+    "p6,pro,cooking|a,6,Six",  # adjusted, applied
     "p7,pro",  # malformed: to be completed
     "p1,free,b,,",
     "p8,free,a,8,Eight",  # an older plan is good, the last one is not: nothing older comes back

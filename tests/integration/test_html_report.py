@@ -246,7 +246,7 @@ def test_a_good_run_says_that_nothing_has_to_be_done(context: BrowserContext, fo
     page.goto(folder.beside("good").html_report.as_uri())
     assert page.locator("h1").inner_text().startswith("All is well: 3 values of 1 row are applied")
     assert "Nothing has to be done" in page.locator(".next").inner_text()
-    assert "Nothing was rejected or changed." in page.content()
+    assert "Nothing was rejected or adjusted." in page.content()
 
 
 def test_the_trends_of_an_import_fit_a_phone_and_fetch_nothing(

@@ -100,7 +100,7 @@ def test_what_is_stored_is_a_plain_fold(lists: list[list[Line]], seed: int, file
         config = folder / "import.toml"
         config.write_text(config_text(DECLARED, folder / "*.csv", server.url), "utf-8")
         result = importer("run", config, "--run-id", "r", cwd=folder)
-        anything_wrong = expected.values["rejected"] or expected.rows["rejected"] or expected.trimmed
+        anything_wrong = expected.values["rejected"] or expected.rows["rejected"] or expected.adjusted
         assert result.code == int(anything_wrong > 0), result.err
         assert comparable(server.stored) == comparable(expected.stored)
         calls = Counter(c.distinct_id for c in server.writes())

@@ -69,7 +69,7 @@ def test_one_persons_way(night: RunFolder, state_dir: Path, tmp_path: Path) -> N
     assert told.startswith('"17" in run night: people → vevee, finished, exit 1')
     assert f"{path} row 1, line 2\n" in told
     assert re.search(r'plan +"pro" → "pro"', told)
-    assert re.search(r'topics +"math\|chess" → \["math"\]  trimmed: option_not_declared, .*chess', told)
+    assert re.search(r'topics +"math\|chess" → \["math"\]  adjusted: option_not_declared, .*chess', told)
     assert re.search(rf"{path} row 3, line 4\n +plan +blank\n +name +\"Zoë Quist\"", told)
     answer = "set plan, name, topics: applied, status 200, 1 attempt"
     sent = rf"\d{{4}}-\S+  {answer}; from {path} row 1, {path} row 3"

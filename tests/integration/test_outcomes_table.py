@@ -89,7 +89,7 @@ def test_every_value_of_a_run_is_in_the_table(mapping: dict[str, Any], tmp_path:
         summary = importer.run(mapping, None, options(tmp_path, server))
     table = assert_agrees(summary)
     assert set(table["outcome"]) == {"applied", "rejected", "superseded"}
-    assert set(table["stage"].drop_nulls()) == {"check", "send", "trim"}
+    assert set(table["stage"].drop_nulls()) == {"check", "send", "adjust"}
     assert table.filter(stage="send")["status"].unique().to_list() != [None]
     assert table["fingerprint"].null_count() == 0
     assert table.group_by("row").agg(pl.col("fingerprint").n_unique())["fingerprint"].unique().to_list() == [

@@ -47,7 +47,7 @@ def killed_and_resumed(config: Path, server: SandboxServer) -> Result:
 def reported(result: Result, run: str) -> tuple[list[dict[str, str]], dict[str, Any]]:
     lines = [{k: v for k, v in r.items() if k not in OWN_OF_EACH_RUN} for r in result.reject_lines(run)]
     summary = result.summary(run)
-    kept = ("state", "exit_code", "rows", "values", "people", "trimmed", "rejects", "warnings", "message")
+    kept = ("state", "exit_code", "rows", "values", "people", "adjusted", "rejects", "warnings", "message")
     return lines, {name: summary[name] for name in kept}
 
 

@@ -73,14 +73,14 @@ def _facts() -> dict[str, int]:
 def test_readme_counts_what_is_refused(rows: list[dict[str, str]]) -> None:
     said: Counter[str] = Counter()
     for attribute, what, count in re.findall(r"^\| (\w*) ?\| ([^|]+) \| (\d+) \|$", README, re.MULTILINE):
-        said[attribute or "all"] += 0 if what.startswith("trimmed") else int(count)
+        said[attribute or "all"] += 0 if what.startswith("adjusted") else int(count)
     wrong = Counter(key for key, _ in _refused(rows))
     legacy = sum(bool(row["legacy_score"]) for row in rows if row["customer_id"])
     assert said == wrong | {"all": wrong.total(), "legacy_score": legacy}
-    trimmed = sum(_is_trimmed(row["topics"]) for row in rows if row["customer_id"])
-    assert f"beside one that is | {trimmed} |" in README
+    adjusted = sum(_is_adjusted(row["topics"]) for row in rows if row["customer_id"])
+    assert f"beside one that is | {adjusted} |" in README
     nameless = sum(not row["customer_id"] for row in rows)
-    assert f"has {wrong.total() + legacy + trimmed + nameless} lines" in README
+    assert f"has {wrong.total() + legacy + adjusted + nameless} lines" in README
 
 
 def _refused(rows: list[dict[str, str]]) -> Iterator[tuple[str, str]]:
@@ -91,7 +91,7 @@ def _refused(rows: list[dict[str, str]]) -> Iterator[tuple[str, str]]:
                 yield key, cell
 
 
-def _is_trimmed(cell: str) -> bool:
+def _is_adjusted(cell: str) -> bool:
     options = set(CONFIG["attributes"]["topics"]["options"])
     return bool(options & set(cell.split("|"))) and not options >= set(cell.split("|"))
 

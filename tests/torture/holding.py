@@ -30,8 +30,8 @@ def undisturbed(what: Import, folder: Path) -> tuple[RunResult, int]:
         stored, found = expected(what, folder)
         _assert_stored(comparable(what, result.stored), stored)
         assert result.rows["read"] == found.rows["read"]
-        places = sorted((str(r.row), r.attribute) for r in found.rejects if r.stage != "trim")
-        assert sorted((line[0], line[2]) for line in result.lines if line[4] != "trim") == places
+        places = sorted((str(r.row), r.attribute) for r in found.rejects if r.stage != "adjust")
+        assert sorted((line[0], line[2]) for line in result.lines if line[4] != "adjust") == places
         return result, done.operations
 
 

@@ -59,7 +59,7 @@ SUMMARY_KEYS = {
     "values",
     "people",
     "calls",
-    "trimmed",
+    "adjusted",
     "attributes",
     "format_version",
     "rejects",
@@ -265,7 +265,7 @@ def assert_books(summary: Mapping[str, Any]) -> None:
     for stage in ("check",):
         lines = sum(r["count"] for r in summary["rejects"] if r["stage"] == stage and r["attribute"])
         assert lines >= sum(attribute["rejected_by"][stage] for attribute in summary["attributes"])
-    assert sum(attribute["trimmed"] for attribute in summary["attributes"]) <= summary["trimmed"]
+    assert sum(attribute["adjusted"] for attribute in summary["attributes"]) == summary["adjusted"]
 
 
 def assert_as_expected(result: Result, run_id: str, expected: Expected) -> dict[str, Any]:
@@ -274,14 +274,14 @@ def assert_as_expected(result: Result, run_id: str, expected: Expected) -> dict[
     assert summary["values"] == expected.values
     assert summary["rows"] == expected.rows
     assert summary["people"] == expected.people
-    assert summary["trimmed"] == expected.trimmed
+    assert summary["adjusted"] == expected.adjusted
     assert_same_rejects(result.rejects(run_id), expected.rejects)
     counted = {(r["stage"], r["reason"], r["attribute"]): r["count"] for r in summary["rejects"]}
     lines = result.reject_lines(run_id)
     for (stage, reason, attribute), count in counted.items():
         same = [x for x in lines if (x["stage"], x["reason"], x["attribute"]) == (stage, reason, attribute)]
         assert len(same) == count, (stage, reason, attribute)
-    assert sum(counted.values()) in (len(lines), len(lines) - summary["trimmed"])
+    assert sum(counted.values()) in (len(lines), len(lines) - summary["adjusted"])
     assert [r["count"] for r in summary["rejects"]] == sorted(counted.values(), reverse=True)
     return summary
 

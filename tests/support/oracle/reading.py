@@ -100,7 +100,7 @@ class Value:
     raw: str
     typed: Any = None
     problem: str = ""
-    trimmed: bool = False
+    adjusted: bool = False
     outcome: str = ""
 
 
@@ -116,7 +116,7 @@ class Expected:
     rows: dict[str, int] = field(default_factory=dict)
     values: dict[str, int] = field(default_factory=dict)
     people: dict[str, int] = field(default_factory=dict)
-    trimmed: int = 0
+    adjusted: int = 0
 
 
 ROW_STATES = (
@@ -175,7 +175,7 @@ def _cells(record: str, delimiter: str) -> list[str]:
 
 
 def classify(attribute: Attribute, raw: str) -> tuple[Any, str, bool]:
-    """(typed value, reason for refusing it or "", trimmed) of one non-blank cell."""
+    """(typed value, reason for refusing it or "", adjusted) of one non-blank cell."""
     try:
         return _JUDGES[attribute.type](attribute, raw)
     except (ValueError, InvalidOperation):
@@ -326,8 +326,8 @@ def _values(index: int, row: Row, declared: Declared) -> Iterable[Value]:
     for a in declared.attributes:
         raw = row.cells[a.source]
         if _strip(raw) not in declared.null_values:
-            typed, problem, trimmed = classify(a, raw if a.type == "free_text" else _strip(raw))
-            yield Value(index, a.key, raw, typed, problem, trimmed, "rejected" if problem else "")
+            typed, problem, adjusted = classify(a, raw if a.type == "free_text" else _strip(raw))
+            yield Value(index, a.key, raw, typed, problem, adjusted, "rejected" if problem else "")
         elif a.blank == "clear":
             yield Value(index, a.key, raw, CLEAR)
         elif a.blank == "reject":
@@ -398,9 +398,9 @@ def _account(
                 at_server = value.problem.startswith("send:")
                 stage, reason = ("send", value.problem[5:]) if at_server else ("check", value.problem)
                 found.rejects.append(Reject(*place, stage, reason))
-            elif value.trimmed and value.outcome in ("applied", "not_attempted"):
-                found.trimmed += 1
-                found.rejects.append(Reject(*place, "trim", UNDECLARED))
+            elif value.adjusted and value.outcome in ("applied", "not_attempted"):
+                found.adjusted += 1
+                found.rejects.append(Reject(*place, "adjust", UNDECLARED))
         if states[index] == "rejected" or any(v.outcome == "rejected" for v in own):
             found.rejected_rows.append(row)
     order = {(r.file, r.row): i for i, r in enumerate(rows)}

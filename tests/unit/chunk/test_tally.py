@@ -1,6 +1,7 @@
 """The counts of chunks add up, and are the same after a way through the journal."""
 
 import json
+from typing import Any
 
 import polars as pl
 
@@ -28,6 +29,14 @@ def test_rows_and_values_are_counted_by_source() -> None:
 
 def test_what_is_dumped_is_loaded() -> None:
     assert Tally.load(json.loads(json.dumps(_tally().dump()))) == _tally()
+
+
+def test_a_tally_of_an_earlier_version_is_loaded() -> None:
+    dumped: dict[str, Any] = json.loads(json.dumps(_tally().dump()))
+    del dumped["adjusted"]
+    earlier = dumped | {"trimmed": 3, "reasons": [["trim", "normalized", "plan", 3]]}
+    loaded = Tally.load(earlier)
+    assert (loaded.adjusted, loaded.reasons) == (3, {("adjust", "normalized", "plan"): 3})
 
 
 def test_tallies_add_up() -> None:

@@ -78,14 +78,14 @@ def test_a_value_that_is_stored_otherwise_is_reported_and_counts_as_applied(tmp_
         assert result.code == 1, result.err
         assert server.stored["p3"]["tags"] == ["b"]
         summary = result.summary("r")
-        assert (summary["values"]["applied"], summary["values"]["rejected"], summary["trimmed"]) == (9, 1, 2)
+        assert (summary["values"]["applied"], summary["values"]["rejected"], summary["adjusted"]) == (9, 1, 2)
         lines = [
             (r["row"], r["attribute"], r["stage"], r["reason"], r["value"]) for r in result.reject_lines("r")
         ]
         assert lines == [
             ("2", "tags", "send", "attribute_value_invalid", "c"),
-            ("3", "tags", "trim", "normalized", "b|c"),
-            ("4", "tags", "trim", "normalized", "a|c"),
+            ("3", "tags", "adjust", "normalized", "b|c"),
+            ("4", "tags", "adjust", "normalized", "a|c"),
         ]
         [rows] = result.rejected_rows("r")
         assert rows.read_text("utf-8").splitlines()[1:] == ["p2,c,30,"], (

@@ -123,7 +123,7 @@ def _assert_foreseen(config: Config, source: Path) -> None:
     assert checked.rows == foreseen(ran.rows, "applied", "partly_applied")
     assert checked.values == foreseen(ran.values, "applied")
     assert checked.people == foreseen(ran.people, "called")
-    assert checked.trimmed == ran.trimmed
+    assert checked.adjusted == ran.adjusted
     assert checked.reject_counts == ran.reject_counts
     assert checked.warnings == ran.warnings
     assert checked.exit_code == ran.exit_code
@@ -154,7 +154,7 @@ def test_a_trimmed_value_that_wins_has_its_line() -> None:
     found = counts.report(iter([counts.flags_of(validator.validate(batch(*rows), 0))]))
     [line] = found.rejects.rows(named=True)
     assert (line["order"], line["line"], line["distinct_id"], line["value"]) == (2, 3, "1", "y|b")
-    assert (line["stage"], line["reason"]) == ("trim", "option_not_declared")
+    assert (line["stage"], line["reason"]) == ("adjust", "option_not_declared")
     assert line["message"] == "sent without the options that are not declared: y"
-    assert found.tally.trimmed == 1
+    assert found.tally.adjusted == 1
     assert found.tally.people == Counter(not_attempted=2)

@@ -12,7 +12,7 @@ import pytest
 from importer.chunk.fields import Field
 from importer.core.models import Call, Classification, Refusal, Settled, Target, Update, Verdict
 from importer.destinations.base import NORMALIZED
-from importer.reconcile.chunk_report import ChunkReport, report_chunk, trim_message
+from importer.reconcile.chunk_report import ChunkReport, adjusted_message, report_chunk
 from importer.reconcile.reconciler import Answers, OpenChunk
 from importer.storage.journal import Journal
 from tests.unit.chunk.test_chunker import CONFIG, chunks, parse
@@ -112,8 +112,8 @@ def test_a_value_that_is_stored_differently_is_reported_and_not_kept(opened: Ope
     normalized = (Refusal(0, "note", NORMALIZED, "stored without blanks"),)
     answer(opened, updates(opened)["p2"], Classification(Verdict.DONE, normalized=normalized))
     found = report(opened)
-    assert lines(found) == [(2, "p2", "note", "y", "trim", NORMALIZED)]
-    assert (found.kept.height, found.tally.trimmed) == (0, 1)
+    assert lines(found) == [(2, "p2", "note", "y", "adjust", NORMALIZED)]
+    assert (found.kept.height, found.tally.adjusted) == (0, 1)
     assert found.tally.rows["applied"] == 1
 
 
@@ -127,5 +127,5 @@ def test_a_check_counts_everything_as_not_attempted(opened: OpenChunk) -> None:
 
 def test_a_trimmed_value_names_what_was_left_out() -> None:
     frame = pl.DataFrame({"d2": ["x, y"]})
-    [message] = frame.select(trim_message(Field(2, "tags", "set"))).to_series()
+    [message] = frame.select(adjusted_message(Field(2, "tags", "set"))).to_series()
     assert message == "sent without the options that are not declared: x, y"

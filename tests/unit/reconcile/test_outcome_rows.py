@@ -113,7 +113,7 @@ def test_a_refused_value_has_what_its_line_says_and_the_others_their_answer(open
         if key[0] == "p2"
     }
     assert told == {
-        ("p2", "plan"): ("applied", "trim", NORMALIZED, 202),
+        ("p2", "plan"): ("applied", "adjust", NORMALIZED, 202),
         ("p2", "age"): ("rejected", "send", "attribute_value_invalid", 422),
         ("p2", "note"): ("applied", None, None, 202),
     }

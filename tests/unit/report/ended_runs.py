@@ -59,7 +59,7 @@ def summary(**changes: Any) -> dict[str, Any]:
         "values": VALUES,
         "people": PEOPLE,
         "calls": {"sent": 1060, "retried": 10, "throttled": 4},
-        "trimmed": 0,
+        "adjusted": 0,
         "reject_counts": [
             RejectCount("check", "attribute_value_invalid", "age", 30),
             RejectCount("read", "row_malformed", "", 10),

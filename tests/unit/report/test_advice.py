@@ -52,7 +52,7 @@ def test_rounded_numbers_have_to_be_exported_again() -> None:
     assert "region" in advice.fix("check", rejects.INVALID, {"type": "phone"}, {**most, "y": 5})
 
 
-@pytest.mark.parametrize("stage", ["read", "check", "send", "trim"])
+@pytest.mark.parametrize("stage", ["read", "check", "send", "adjust"])
 def test_a_reason_of_a_destination_has_the_fix_of_its_stage(stage: str) -> None:
     assert advice.fix(stage, "a_word_of_the_vendor").endswith((".", "retry."))
 

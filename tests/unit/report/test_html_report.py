@@ -113,7 +113,7 @@ def test_shares_are_compared_with_the_run_before(folder: RunFolder, tmp_path: Pa
 def test_a_good_run_asks_for_nothing(tmp_path: Path) -> None:
     good = page(run_folder(tmp_path), exit_code=0, reject_counts=(), warnings=())
     assert "<strong>Nothing has to be done.</strong>" in good
-    assert "<p>Nothing was rejected or changed.</p>" in good
+    assert "<p>Nothing was rejected or adjusted.</p>" in good
 
 
 def test_a_name_that_is_not_utf_8_is_shown_as_an_escape(tmp_path: Path) -> None:
@@ -196,7 +196,7 @@ def headings(text: str) -> list[str]:
 
 def test_causes_stand_first_then_warnings_then_counts(folder: RunFolder) -> None:
     assert headings(page(folder)) == [
-        "Changed or rejected",
+        "Rejected or adjusted",
         "Warnings",
         "Outcome",
         "The way of the rows",

@@ -57,6 +57,14 @@ def rows(folder: RunFolder, name: str = "01-people.csv") -> bytes:
     return (folder.rejected_rows / name).read_bytes()
 
 
+def test_what_an_earlier_version_has_left_of_a_run_gets_the_stage_of_now(folder: RunFolder) -> None:
+    files = RejectFiles(folder)
+    files.add_batch(0, rejects(1, stage="trim"), kept())
+    files.add_chunk(0, rejects(2, stage="adjust"), kept())
+    files.write([9], [LIST])
+    assert read_reject_file(folder.rejects)["stage"].to_list() == ["adjust", "adjust"]
+
+
 def test_a_run_without_rejects_has_a_header_and_no_rows(folder: RunFolder) -> None:
     files = RejectFiles(folder)
     files.add_batch(0, rejects(), kept())

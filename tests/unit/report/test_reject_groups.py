@@ -42,6 +42,13 @@ def test_groups_are_complete_and_the_largest_is_first(tmp_path: Path) -> None:
     assert (second.message, second.approximate, len(second.examples)) == ("expected", False, 5)
 
 
+def test_a_stage_of_an_earlier_version_has_its_name_of_now(tmp_path: Path) -> None:
+    path = rejects(tmp_path / "rejects.csv", [("topics", "option_not_declared", "art|x")] * 2)
+    path.write_text(path.read_text().replace("check", "trim", 1).replace("check", "adjust", 1))
+    (group,) = read_groups(path)
+    assert (group.stage, group.count) == ("adjust", 2)
+
+
 def test_no_line_and_no_file_are_no_group(tmp_path: Path) -> None:
     assert read_groups(tmp_path / "rejects.csv") == []
     (tmp_path / "rejects.csv").write_text(",".join(REPORT_COLUMNS) + "\n")

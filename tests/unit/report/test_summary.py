@@ -69,7 +69,7 @@ def test_two_lists_two_nights_and_people_who_are_gone(
     plan = by_name(one["attributes"], "attribute", "plan")
     assert (plan["read"], plan["blank"], plan["rejected_by"]) == (4, 1, {"check": 1, "send": 0})
     topics = by_name(one["attributes"], "attribute", "topics")
-    assert (topics["read"], topics["rejected"], topics["trimmed"]) == (5, 1, 1)
+    assert (topics["read"], topics["rejected"], topics["adjusted"]) == (5, 1, 1)
     a, b = (by_name(one["sources"], "path", name) for name in ("a.csv", "b.csv"))
     assert (a["rows"], a["row_states"]["filtered"], a["row_states"]["rejected"]) == (5, 1, 1)
     assert (b["rows"], b["size"], b["values"]["rejected"]) == (

@@ -35,7 +35,7 @@ def test_a_summary_begins_with_how_the_run_ended_and_has_every_count() -> None:
         "",
         "  applied means: the destination confirmed the call, not each value",
         "",
-        "  changed or rejected, by stage, reason and attribute:",
+        "  rejected or adjusted, by stage, reason and attribute:",
         "           30  check  attribute_value_invalid    age",
         "           10  read   row_malformed              whole row",
         "",

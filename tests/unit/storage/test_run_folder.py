@@ -54,6 +54,13 @@ def test_a_flipped_letter_of_the_summary_is_damage(folder: RunFolder, letter: st
         folder.read_summary()
 
 
+def test_a_stage_of_an_earlier_version_has_its_name_of_now(folder: RunFolder) -> None:
+    folder.summary.write_text('{"state": "finished", "rejects": [{"stage": "trim"}, {"stage": "read"}]}')
+    summary = folder.read_summary()
+    assert summary is not None
+    assert [reject["stage"] for reject in summary["rejects"]] == ["adjust", "read"]
+
+
 def test_a_summary_of_an_earlier_version_has_no_checksum(folder: RunFolder) -> None:
     folder.summary.write_text('{"state": "finished"}')
     assert folder.read_summary() == {"state": "finished"}

@@ -69,5 +69,5 @@ def test_a_choice_that_is_refused_is_counted_by_its_reason() -> None:
 
 def test_a_list_that_loses_some_options_is_counted_once() -> None:
     multi = attribute("multi_choice", options=("a",))
-    trimmed = column([["a"], ["a"], None], [None, None, "option_not_declared"], ["x, y", None, None])
-    assert count_undeclared(multi, trimmed) == 2
+    adjusted = column([["a"], ["a"], None], [None, None, "option_not_declared"], ["x, y", None, None])
+    assert count_undeclared(multi, adjusted) == 2
