@@ -104,6 +104,8 @@ def _text(path: Path) -> str:
         return path.read_text("utf-8")
     except FileNotFoundError:
         raise ConfigError(f"{path}: no such configuration file.{_neighbour(path)}") from None
+    except IsADirectoryError:
+        raise ConfigError(f"{path}: is a folder; expected a configuration file (.toml).") from None
     except UnicodeDecodeError:
         hint = f" {_arguments_swapped(path)}" if path.suffix.lower() in _LISTS else ""
         raise ConfigError(f"{path}: cannot be read as a UTF-8 text file.{hint}") from None

@@ -35,7 +35,8 @@ def _column_faults(source: Source, declared: Sequence[str], ignore: Sequence[str
         guess = _guess(missing[0], source.columns) if len(missing) == 1 and not hints else ""
         noun, verb = ("column", "is") if len(missing) == 1 else ("columns", "are")
         yield f"{noun} {_quoted(missing)} {verb} missing{guess}"
-        yield from hints
+        has = f"the header has {_quoted(source.columns)}; correct the list or the configuration"
+        yield from hints or [has]
     known = {*wanted, *ignore}
     undeclared = [n for n in source.columns if n not in known and base_name(n) not in ignore]
     yield from _repeated(source, undeclared, known)

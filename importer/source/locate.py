@@ -75,6 +75,8 @@ def _nothing_there(full: str) -> str:
     if glob.has_magic(full):
         return "no file matches this pattern; check the pattern and the folder it starts from."
     path = Path(full)
+    if path.is_symlink():
+        return f"a link to {path.readlink()}, which leads to no file; correct the link."
     near = [one.name for one in path.parent.iterdir()] if path.parent.is_dir() else []
     guess = did_you_mean(path.name, near)
     return f"no such file; check [source] path, or name the file on the command line.{guess}"

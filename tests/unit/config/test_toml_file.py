@@ -57,6 +57,11 @@ def test_a_list_given_as_configuration_is_recognised(name: str, tmp_path: Path) 
     assert f"importer init {tmp_path / name}" in found
 
 
+def test_a_folder_is_no_configuration(tmp_path: Path) -> None:
+    with pytest.raises(ConfigError, match=r"is a folder; expected a configuration file"):
+        load(tmp_path)
+
+
 def test_a_neighbours_name_is_suggested(tmp_path: Path) -> None:
     (tmp_path / "nightly.toml").write_text(BASE)
     with pytest.raises(ConfigError, match=r'no such configuration file\. Did you mean "nightly\.toml"\?'):

@@ -59,6 +59,13 @@ def test_a_path_that_names_nothing_is_refused_with_the_next_step(folder: Path) -
     assert 'Did you mean "a.csv"?' in missing
 
 
+def test_a_link_that_leads_to_no_file_is_named_as_one(folder: Path) -> None:
+    (folder / "today.csv").symlink_to("moved.csv")
+    assert said(folder, "today.csv") == (
+        "today.csv: a link to moved.csv, which leads to no file; correct the link."
+    )
+
+
 def test_a_folder_without_a_list_says_what_was_passed_over(folder: Path) -> None:
     empty = folder / "empty"
     empty.mkdir()
