@@ -322,6 +322,21 @@ def _add_people(commands: Any) -> None:
         parser_.add_argument("person", metavar="ID", help="the distinct id; - reads it from stdin")
         _add_state(parser_)
 
+    snapshot = _command(
+        commands,
+        "snapshot",
+        "run_commands:snapshot",
+        "write what is known of each person's row as a table for other engines",
+    )
+    snapshot.add_argument("action", metavar="ACTION", choices=("export",), help="export")
+    snapshot.add_argument("config", metavar="CONFIG", help="the TOML file")
+    snapshot.add_argument(
+        "--to", metavar="DIR|URL", help="the folder of the new file (default: exports/ in the state folder)"
+    )
+    _add_state(snapshot)
+    snapshot.add_argument("--base-url", metavar="URL", help="instead of the configured base_url")
+    _add_lock_timeout(snapshot)
+
 
 def _add_setup(commands: Any) -> None:
     init = _command(
@@ -427,13 +442,7 @@ def _add_sending(parser: argparse.ArgumentParser) -> None:
 
 def _add_time(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--workers", metavar="N", help=argparse.SUPPRESS)
-    parser.add_argument(
-        "--lock-timeout",
-        metavar="TIME",
-        type=types.duration,
-        default=0.0,
-        help="wait so long for another run of this import to end, like 30m or 2h",
-    )
+    _add_lock_timeout(parser)
     _add_renamed(parser, "--wait", type=types.duration)
     parser.add_argument(
         "--stop-by",
@@ -444,6 +453,16 @@ def _add_time(parser: argparse.ArgumentParser) -> None:
         "--max-duration", metavar="TIME", type=types.duration, help="stop sending after 2h, say, with 8"
     )
     _add_renamed(parser, "--for", type=types.duration)
+
+
+def _add_lock_timeout(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument(
+        "--lock-timeout",
+        metavar="TIME",
+        type=types.duration,
+        default=0.0,
+        help="wait so long for another run of this import to end, like 30m or 2h",
+    )
 
 
 def _add_outcomes(parser: argparse.ArgumentParser) -> None:

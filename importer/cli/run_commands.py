@@ -1,8 +1,9 @@
-"""`runs`, `report`, `verify`, `explain`, `undo`, `erase`: the commands that look at past runs."""
+"""`runs`, `report`, `verify`, `explain`, `undo`, `erase`, `snapshot`: what past runs have left."""
 
 import argparse
 import shutil
 import sys
+import time
 import webbrowser
 from collections.abc import Mapping
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 from importer.cli.import_commands import print_summary, state_dir_of
 from importer.cli.logs import say
 from importer.cli.streams import print_lines
+from importer.config import loader as configuration
 from importer.config.options import Options
 from importer.core.errors import ConfigError, command
 from importer.core.text import json_text
@@ -19,6 +21,7 @@ from importer.report.next_step import next_step
 from importer.storage import run_folder, state_folder
 from importer.storage.journal import count_pending
 from importer.storage.run_folder import RunFolder
+from importer.storage.snapshot_exports import prune_exports
 
 
 def runs(args: argparse.Namespace) -> int:
@@ -44,6 +47,7 @@ def runs(args: argparse.Namespace) -> int:
 
 def _prune(state_dir: Path, seconds: float) -> int:
     removed = list(state_folder.prune(state_dir, seconds, _has_open_jobs))
+    prune_exports(state_dir, time.time() - seconds)
     kept = state_folder.all_runs(state_dir)
     say(f"{len(removed):,} runs removed from {state_dir}, {len(kept):,} kept")
     return 0
@@ -141,11 +145,20 @@ def erase(args: argparse.Namespace) -> int:
 
     found = command_.erase(state_dir_of(args), _person(args))
     say(
-        f"erased from {found.snapshots:,} snapshots, {found.runs:,} runs and {found.caches:,} caches. "
-        "Take the person out of the list and the destination too."
+        f"erased from {found.snapshots:,} snapshots, {found.runs:,} runs, {found.caches:,} caches and "
+        f"{found.exports:,} exports. Take the person out of the list and the destination too."
     )
     for url in sorted(found.elsewhere):
-        say(f"  {url}: runs have left values of people there; take the person out of them too.")
+        say(f"  {url}: ids or values of people were written there; take the person out of it too.")
+    return 0
+
+
+def snapshot(args: argparse.Namespace) -> int:
+    """`importer snapshot export CONFIG`: what is known of each person's row, as a table."""
+    from importer.commands.export_snapshot import export_snapshot
+
+    options = Options(state_dir=args.state_dir, base_url=args.base_url, lock_timeout=args.lock_timeout)
+    print_lines([export_snapshot(configuration.load(args.config), options, args.to)])
     return 0
 
 

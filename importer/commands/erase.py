@@ -24,6 +24,7 @@ from importer.storage.disk_errors import state_errors
 from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
 from importer.storage.snapshot import erase_person
+from importer.storage.snapshot_exports import erase_from_exports
 from importer.storage.sqlite_errors import id_cache_errors
 from importer.storage.staging import folder_of
 from importer.validate.read_result import ReadResult
@@ -31,14 +32,16 @@ from importer.validate.read_result import ReadResult
 
 @dataclass(slots=True)
 class Erased:
-    """In how many snapshots, runs and caches the person stood.
+    """In how many snapshots, runs, caches and exports the person stood.
 
-    `elsewhere` are the URLs at which runs have left tables of outcomes, or rows that were never sent.
+    `elsewhere` are the URLs at which there are exports, or where runs have left tables of outcomes or rows
+    that were never sent.
     """
 
     snapshots: int = 0
     runs: int = 0
     caches: int = 0
+    exports: int = 0
     elsewhere: set[str] = field(default_factory=set)
 
 
@@ -59,6 +62,8 @@ def erase(state_dir: Path, person: str) -> Erased:
         found.elsewhere |= _elsewhere(folder)
     for cache in sorted((state_dir / "addresses").glob("*.sqlite")):
         found.caches += _from_cache(cache, person)
+    found.exports, urls = erase_from_exports(state_dir, person)
+    found.elsewhere |= urls
     return found
 
 

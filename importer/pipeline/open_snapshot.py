@@ -3,7 +3,9 @@
 import time
 from collections.abc import Sequence
 from contextlib import closing
+from pathlib import Path
 
+from importer.config.schema import Config
 from importer.core.errors import StateError
 from importer.pipeline.run_spec import RunSpec
 from importer.reconcile.diff import Diff
@@ -18,14 +20,25 @@ def open_diff(spec: RunSpec, journal: Journal) -> Diff | None:
     wanted = spec.config.run.changed_only
     if not spec.sends and not wanted:
         return None
-    snapshot = Snapshot(spec.state_dir, spec.config, lambda run_id: _answers_of(spec.folder.beside(run_id)))
+    snapshot = snapshot_of(spec.state_dir, spec.config)
     if spec.sends:
         snapshot.begin(spec.folder.run_id)
     compares = journal.fact("compares")
     if compares is None:
-        compares = wanted and not spec.options.full_refresh and not _full_is_due(spec, snapshot)
+        compares = compares_with(spec, snapshot)
         journal.remember("compares", compares)
     return Diff(snapshot, spec.folder.previous_values, bool(compares))
+
+
+def snapshot_of(state_dir: Path, config: Config) -> Snapshot:
+    """The snapshot of an import; what killed runs have left open is taken from their journals."""
+    return Snapshot(state_dir, config, lambda run_id: _answers_of(RunFolder(state_dir / "runs" / run_id)))
+
+
+def compares_with(spec: RunSpec, snapshot: Snapshot) -> bool:
+    """Whether a run that begins now leaves out what the snapshot knows."""
+    wanted = spec.config.run.changed_only and not spec.options.full_refresh
+    return wanted and not _full_is_due(spec, snapshot)
 
 
 def _full_is_due(spec: RunSpec, snapshot: Snapshot) -> bool:

@@ -25,6 +25,8 @@ person was last written. Besides, each person has the fingerprint of the row who
 (`print`), with the number of its values; null where there is no such row.
 """
 
+import hashlib
+import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -211,6 +213,24 @@ class Snapshot:
                 below = frame.join(layer, on="hash", how="anti")
                 frame = pl.concat([below, layer])
             return frame.filter(pl.col("hash").is_unique())
+
+    def read_fingerprints(self) -> Iterator[pl.DataFrame]:
+        """`id`, `print` and `values` of everybody, a frame for each group of a bounded number of people."""
+        manifest = self._manifest
+        with snapshot_errors(self.folder):
+            recent = manifest.recent["people"] if manifest.recent else 0
+            sent = sum(checked_files.size_of(delta.path)[0] for delta in self._deltas())
+            width = _group_width(manifest.people + recent + sent, 0)
+            for first in range(0, PARTITIONS, width):
+                layers = self._layers(first, first + width, columns=tuple(META))
+                yield self._laid_over(layers).select("id", "print", "values")
+
+    def version(self, run_id: str = "") -> str:
+        """Another one after each run that has sent something, but for this run."""
+        own = self._manifest.runs.get(run_id)
+        open_ = [delta.path.name for delta in self._deltas() if delta.run != own]
+        text = json.dumps([self.folder.name, self._manifest.generation, open_])
+        return hashlib.sha256(text.encode()).hexdigest()[:16]
 
     def _layers(
         self,

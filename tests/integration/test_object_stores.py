@@ -21,7 +21,10 @@ from importer.source.locate import expand
 from importer.source.options import SourceOptions
 from importer.source.reader import open_source
 from importer.source.version import version_of
+from importer.storage import snapshot_exports, state_folder
+from importer.storage.snapshot import Snapshot
 from importer.storage.staging import staging_of
+from tests.unit.storage.conftest import config_of
 
 CSV = b"id,n\n" + b"".join(b"%d,x%d\n" % (i, i) for i in range(2000))
 
@@ -129,6 +132,16 @@ def test_a_table_of_outcomes_is_copied_and_replaced_by_a_later_attempt(bucket: A
     assert copied("applied") == {other, "sync/outcome=applied/chunk-1.night.parquet"}
     with pytest.raises(StateError, match=r"s3://none/x: the table of outcomes could not be copied there"):
         export(tmp_path / "applied", "night", "s3://none/x")
+
+
+def test_fingerprints_are_put_under_the_name_of_the_import(bucket: Any, tmp_path: Path) -> None:
+    state_folder.prepare(tmp_path / "state")
+    known = Snapshot(tmp_path / "state", config_of(), lambda _: ())
+    url = snapshot_exports.export(known, tmp_path / "state", "s3://lists/known")
+    body = bucket.get_object(Bucket="lists", Key=url.removeprefix("s3://lists/"))["Body"].read()
+    assert pl.read_parquet(io.BytesIO(body)).schema == snapshot_exports.EXPORT_COLUMNS
+    with pytest.raises(StateError, match=r"s3://none/.*: the store did not take the file"):
+        snapshot_exports.export(known, tmp_path / "state", "s3://none")
 
 
 class Gateway(ThreadingHTTPServer):

@@ -9,11 +9,13 @@ import webbrowser
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import polars as pl
 import pytest
 
 import importer
 from importer.cli import arguments, logs, run_commands
 from importer.config import parse
+from importer.config.show import as_toml
 from importer.core.errors import ConfigError
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
@@ -81,6 +83,7 @@ def call(state_dir: Path, capsys: pytest.CaptureFixture[str]) -> Call:
         (["undo"], run_commands.undo),
         (["erase", "u1"], run_commands.erase),
         (["forget", "u1"], run_commands.erase),
+        (["snapshot", "export", "people.toml"], run_commands.snapshot),
     ],
     ids=lambda value: value[0] if isinstance(value, list) else "",
 )
@@ -204,12 +207,30 @@ def test_an_undo_writes_a_file_with_the_values_of_before(call: Call) -> None:
     assert Path(lines[-2].removeprefix("  file     ")).read_text().splitlines() == ["id,age", "u1,7"]
 
 
+def test_the_snapshot_is_exported_and_pruned_with_the_runs(
+    call: Call, past: tuple[Path, str], state_dir: Path, tmp_path: Path
+) -> None:
+    config = tmp_path / "people.toml"
+    config.write_text("\n".join(as_toml(parse(MAPPING))))
+    code, out, err = call("snapshot", "export", config, "--base-url", past[1])
+    path = Path(out.rstrip())
+    assert (code, err, path.parent) == (0, "", state_dir / "exports")
+    known = pl.read_parquet(path).sort("distinct_id")
+    assert known["distinct_id"].to_list() == ["u1", "u2"]
+    assert (known["fingerprint"].null_count(), known["values"].to_list()) == (0, [1, 1])
+    assert pl.read_parquet(call("snapshot", "export", config)[1].rstrip()).height == 0, "another place"
+    call("runs", "--prune", "1d")
+    assert path.exists()
+    call("runs", "--prune", "0s")
+    assert not path.exists()
+
+
 def test_an_erased_person_is_counted_and_gone(call: Call, state_dir: Path) -> None:
     code, out, err = call("erase", "u2")
     assert (code, out) == (0, "")
     assert err == (
-        "importer: erased from 1 snapshots, 2 runs and 0 caches. Take the person out of the list and the "
-        "destination too.\n"
+        "importer: erased from 1 snapshots, 2 runs, 0 caches and 0 exports. Take the person out of the list "
+        "and the destination too.\n"
     )
     with pytest.raises(ConfigError, match="Run r1 knows nobody of this id"):
         call("explain", "u2", "--run", "r1")

@@ -7,6 +7,8 @@ import pytest
 
 from importer.commands import erase as command
 from importer.commands.erase import erase
+from importer.commands.export_snapshot import export_snapshot
+from importer.config.options import Options
 from importer.config.schema import Config
 from importer.core.errors import ConfigError, StateError
 from importer.core.rejects import REPORT_COLUMNS
@@ -127,6 +129,14 @@ def test_values_go_from_the_table_of_outcomes_and_from_its_copies(folder: RunFol
 def test_a_url_that_has_copies_is_named(folder: RunFolder) -> None:
     folder.write_meta({**folder.read_meta(), "options": {"outcomes": "s3://lists/sync"}})
     assert erase(state_of(folder), "u2").elsewhere == {"s3://lists/sync"}
+
+
+def test_an_export_of_the_snapshot_loses_the_person(folder: RunFolder, config: Config) -> None:
+    path = Path(export_snapshot(config, Options(state_dir=state_of(folder))))
+    one = pl.DataFrame({"distinct_id": ["u1", "u2"]})
+    one.write_parquet(path)
+    assert erase(state_of(folder), "u2").exports == 1
+    assert pl.read_parquet(path)["distinct_id"].to_list() == ["u1"]
 
 
 def test_a_run_whose_rows_a_cluster_has_left_comes_to_its_end_first(
