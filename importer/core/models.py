@@ -227,13 +227,15 @@ class RejectCount:
 class RunWarning:
     """Something a person should look at: never a value, only where. `rows` are the first few row numbers.
 
-    `column` is a name from the list, or a few words; a long one is shortened.
+    `column` is a name from the list, or a few words; a long one is shortened. `files` names the source of
+    each of `rows`; it is empty where there is only one source, or where `column` names it.
     """
 
     code: str
     column: str
     count: int
     rows: tuple[int, ...] = ()
+    files: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "column", printable(self.column, 200))

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import TypeVar
 
 import polars as pl
@@ -209,7 +210,7 @@ class SourceReader:
         yield from self._undecodable.warnings()
         yield from self.filtering.warnings(self._validator.config) if self.filtering else ()
         yield from self._without_rows()
-        yield from warnings_of(self._validator, columns)
+        yield from warnings_of(self._validator, columns, [source.path for source in sources])
 
     def _dialect_warnings(self, sources: Sequence[Source]) -> Iterator[RunWarning]:
         """For each source with many set-aside rows, the line of configuration with which it reads."""
@@ -231,11 +232,19 @@ class SourceReader:
                 yield RunWarning("source_without_rows", source.path, 0)
 
 
-def warnings_of(validator: Validator, columns: Sequence[str]) -> Iterator[RunWarning]:
+def warnings_of(validator: Validator, columns: Sequence[str], paths: Sequence[str]) -> Iterator[RunWarning]:
     """What the validator has seen in the rows of sources with these columns, once all were checked."""
-    yield from validator.data_quality.warnings(columns)
-    yield from validator.inference.warnings() if validator.inference else ()
+    found = list(validator.data_quality.warnings(columns))
+    found += validator.inference.warnings() if validator.inference else ()
+    yield from (_located(warning, paths) for warning in found)
     yield from _blank_clears(validator)
+
+
+def _located(warning: RunWarning, paths: Sequence[str]) -> RunWarning:
+    """The warning with row numbers in place of source orders, and of several sources with their names."""
+    rows = tuple(order & ((1 << ORDER_SHIFT) - 1) for order in warning.rows)
+    files = tuple(paths[order >> ORDER_SHIFT] for order in warning.rows) if len(paths) > 1 else ()
+    return replace(warning, rows=rows, files=files)
 
 
 def _blank_clears(validator: Validator) -> Iterator[RunWarning]:

@@ -2,6 +2,8 @@
 
 import re
 from collections.abc import Mapping
+from itertools import groupby
+from operator import itemgetter
 from typing import Any
 
 from importer.core.rejects import BLANK, INVALID, NOT_DECLARED, TOO_LONG
@@ -167,6 +169,15 @@ _WARNINGS: Mapping[str, tuple[str, str]] = {
     ),
     "attribute_name_unusual": ("The destination may refuse this name", "Check the name at the destination."),
 }
+
+
+def places(found: Mapping[str, Any]) -> str:
+    """The first rows of a warning of `summary.json`, such as `3, 7 of a.csv, 2 of b.csv`; "" for none."""
+    rows, files = found["rows"], found.get("files") or [""] * len(found["rows"])
+    by_file = groupby(zip(files, rows, strict=True), key=itemgetter(0))
+    return ", ".join(
+        ", ".join(str(row) for _, row in group) + (f" of {file}" if file else "") for file, group in by_file
+    )
 
 
 def fix(

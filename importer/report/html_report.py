@@ -308,7 +308,8 @@ def _group(
 
 def _warning(one: Mapping[str, Any]) -> dict[str, Any]:
     seen, to_do = advice.warning(one["code"])
-    return {**one, "seen": seen, "to_do": to_do, "is_damage": one["code"] in DAMAGE}
+    more = {"seen": seen, "to_do": to_do, "is_damage": one["code"] in DAMAGE, "places": advice.places(one)}
+    return {**one, **more}
 
 
 def _example(row: Mapping[str, str], *, values: bool) -> dict[str, str]:

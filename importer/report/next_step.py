@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from importer.core.errors import GuardError, command
+from importer.core.errors import DEFAULT_STATE_DIR, GuardError, command
 from importer.storage.run_folder import RunFolder
 
 
@@ -22,7 +22,10 @@ def next_step(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) ->
     """What to do after a run that has a summary."""
     meta, files = folder.read_meta(), folder.rejected_files()
     if meta["mode"] == "check":
-        return _after_check(summary, (meta["config_path"] or "CONFIG", *meta["arguments"]))
+        config = meta["config_path"] or "CONFIG"
+        own = (Path(config).parent / DEFAULT_STATE_DIR).resolve() == state_dir.resolve()
+        place = DEFAULT_STATE_DIR if own else state_dir
+        return _after_check(summary, (config, *meta["arguments"]), place)
     if summary["state"] != "finished":
         return after_stop(summary, state_dir)
     if files:
@@ -31,14 +34,15 @@ def next_step(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) ->
     return NextStep("", "")
 
 
-def _after_check(summary: Mapping[str, Any], words: Sequence[str]) -> NextStep:
+def _after_check(summary: Mapping[str, Any], words: Sequence[str], state_dir: Path) -> NextStep:
     """A check is never resumed; `words` are its configuration and sources."""
     if summary["exit_code"] == GuardError.exit_code:
-        again = command("check", *words, *_passing(summary))
+        again = command("check", *words, *_passing(summary), state_dir=state_dir)
         return NextStep("correct the list and check it again, or check it as it is", again)
     if summary["exit_code"]:
-        return NextStep("correct the list or the configuration, then", command("check", *words))
-    return NextStep("", command("run", *words))
+        again = command("check", *words, state_dir=state_dir)
+        return NextStep("correct the list or the configuration, then", again)
+    return NextStep("", command("run", *words, state_dir=state_dir))
 
 
 def after_stop(summary: Mapping[str, Any], state_dir: Path) -> NextStep:

@@ -116,7 +116,7 @@ def _warning_lines(warnings: Sequence[Mapping[str, Any]]) -> Iterator[str]:
             yield f"  warning: nobody is treated as removed from the list: {warning['column']}"
             continue
         seen, to_do = advice.warning(warning["code"])
-        rows = f", rows {', '.join(map(str, warning['rows']))}" if warning["rows"] else ""
+        rows = f", rows {advice.places(warning)}" if warning["rows"] else ""
         count = f", {warning['count']:,} in all" if warning["count"] > len(warning["rows"]) else ""
         yield f"  warning: {warning['column']}{rows}{count}: {seen}. ({warning['code']})"
         yield f"           {to_do}"

@@ -1,7 +1,7 @@
 """What every reader gives out: batches of rows."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass, field
 
 import polars as pl
 
@@ -29,6 +29,7 @@ class Batch:
     raw        String, the record as it stands without its line end, or what makes it; None for Parquet
     set_aside  row, line, raw (Binary, as in the file without the last line end), reason, message
     text       what the cells were read from: what is not in it is in none of them; None for Parquet
+    untyped    of a column of text, the rows whose cell was no text and no whole number: 7.5, a date
     """
 
     cells: pl.DataFrame
@@ -37,6 +38,7 @@ class Batch:
     raw: pl.Series | Callable[[], pl.Series] | None
     set_aside: pl.DataFrame
     text: bytes | None = None
+    untyped: Mapping[str, Collection[int]] = field(default_factory=dict)
 
     @property
     def records(self) -> pl.Series | None:

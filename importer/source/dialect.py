@@ -25,6 +25,7 @@ _LOOK_BYTES = 1 << 18
 _LOOK_LINE = 1 << 20
 """A file is not tried further than a line of so many bytes: each of forty tries would hold it in memory."""
 _MANY = 0.1
+_NEARLY_ALL = 0.9
 _NOT_ASCII = r"[^\x00-\x7f]"
 
 
@@ -76,6 +77,8 @@ def _try(path: str, options: SourceOptions, declared: Sequence[str]) -> Batch | 
 def _misreads(seen: Batch | None, other: Batch, declared: SourceOptions, changed: SourceOptions) -> bool:
     """Whether rows that read well as declared would come out wrong: with quotes in them, or other letters."""
     text = pl.all().cast(pl.String)
+    if any(_are_quoted(other.cells, quote) for quote in _QUOTES if quote != changed.quote):
+        return True
     if changed.quote != declared.quote and declared.quote:
         marked = text.str.starts_with(declared.quote) | text.str.ends_with(declared.quote)
         return _any(other.cells, marked)
@@ -84,6 +87,13 @@ def _misreads(seen: Batch | None, other: Batch, declared: SourceOptions, changed
         and changed.encoding != declared.encoding
         and _any(seen.cells, text.str.contains(_NOT_ASCII))
     )
+
+
+def _are_quoted(cells: pl.DataFrame, quote: str) -> bool:
+    """Whether in any column nearly all texts begin and end with a quotation mark, so that it is no text."""
+    text = pl.all().cast(pl.String)
+    marked = text.str.starts_with(quote) & text.str.ends_with(quote) & (text.str.len_bytes() > 1)
+    return _any(cells, marked.sum() >= _NEARLY_ALL * (text != "").sum().clip(1))
 
 
 def _any(cells: pl.DataFrame, sign: pl.Expr) -> bool:
@@ -102,11 +112,12 @@ def _encodings(path: str) -> Sequence[str]:
 def changes(
     options: SourceOptions, encodings: Sequence[str] = ("utf-8", "utf-16", "cp1252", "latin-1")
 ) -> Iterator[tuple[str, SourceOptions]]:
-    """One change at a time, then delimiter and encoding together, as a spreadsheet exports them."""
+    """One change at a time, then the delimiter together with the encoding or the quote."""
     for delimiter in _DELIMITERS:
         yield _line("delimiter", delimiter), replace(options, delimiter=delimiter)
     for encoding in encodings:
         yield _line("encoding", encoding), replace(options, encoding=encoding)
+    yield 'bare_quotes = "keep"', replace(options, bare_quotes="keep")
     for quote in _QUOTES:
         yield _line("quote", quote), replace(options, quote=quote, escape=quote)
     yield r'escape = "\\"', replace(options, escape="\\")
@@ -117,6 +128,9 @@ def changes(
         for encoding in encodings:
             both = f"{_line('delimiter', delimiter)} and {_line('encoding', encoding)}"
             yield both, replace(options, delimiter=delimiter, encoding=encoding)
+        for quote in _QUOTES:
+            both = f"{_line('delimiter', delimiter)} and {_line('quote', quote)}"
+            yield both, replace(options, delimiter=delimiter, quote=quote, escape=quote)
 
 
 def _line(key: str, value: str) -> str:

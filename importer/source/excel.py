@@ -7,7 +7,7 @@ Parquet; any other column is text. Excel holds every number as a 64-bit float.
 import datetime as dt
 import io
 import zipfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -52,22 +52,27 @@ def open_excel(path: str, options: SourceOptions) -> Source:
     """
     sheet = _sheet(path, options)
     cells = pl.DataFrame(list(_columns(sheet)))
+    untyped = dict(_untyped(sheet, cells))
     return Source(
         path=path,
         format="xlsx",
         columns=tuple(cells.columns),
-        read=partial(_batches, cells, sheet.first),
+        read=partial(_batches, cells, untyped, sheet.first),
         types=dict(cells.schema),
         faults=() if cells.width else ("the header names no column",),
     )
 
 
-def _batches(cells: pl.DataFrame, first: int, _: int) -> Iterator[Batch]:
+def _batches(
+    cells: pl.DataFrame, untyped: Mapping[str, frozenset[int]], first: int, _: int
+) -> Iterator[Batch]:
     numbers = pl.int_range(1, cells.height + 1, eager=True, dtype=pl.Int64).alias("row")
     for at in range(0, cells.height, TABLE_ROWS):
         row = numbers.slice(at, TABLE_ROWS)
         line = (row + (first - 1)).alias("line")
-        yield Batch(cells.slice(at, TABLE_ROWS), row, line, None, pl.DataFrame(schema=SET_ASIDE))
+        yield Batch(
+            cells.slice(at, TABLE_ROWS), row, line, None, pl.DataFrame(schema=SET_ASIDE), untyped=untyped
+        )
 
 
 def _sheet(path: str, options: SourceOptions) -> _Sheet:
@@ -175,11 +180,27 @@ def _chosen(path: str, workbook: Any, wanted: str | None) -> str:
 
 
 def _columns(sheet: _Sheet) -> Iterator[pl.Series]:
+    return (_column(name, cells) for name, cells in _named_cells(sheet))
+
+
+def _named_cells(sheet: _Sheet) -> Iterator[tuple[str, list[Any]]]:
     """The columns with a name or with any cell; one without a name is called by its place, `#3`."""
     for place, name in enumerate(unique_names(sheet.header)):
         cells = [row[place] for row in sheet.rows]
         if sheet.header[place] or any(cell != "" for cell in cells):
-            yield _column(name or f"#{place + 1}", cells)
+            yield name or f"#{place + 1}", cells
+
+
+def _untyped(sheet: _Sheet, columns: pl.DataFrame) -> Iterator[tuple[str, frozenset[int]]]:
+    """Of each column of text, the data rows whose cell is no text and no whole number."""
+    for name, cells in _named_cells(sheet):
+        if columns[name].dtype == pl.String:
+            rows = frozenset(row for row, cell in enumerate(cells, 1) if not _is_like_text(cell))
+            yield from ((name, rows),) if rows else ()
+
+
+def _is_like_text(cell: Any) -> bool:
+    return isinstance(cell, str) or (isinstance(cell, float) and cell.is_integer())
 
 
 def _column(name: str, cells: list[Any]) -> pl.Series:

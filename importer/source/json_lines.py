@@ -128,7 +128,13 @@ def _no_number(word: str) -> Any:
 
 def _float_text(digits: str) -> str:
     number = float(digits)
-    return str(int(number)) if number.is_integer() and abs(number) < MAX_EXACT else digits
+    return str(int(number)) if number.is_integer() and abs(number) < MAX_EXACT else _NoText(digits)
+
+
+class _NoText(str):
+    """The text of a JSON value that is neither a text nor a whole number."""
+
+    __slots__ = ()
 
 
 _DECODER = json.JSONDecoder(
@@ -140,8 +146,8 @@ def _text(value: Any) -> str | None:
     if value is None or isinstance(value, str):
         return value
     if isinstance(value, bool):
-        return "true" if value else "false"
-    return json.dumps(value, ensure_ascii=False)
+        return _NoText("true" if value else "false")
+    return _NoText(json.dumps(value, ensure_ascii=False))
 
 
 def _is_unicode(cells: Cells) -> bool:
@@ -177,10 +183,18 @@ def _batch(block: list[_Line], names: Mapping[str, str], first: int) -> Batch:
             lines.append(line.number)
             good.append(cells)
     columns = {name: [cells.get(key) for cells in good] for key, name in names.items()}
+    untyped = {name: rows for name, cells in columns.items() if (rows := _untyped(cells, numbers))}
     return Batch(
         cells=pl.DataFrame(columns, schema=dict.fromkeys(columns, pl.String)),
         row=pl.Series("row", numbers, dtype=pl.Int64),
         line=pl.Series("line", lines, dtype=pl.Int64),
         raw=None,
         set_aside=pl.DataFrame(bad, schema=SET_ASIDE, orient="row"),
+        untyped=untyped,
     )
+
+
+def _untyped(cells: list[str | None], numbers: list[int]) -> list[int]:
+    if _NoText not in set(map(type, cells)):
+        return []
+    return [number for number, cell in zip(numbers, cells, strict=True) if type(cell) is _NoText]

@@ -73,7 +73,8 @@ def with_names(source: Source, wanted: Sequence[str]) -> Source:
 
     def read(block_bytes: int) -> Iterator[Batch]:
         for batch in source.read(block_bytes):
-            yield replace(batch, cells=batch.cells.rename(names))
+            untyped = {names.get(name, name): rows for name, rows in batch.untyped.items()}
+            yield replace(batch, cells=batch.cells.rename(names), untyped=untyped)
 
     layout = source.layout and replace(
         source.layout, columns=tuple(names.get(name, name) for name in source.layout.columns)

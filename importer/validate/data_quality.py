@@ -96,7 +96,7 @@ class DataQuality:
         text: bytes | None,
         found: DistinctIds,
     ) -> None:
-        """The good rows of one batch: cells, data row numbers, distinct ids; `found` are the ids of all rows.
+        """The good rows of one batch: cells, source orders, distinct ids; `found` are the ids of all rows.
 
         `text` is what the cells were read from, where there is such a thing: a sign that is not in it is in
         none of them.
@@ -210,7 +210,7 @@ class DataQuality:
         self._ids_are_digits = self._ids_are_digits and state["ids_are_digits"]
 
     def warnings(self, columns: Sequence[str]) -> list[RunWarning]:
-        """What was seen, by code and column. `columns` are the source's, in file order."""
+        """What was seen, by code and column, with source orders as rows. `columns` are in file order."""
         found = [
             RunWarning(code, column, sign.count, tuple(sign.rows))
             for (code, column), sign in self._signs.items()

@@ -11,6 +11,8 @@ from itertools import takewhile
 
 import polars as pl
 
+from importer.core.row_order import ORDER_SHIFT
+
 FIRST, LAST = 3, 10
 """So many rows at the start and at the end may differ."""
 
@@ -54,7 +56,7 @@ class _Exceptions:
 
 @dataclass
 class EdgeRows:
-    """Takes the ids of good rows in source order; `found` are the row numbers at an edge that differ."""
+    """Takes the ids of good rows in source order; `found` are the source orders at an edge that differ."""
 
     _found: list[int] = field(default_factory=list)
     _height: int = 0
@@ -64,10 +66,10 @@ class EdgeRows:
     _tail: list[int] = field(default_factory=list)
 
     def look(self, ids: pl.Series, numbers: pl.Series, *, digits: bool, clean: bool) -> None:
-        """The ids of a batch and their row numbers. `digits`: all are digits; `clean`: none has a blank."""
+        """The ids of a batch and their source orders. `digits`: all are digits; `clean`: none has a blank."""
         if not len(ids):
             return
-        if numbers[0] <= self._last_row:
+        if numbers[0] >> ORDER_SHIFT != self._last_row >> ORDER_SHIFT:
             self._end_source()
         frame = pl.DataFrame({"id": ids, "row": numbers}).with_row_index("at")
         for name, trait in _TRAITS.items():

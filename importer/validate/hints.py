@@ -18,7 +18,7 @@ from importer.core.models import Hint
 from importer.core.rejects import BLANK, INVALID
 from importer.validate.read_counts import ReadCounts
 from importer.validate.value_shapes import ROUNDED, ValueShapes
-from importer.values import messages, readings
+from importer.values import contacts, messages, readings
 from importer.values.readings import Texts
 
 _MOST = 0.5
@@ -26,7 +26,11 @@ _MOST = 0.5
 
 _FEW = 10
 _ALIKE = 0.9
-"""Where less is refused, from so many values on, a hint is for a line that reads such a share of these."""
+_PART = 0.2
+"""Where less is refused, from so many values on, a hint is for a line that reads such a share of these.
+
+Two lines that read so many together are named, where each reads more than `_PART`.
+"""
 
 _SHOWN = 10
 """So many words stand in a line; a column of more different words is no choice."""
@@ -81,7 +85,7 @@ def _blank_hint(key: str, config: Config, words: Texts, texts: Texts, share: flo
 
 def _hint(key: str, attribute: Attribute, texts: Texts, accepted: Texts, share: float) -> Hint | None:
     """The change that reads most of the texts; both where two read equally many, as of 01/02/2026."""
-    counted = [(_read(attribute, change, texts), change) for change in _changes(attribute, texts)]
+    counted = [(_read(attribute, change, texts), change) for change in _changes(attribute, texts, accepted)]
     useful = [(fits, change) for fits, change in counted if fits > share * texts.total]
     known = _read(attribute, {}, accepted)
     harmless = [(n, change) for n, change in useful if _read(attribute, change, accepted) >= known]
@@ -92,7 +96,25 @@ def _hint(key: str, attribute: Attribute, texts: Texts, accepted: Texts, share: 
     if useful:
         best, change = max(useful, key=itemgetter(0))
         return Hint(key, best, texts.total, "", _two_ways(attribute, change))
-    return _note(key, attribute, texts, share)
+    return _mixture(key, attribute, texts, counted) or _note(key, attribute, texts, share)
+
+
+def _mixture(
+    key: str, attribute: Attribute, texts: Texts, counted: Sequence[tuple[int, Mapping[str, Any]]]
+) -> Hint | None:
+    """What two changes read together, where neither reads enough alone: a column of two lists, say."""
+    fits, first = max(counted, key=itemgetter(0), default=(0, {}))
+    if not fits:
+        return None
+    rest = readings.unread(texts, **_keys(attribute, first))
+    more, second = max(((_read(attribute, change, rest), change) for _, change in counted), key=itemgetter(0))
+    if min(fits, more) < _PART * texts.total or fits + more < _ALIKE * texts.total:
+        return None
+    note = (
+        f"would be read with {_lines(first)}, and {more:,} others with {_lines(second)}. One declaration "
+        "cannot read both: write the column in one way"
+    )
+    return Hint(key, fits, texts.total, "", note)
 
 
 def _two_ways(attribute: Attribute, change: Mapping[str, Any]) -> str:
@@ -114,6 +136,9 @@ def _note(key: str, attribute: Attribute, texts: Texts, share: float) -> Hint | 
     rounded = texts.matching(ROUNDED)
     if rounded > share * texts.total:
         return Hint(key, rounded, texts.total, "", _LOST_DIGITS)
+    national = texts.matching(contacts.NATIONAL) if attribute.type == "phone" and not attribute.region else 0
+    if national > share * texts.total:
+        return Hint(key, national, texts.total, "", _NO_COUNTRY)
     note = _unknown_words(attribute) if texts.text.len() <= _SHOWN else ""
     return Hint(key, texts.total, texts.total, "", note) if note else None
 
@@ -122,6 +147,9 @@ _LOST_DIGITS = (
     "were rounded by a spreadsheet, like 4.9E+11: their last digits are lost. "
     "Export the list again with the column formatted as text"
 )
+
+
+_NO_COUNTRY = "name no country, as +44 does: declare region, the country of the numbers, as two letters"
 
 
 def _unknown_words(attribute: Attribute) -> str:
@@ -153,7 +181,7 @@ def _lines(change: Mapping[str, Any]) -> str:
     )
 
 
-def _changes(attribute: Attribute, texts: Texts) -> Iterable[dict[str, Any]]:
+def _changes(attribute: Attribute, texts: Texts, accepted: Texts) -> Iterable[dict[str, Any]]:
     """Changes worth trying, for each type those that lists need most."""
     if attribute.type in ("date", "datetime"):
         return list(_other_formats(attribute, texts))
@@ -163,7 +191,13 @@ def _changes(attribute: Attribute, texts: Texts) -> Iterable[dict[str, Any]]:
         return list(_other_words(attribute, texts))
     if attribute.type in ("single_choice", "multi_choice"):
         return [*_other_case(attribute, texts), *_other_lists(attribute, texts)]
-    return [{"region": "GB"}] if attribute.type == "phone" and attribute.region is None else []
+    return _region(accepted) if attribute.type == "phone" and attribute.region is None else []
+
+
+def _region(accepted: Texts) -> list[dict[str, Any]]:
+    """The country of most numbers that name one: no other sign tells of which country the others are."""
+    region = contacts.region_of(accepted.text)
+    return [{"region": region}] if region else []
 
 
 def _other_marks(texts: Texts) -> Iterator[dict[str, Any]]:

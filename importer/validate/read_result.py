@@ -125,7 +125,10 @@ class ReadResult:
         intake["by_source"] = Counter({(source, name): n for source, name, n in by_source})
         intake |= {name: Counter(intake.get(name, {})) for name in _BY_ATTRIBUTE}
         sources = [_load_source(s) for s in data["sources"]]
-        warnings = [RunWarning(**{**w, "rows": tuple(w["rows"])}) for w in data["warnings"]]
+        warnings = [
+            RunWarning(**{**w, "rows": tuple(w["rows"]), "files": tuple(w.get("files", ()))})
+            for w in data["warnings"]
+        ]
         edges, limited, contents = list(data["edges"]), bool(data["limited"]), dict(data["contents"])
         guards, mixed = dict(data["guards"]), list(data["mixed"])
         hints = [Hint(**hint) for hint in data.get("hints", ())]

@@ -92,15 +92,14 @@ class Validator:
         self._count_filtered(footer, source)
         batch = replace(batch, set_aside=set_aside)
         malformed = damaged_rows(batch, source)
-        ids = self._ids.read(cells[self.config.identity.column])
+        ids = self._ids.read(cells[self.config.identity.column], self._untyped(rows, batch))
         rows, cells, without_id = self._with_id(rows, cells, ids)
         untimed = nothing_refused(rows)
         if self.config.source.latest_by:
             rows, cells, untimed = self._timed(rows, cells, self.config.source.latest_by)
         if self._identity_fields:
             rows = rows.with_columns(identities.read(self.config, self._identity_fields, cells))
-        numbers = rows.select(ROW_OF).to_series()
-        self.data_quality.look(cells, numbers, rows["id"], batch.text, ids)
+        self.data_quality.look(cells, rows["order"], rows["id"], batch.text, ids)
         refused = (unreadable, without_id, untimed, malformed)
         self._count_rows(*(part.rejects for part in refused))
         return IdentifiedBatch(rows, cells, refused)
@@ -129,11 +128,11 @@ class Validator:
     def _type_and_check(
         self, rows: pl.DataFrame, cells: pl.DataFrame
     ) -> tuple[list[tuple[str, pl.Series, TypedColumn]], RefusedRows]:
-        numbers = rows.select(ROW_OF).to_series()
+        orders = rows["order"]
         typed = list(typed_columns(self.config, cells))
-        self.data_quality.look_at_typed(((column, t) for _, column, t in typed), numbers)
+        self.data_quality.look_at_typed(((column, t) for _, column, t in typed), orders)
         if self.inference:
-            self.inference.look(typed, numbers)
+            self.inference.look(typed, orders)
         return typed, self._check(rows, typed)
 
     def _not_empty(
@@ -181,6 +180,11 @@ class Validator:
         if count:
             self.counts.filtered += count
             self.counts.by_source[source, "filtered"] += count
+
+    def _untyped(self, rows: pl.DataFrame, batch: Batch) -> pl.Series | None:
+        """Where the id of a row was no text and no whole number in the source; None where in none."""
+        found = batch.untyped.get(self.config.identity.column)
+        return rows.select(ROW_OF.is_in(list(found))).to_series() if found else None
 
     def _with_id(
         self, rows: pl.DataFrame, cells: pl.DataFrame, ids: DistinctIds

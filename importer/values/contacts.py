@@ -3,6 +3,8 @@
 An address stays as it is written. A number is written in the form of E.164: +12025550143.
 """
 
+from collections import Counter
+from contextlib import suppress
 from functools import lru_cache
 
 import polars as pl
@@ -26,6 +28,9 @@ _EMAIL_LONGEST = 254
 
 _PHONE = r"^[+(]?[0-9][0-9 ()./\x{a0}\x{2010}-\x{2015}-]*$"
 _INTERNATIONAL = r"^\+"
+NATIONAL = r"^[(]?[0-9][0-9 ()./\x{a0}\x{2010}-\x{2015}-]{4,}$"
+"""A number that names no country."""
+
 _SEVERAL_PHONES = r"[0-9][0-9 ().-]{3,}\s*(?:[;,|/]|:::|\bor\b)\s*[+(]?[0-9][0-9 ().-]{3,}"
 
 
@@ -90,6 +95,26 @@ def _e164(text: str, region: str | None) -> str | None:
     if not phonenumbers.is_possible_number(number):
         return None
     return str(phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164))
+
+
+_MOSTLY = 0.9
+
+
+def region_of(texts: pl.Series) -> str | None:
+    """The country of nearly all numbers that name one, as `region` writes it; None where they differ.
+
+    None, too, where there is no such number, or the extra `phone` is not installed.
+    """
+    try:
+        import phonenumbers
+    except ImportError:
+        return None
+    found = Counter[str | None]()
+    for text in texts.filter(texts.str.contains(_INTERNATIONAL)):
+        with suppress(phonenumbers.NumberParseException):
+            found[phonenumbers.region_code_for_number(phonenumbers.parse(text))] += 1
+    region, count = next(iter(found.most_common(1)), (None, 0))
+    return region if count >= _MOSTLY * found.total() else None
 
 
 def _typed(attribute: Attribute, text: pl.Series, value: pl.Series, several: pl.Series | None) -> TypedColumn:

@@ -64,11 +64,15 @@ class IdReader:
         formula = "|^=" if self._unwraps else ""
         self._suspicious = f"{self._placeholder}|^{blanks.PATTERN}*$|{_INEXACT}{formula}"
 
-    def read(self, column: pl.Series) -> DistinctIds:
-        """The ids of one column; SourceError where its Parquet type has no text."""
+    def read(self, column: pl.Series, untyped: pl.Series | None = None) -> DistinctIds:
+        """The ids of one column; SourceError where its Parquet type has no text.
+
+        `untyped` is true where a text was another value in the source, such as 7.5 or a date; None = nowhere.
+        """
         text = self.texts(column)
         digits = are_positive(text) or bool(text.str.contains("^[1-9][0-9]*$").all())
-        return DistinctIds(text, self._reasons(column, text, digits=digits), digits, column.dtype.is_float())
+        inexact = _is_inexact(column, text) if untyped is None else untyped
+        return DistinctIds(text, self._reasons(text, inexact, digits=digits), digits, column.dtype.is_float())
 
     def message(self, reason: str) -> str:
         """What was expected and found, in one clause that quotes no cell."""
@@ -86,8 +90,7 @@ class IdReader:
             text = blanks.stripped_if_needed(text)
         return blank_to_null(text, self._nulls).rename("id")
 
-    def _reasons(self, column: pl.Series, text: pl.Series, *, digits: bool) -> pl.Series | None:
-        inexact = _is_inexact(column, text)
+    def _reasons(self, text: pl.Series, inexact: pl.Series | None, *, digits: bool) -> pl.Series | None:
         too_long = text.str.len_bytes() > self._longest
         suspicious = None
         if not digits or self._rejects_digits:

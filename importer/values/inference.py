@@ -54,7 +54,7 @@ class TypeInference:
     _rows: dict[str, list[int]] = field(default_factory=dict)
 
     def look(self, columns: Iterable[tuple[str, pl.Series, TypedColumn]], numbers: pl.Series) -> None:
-        """The typed columns of one batch, and its data row numbers."""
+        """The typed columns of one batch, and the source orders of its rows."""
         for key, _, typed in columns:
             if is_watched(self.config.attributes[key]):
                 self._count(key, typed.value, numbers)
@@ -88,7 +88,7 @@ class TypeInference:
         return [key for key, counts in self._counts.items() if len(counts) > 1 and GENERAL in counts]
 
     def warnings(self) -> Iterator[RunWarning]:
-        """One for each column that is mixed, or looks like something else throughout."""
+        """One for each column that is mixed, or looks like something else throughout; with source orders."""
         for key, counts in self._counts.items():
             special = {kind: count for kind, count in counts.items() if kind != GENERAL}
             if not special or self.config.attributes[key].send_as == GENERAL:

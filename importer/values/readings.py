@@ -104,6 +104,14 @@ def read_as(texts: Texts, **keys: Any) -> Reading:
     return Reading(keys, good.total, texts.total)
 
 
+def unread(texts: Texts, **keys: Any) -> Texts:
+    """The texts that an attribute with these keys does not read."""
+    typed = type_cells(Attribute.model_validate(keys), _RULES, texts.text)
+    return texts.where(
+        pl.repeat(False, len(texts.text), eager=True) if typed.reason is None else typed.reason.is_not_null()
+    )
+
+
 def dates(texts: Texts) -> list[Reading]:
     """Formats by which any text is a date, the one that reads most first."""
     return _by_format(texts, "date", _DATES)

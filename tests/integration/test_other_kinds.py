@@ -1,5 +1,6 @@
 """Workbooks, JSON Lines and zip archives through the whole program, and what was rejected of them again."""
 
+import json
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -100,3 +101,30 @@ def test_what_is_rejected_comes_in_a_file_that_is_read_again(
     assert (again.values["applied"], again.values["rejected"]) == (2, 0)
     assert afterwards["1002"]["email"] == "di@x.example"
     assert afterwards["1003"]["visits"] == 9
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "xlsx"])
+def test_a_number_with_a_fraction_is_no_id_beside_texts(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / f"list.{kind}"
+    ids = ["a-1", 7.5, "7.5", 8.0]
+    if kind == "jsonl":
+        path.write_text("".join(json.dumps({"Id ": one, "visits": 1}) + "\n" for one in ids))
+    else:
+        with xlsxwriter.Workbook(str(path)) as out:
+            sheet = out.add_worksheet()
+            sheet.write_row(0, 0, ["Id ", "visits"])
+            for at, one in enumerate(ids, 1):
+                sheet.write_row(at, 0, [one, 1])
+    config = loader.parse(
+        {
+            "name": "kinds",
+            "source": {"path": str(path)},
+            "identity": {"column": "id"},
+            "destination": {"type": "vevee", "api_key": "env:LIST_KEY"},
+            "attributes": {"visits": {"type": "number"}},
+        }
+    )
+    checked = importer.check(config, (), importer.Options(state_dir=tmp_path / "state"))
+    assert [(r["row"], r["distinct_id"], r["reason"]) for r in checked.rejects().rows(named=True)] == [
+        ("2", "7.5", "distinct_id_inexact")
+    ]

@@ -122,3 +122,15 @@ def test_an_error_comes_after_what_was_made_before_it() -> None:
     with pytest.raises(ValueError, match="the second one"):
         next(coming)
     assert list(ahead(iter(()))) == []
+
+
+def test_the_rows_of_a_warning_are_those_of_a_list_that_it_names(tmp_path: Path) -> None:
+    lists = ["id,plan,age\np1,a,1\n", "id,plan,age\nq1,a,2\nq2,#N/A,3\n", "id,plan,age\nr1,#N/A,4\n"]
+    several = [w for w in Reading(tmp_path, lists).result.warnings if w.code == "spreadsheet_error"]
+    names = tuple(str(tmp_path / f"{n}.csv") for n in (1, 2))
+    assert several == [RunWarning("spreadsheet_error", "plan", 2, (2, 1), names)]
+
+
+def test_the_rows_of_a_warning_about_the_only_list_name_no_list(tmp_path: Path) -> None:
+    found = Reading(tmp_path, ["id,plan,age\nq1,a,2\nq2,#N/A,3\n"]).result.warnings
+    assert RunWarning("spreadsheet_error", "plan", 1, (2,)) in found

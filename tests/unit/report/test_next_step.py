@@ -53,4 +53,13 @@ def test_a_check_ends_with_correct_while_the_list_is_bad(
     exit_code: int, step: tuple[str, str], tmp_path: Path
 ) -> None:
     folder = run_folder(tmp_path, mode="check", config_path="people.toml", arguments=["list.csv"])
-    assert next_step(summary(exit_code=exit_code), folder, tmp_path) == step
+    assert next_step(summary(exit_code=exit_code), folder, STATE) == step
+
+
+@pytest.mark.parametrize("code", [0, 1, 6])
+def test_a_check_in_another_state_folder_names_it(tmp_path: Path, code: int) -> None:
+    folder = run_folder(tmp_path, mode="check", config_path="people.toml", arguments=[])
+    ended = summary(state="stopped" if code == 6 else "finished", exit_code=code, guards=())
+    step = next_step(ended, folder, Path("/srv/state"))
+    assert step.command.endswith(" --state-dir /srv/state")
+    assert "--state-dir" not in next_step(ended, folder, STATE).command, "check looks there by itself"

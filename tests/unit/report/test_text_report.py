@@ -101,6 +101,10 @@ def test_what_changed_is_counted_by_people_and_attribute() -> None:
         ),
         (RunWarning("blank_clears", "name", 0), "name: Blank cells remove stored values. (blank_clears)"),
         (RunWarning("made_up", "name", 2, (3, 5)), "name, rows 3, 5: made up. (made_up)"),
+        (
+            RunWarning("made_up", "name", 9, (3, 5, 1), ("a.csv", "a.csv", "b.csv")),
+            "name, rows 3, 5 of a.csv, 1 of b.csv, 9 in all: made up. (made_up)",
+        ),
     ],
 )
 def test_a_warning_says_where_and_how_often(warning: RunWarning, line: str) -> None:

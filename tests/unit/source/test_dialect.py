@@ -30,6 +30,7 @@ def write(path: Path, delimiter: str, quote: str = '"', encoding: str = "utf-8",
         ({"delimiter": ",", "quote": "'"}, 'quote = "\'"'),
         ({"delimiter": ",", "before": "Export of today\r\n\r\n"}, "skip_lines = 1"),
         ({"delimiter": ";", "encoding": "cp1252"}, 'delimiter = ";" and encoding = "cp1252"'),
+        ({"delimiter": ";", "quote": "'"}, 'delimiter = ";" and quote = "\'"'),
     ],
 )
 def test_the_right_line_is_proposed(dialect_of_file: dict[str, str], proposed: str, tmp_path: Path) -> None:
@@ -37,6 +38,23 @@ def test_the_right_line_is_proposed(dialect_of_file: dict[str, str], proposed: s
     found = dialect.suggest(path, SourceOptions(), DECLARED)
     assert found is not None
     assert found.line == proposed
+
+
+def test_quotes_around_the_cells_alone_are_seen(tmp_path: Path) -> None:
+    path = Path(write(tmp_path / "list.csv", ";", "'"))
+    header, rest = path.read_text("utf-8").split("\n", 1)
+    path.write_text(header.replace("'", "") + "\n" + rest.replace("; ", " "), "utf-8")
+    found = dialect.suggest(str(path), SourceOptions(), DECLARED)
+    assert found is not None
+    assert found.line == 'delimiter = ";" and quote = "\'"'
+
+
+def test_marks_inside_of_fields_without_quotes_are_text(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text("id,name,note\n" + "".join(f'{n},pipe of 5",x\n' for n in range(20)))
+    found = dialect.suggest(str(path), SourceOptions(), DECLARED)
+    assert found is not None
+    assert (found.line, found.malformed) == ('bare_quotes = "keep"', 20)
 
 
 def test_a_healthy_file_gets_no_proposal(tmp_path: Path) -> None:

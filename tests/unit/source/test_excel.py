@@ -56,6 +56,12 @@ def only(path: str, **options: Any) -> Batch:
     return batch
 
 
+def test_a_column_of_several_types_says_which_rows_are_no_text(made: Callable[..., str]) -> None:
+    rows = [["id", "n"], ["a", 1.5], [7.5, 2], [1001, 3], [True, 4], [DAY, 5], [None, 6], ["7.5", 7]]
+    assert only(made(rows)).untyped == {"id": {2, 4, 5}}
+    assert only(made([["id"], ["a"], ["7.5"]])).untyped == {}
+
+
 def test_a_column_of_one_type_keeps_it(made: Callable[..., str]) -> None:
     rows = [["id", "code", "vip", "day", "at"], [1001, "007", True, DAY, MOMENT], [7.5, "a", None, DAY, DAY]]
     batch = only(made(rows))

@@ -23,6 +23,12 @@ def said(path: str) -> str:
     return str(caught.value).removeprefix(f"{path}: ")
 
 
+def test_values_that_are_no_text_and_no_whole_number_are_known_by_row(tmp_path: Path) -> None:
+    ids = ('"7.5"', "7.5", "7", "7.0", "true", "null", '["a"]', "1e300")
+    (batch,) = open_json_lines(write(tmp_path, *(f'{{"id": {one}, "n": 1}}' for one in ids))).batches()
+    assert {name: list(rows) for name, rows in batch.untyped.items()} == {"id": [2, 5, 7, 8]}
+
+
 def test_every_value_is_the_text_that_stands_in_the_file(tmp_path: Path) -> None:
     path = write(
         tmp_path,

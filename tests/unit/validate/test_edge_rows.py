@@ -5,6 +5,7 @@ from collections.abc import Sequence
 import polars as pl
 import pytest
 
+from importer.core.row_order import ORDER_SHIFT
 from importer.validate.edge_rows import EdgeRows
 
 
@@ -58,11 +59,10 @@ def test_a_list_of_people_does_not(ids: list[str]) -> None:
 
 def test_each_source_has_its_own_ends() -> None:
     edges = EdgeRows()
-    for ids in (["1", "2", "3", "Total"], ["4", "5", "6", "7", "Total"]):
-        edges.look(
-            pl.Series("id", ids), pl.Series(range(1, len(ids) + 1), dtype=pl.Int64), digits=False, clean=True
-        )
-    assert edges.found() == [4, 5]
+    for source, ids in enumerate((["1", "2", "3", "Total"], ["4", "5", "6", "7", "Total"])):
+        orders = pl.Series(range(1, len(ids) + 1), dtype=pl.Int64) + (source << ORDER_SHIFT)
+        edges.look(pl.Series("id", ids), orders, digits=False, clean=True)
+    assert edges.found() == [4, (1 << ORDER_SHIFT) + 5]
 
 
 def test_of_many_codes_one_without_a_digit_differs() -> None:

@@ -46,6 +46,7 @@ def hints(cells: "tuple[str, ...]", **attribute: Any) -> list[Hint]:
     return find_hints(config(**attribute), counts(len(cells), len(cells)), refused(*cells))
 
 
+NO_COUNTRY = "name no country, as +44 does: declare region, the country of the numbers, as two letters"
 CHOICE: dict[str, Any] = {"type": "single_choice", "options": ["pro", "free"]}
 LIST: dict[str, Any] = {"type": "multi_choice", "options": ["a", "b"]}
 
@@ -64,7 +65,6 @@ CASES: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
     (("a;b", "b;a"), LIST, 'separator = ";"'),
     (("A|B",), LIST, 'map = { A = "a", B = "b" }'),
     (('["a","b"]',), {**LIST, "allow_custom": True, "max_length": 1}, 'format = "json"'),
-    (("(202) 555-0143",), {"type": "phone"}, 'region = "GB"'),
     (("N/A", "N/A", "7x"), {"type": "number"}, 'null_values = ["", "N/A"] under [source]'),
     (("ja", "nein"), {"type": "boolean"}, 'true_values = ["true", "1", "yes", "ja"] and false_'),
     (("a, b", "b, a"), LIST, 'separator = ","'),
@@ -100,6 +100,7 @@ def test_these_values_are_refused_as_declared(
         (("200",), {"type": "number", "max": 100}),
         (("Mia <mia@example.com>",), {"type": "email"}),
         (("x" * 9,), {"type": "free_text", "max_length": 5}),
+        (("no phone", "none"), {"type": "phone"}),
     ],
 )
 def test_where_no_line_helps_there_is_no_hint(cells: "tuple[str, ...]", attribute: dict[str, Any]) -> None:
@@ -147,6 +148,18 @@ GERMAN = [f"{day}.07.2024" for day in range(13, 29)]
         (["07/31/2024"] * 20, ["2024-07-15"] * 80, {"type": "date"}, "as %m/%d/%Y, such as 12/31/2024, but"),
         (["1,5"] * 10, ["12.5"] * 300, {"type": "number"}, 'a number, "," as decimal mark, but'),
         (["a;b"] * 10, ["a|b"] * 10, LIST, 'options with ";" between them'),
+        (
+            ["31/12/2001", "31.12.2001"] * 10,
+            [],
+            {"type": "date"},
+            'with format = "%d/%m/%Y", and 10 others with format = "%d.%m.%Y".',
+        ),
+        (
+            ["a;b", "b;a", "a, b", "b, a"],
+            [],
+            LIST,
+            'separator = ";", and 2 others with separator = ",".',
+        ),
     ],
 )
 def test_a_line_that_breaks_accepted_values_is_no_hint(
@@ -183,6 +196,18 @@ def test_few_values_that_are_alike_have_a_hint(
     (hint,) = checked([*refused_cells, *accepted_cells], **attribute)
     assert hint.line.startswith(line)
     assert " or " not in hint.line
+
+
+@pytest.mark.parametrize(
+    ("accepted", "hint"),
+    [
+        (["+12025550144", "+1 (312) 555-0100"], Hint("a", 10, 10, 'region = "US"')),
+        (["+12025550144", "+442079460958"], Hint("a", 10, 10, "", NO_COUNTRY)),
+        ([], Hint("a", 10, 10, "", NO_COUNTRY)),
+    ],
+)
+def test_the_country_of_phones_is_that_of_the_numbers_that_name_one(accepted: list[str], hint: Hint) -> None:
+    assert checked(["(202) 555-0143"] * 10 + accepted, type="phone") == [hint]
 
 
 def test_few_values_that_are_not_alike_have_none() -> None:

@@ -36,6 +36,13 @@ def test_a_placeholder_names_nobody(word: str) -> None:
     assert reasons(pl.Series(["C-100", word])) == [None, "distinct_id_placeholder"]
 
 
+def test_a_text_that_was_another_value_in_the_source_is_no_id() -> None:
+    column = pl.Series("id", ["7.5", "7.5", None])
+    found = reader().read(column, pl.Series([True, False, False]))
+    assert found.reason is not None
+    assert found.reason.to_list() == ["distinct_id_inexact", None, "distinct_id_missing"]
+
+
 @pytest.mark.parametrize("word", ["0", "-1", "test", "nullable", "C-null", "Nona", "None Smith"])
 def test_other_words_are_ids(word: str) -> None:
     assert reasons(pl.Series(["C-100", word])) == [None, None]
