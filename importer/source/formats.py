@@ -32,7 +32,14 @@ _MAGICS = (
     (b"BZh91AY", "is compressed with bzip2: compress it with gzip or zstd instead"),
     (b"\xfd7zXZ\0", "is compressed with xz: compress it with gzip or zstd instead"),
     (b"7z\xbc\xaf\x27\x1c", "is a 7z archive: unpack it"),
+    (b"Rar!\x1a\x07", "is a RAR archive: unpack it"),
+    (b"\x89PNG\r\n", "is an image: name the list instead"),
+    (b"\xff\xd8\xff", "is an image: name the list instead"),
+    (b"\0" * 64, "begins with nothing but NUL, as a copy that was cut off: fetch it again"),
 )
+_TAR = (257, b"ustar")
+"""Where the word stands that tells a tar archive."""
+
 _DOCUMENTS = (
     (
         rb"<(?:!doctype\s+html|html|head|body)\b",
@@ -43,6 +50,10 @@ _DOCUMENTS = (
         "is the error message of an object store: check the URL and the credentials it was fetched with",
     ),
     (rb"<\?xml\b|<(?:Workbook|rss|feed|soap:Envelope)\b", "is an XML document: export the list as CSV"),
+    (
+        rb"\{\s*\"[^\n]*\}\s*\n\s*\{\s*\"",
+        'is JSON Lines: name it .jsonl, or declare format = "jsonl"',
+    ),
     (
         rb"[\[{]\s*(?:[\[{]|\"[^\"\n]*\"\s*:|\Z)|\[\s*\]|\{\s*\}",
         "is a JSON document: export the list as CSV, or as JSON Lines (.jsonl)",
@@ -61,6 +72,8 @@ def format_of(path: str) -> str:
         full = member_name(path).lower()
     name = full.removesuffix(".gz").removesuffix(".zst")
     found = _FORMATS.get(Path(name).suffix)
+    if found is None and full == path.lower() and (kind := _kind_on_disk(path)):
+        raise SourceError(f"{path}: {kind}.")
     if found is None or (found in ("parquet", "xlsx") and name != full):
         raise SourceError(
             f"{path}: the extension does not tell what it is; declare format = "
@@ -69,13 +82,29 @@ def format_of(path: str) -> str:
     return found
 
 
+def _kind_on_disk(path: str) -> str | None:
+    """What a file on this disk is by its first bytes; None where it may be a list, or cannot be read."""
+    try:
+        with Path(path).open("rb") as file:
+            return _other_kind(file.read(4096))
+    except (OSError, ValueError):
+        return None
+
+
+def _other_kind(head: bytes) -> str | None:
+    for magic, advice in _MAGICS:
+        if head.startswith(magic):
+            return advice
+    place, word = _TAR
+    if head[place:].startswith(word):
+        return "is a tar archive: unpack it"
+    documents = (advice for pattern, advice in _DOCUMENTS if re.match(pattern, head.lstrip(), re.IGNORECASE))
+    return next(documents, None)
+
+
 def refuse_other_kind(path: str, text: TextStream, encoding: TextEncoding) -> None:
     """SourceError where the first bytes are those of another kind of file."""
-    for magic, advice in _MAGICS:
-        if text.head.startswith(magic):
-            raise SourceError(f"{path}: {advice}.")
-    for pattern, advice in _DOCUMENTS:
-        if re.match(pattern, text.head.lstrip(), re.IGNORECASE):
-            raise SourceError(f"{path}: {advice}.")
+    if kind := _other_kind(text.head):
+        raise SourceError(f"{path}: {kind}.")
     if text.head.startswith(UTF_16_MARKS) and not text.bom and encoding.plain:
         raise SourceError(f'{path}: begins with the mark of UTF-16; declare encoding = "utf-16".')

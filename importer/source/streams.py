@@ -2,6 +2,7 @@
 
 import gzip
 import io
+import re
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,6 +50,8 @@ def _decompressed(file: IO[bytes], path: str) -> Iterator[IO[bytes]]:
         with open_member(file, path) as member, _decompressed(member, member.name) as stream:
             yield stream
     elif name.endswith(".gz") or _is_gzip(file):
+        if _TEXT.fullmatch(_head(file)):
+            raise SourceError(f"{path}: its name ends with .gz, but it is not packed: take .gz off the name.")
         with gzip.GzipFile(fileobj=file) as stream:
             yield stream  # type: ignore[misc]
     elif name.endswith(".zst"):
@@ -60,8 +63,17 @@ def _decompressed(file: IO[bytes], path: str) -> Iterator[IO[bytes]]:
 
 def _is_gzip(file: IO[bytes]) -> bool:
     """Whether it begins as gzip: stores and browsers drop the `.gz` of a name."""
+    return _head(file).startswith(b"\x1f\x8b")
+
+
+def _head(file: IO[bytes]) -> bytes:
     peek = getattr(file, "peek", None)
-    return peek is not None and peek(2)[:2] == b"\x1f\x8b"
+    return bytes(peek(_HEAD_BYTES)[:_HEAD_BYTES]) if peek else b""
+
+
+_HEAD_BYTES = 64
+_TEXT = re.compile(rb"[^\0-\x08\x0b\x0e-\x1f\x7f]+")
+"""What gzip never begins with: no control character but tab, line end and form feed."""
 
 
 def zstd_module() -> Any:

@@ -31,7 +31,7 @@ def test_the_extension_tells_the_format() -> None:
         (b"<Error><Code>NoSuchKey</Code>", "error message of an object store"),
         (b'<?xml version="1.0"?><rows/>', "is an XML document"),
         (b'[\n  {"id": 1}]', "is a JSON document"),
-        (b'{"id": 1}\n{"id": 2}\n', "is a JSON document"),
+        (b'{"id": 1}\n{"id": 2}\n', "is JSON Lines: name it .jsonl"),
         (b"\xef\xbb\xbf{\n}", "is a JSON document"),
         (b"[]", "is a JSON document"),
         (b"%PDF-1.7\n", "is a PDF document"),
@@ -39,6 +39,10 @@ def test_the_extension_tells_the_format() -> None:
         (b"SQLite format 3\0", "is an SQLite database"),
         (b"version https://git-lfs.github.com/spec/v1\noid", "is a pointer of Git LFS"),
         (b"PK\x03\x04", "zip archive or an Excel workbook"),
+        (b"list.csv".ljust(257, b"\0") + b"ustar", "is a tar archive"),
+        (b"Rar!\x1a\x07\x01", "is a RAR archive"),
+        (b"\x89PNG\r\n\x1a\n", "is an image"),
+        (bytes(4096), "begins with nothing but NUL"),
     ],
 )
 def test_what_is_no_list_is_named(data: bytes, message: str, tmp_path: Path) -> None:
@@ -46,6 +50,13 @@ def test_what_is_no_list_is_named(data: bytes, message: str, tmp_path: Path) -> 
     path.write_bytes(data)
     with pytest.raises(SourceError, match=message):
         open_source(str(path), SourceOptions())
+
+
+def test_an_extension_of_another_kind_is_named_by_the_content(tmp_path: Path) -> None:
+    path = tmp_path / "list.xls"
+    path.write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
+    with pytest.raises(SourceError, match="is an Excel workbook of the old kind"):
+        format_of(str(path))
 
 
 @pytest.mark.parametrize("header", ["{id},n", "[id],[n]", "<id>,n", "ORDER,n", "id,{n:1}", '"{""a"":1}",n'])

@@ -156,7 +156,7 @@ def test_damaged_streams(
     file: Callable[..., Path], pack: Callable[[bytes], bytes], name: str, damage: Callable[[bytes], bytes]
 ) -> None:
     path = file(damage(pack(LIST)), name)
-    with pytest.raises(SourceError, match="truncated or damaged"):
+    with pytest.raises(SourceError, match=r"truncated or damaged|it is not packed"):
         read(path)
 
 

@@ -45,9 +45,19 @@ def test_frames_of_zstd_that_follow_each_other_are_one_stream(tmp_path: Path) ->
     assert content(path) == TEXT + b"2,b\n"
 
 
-def test_a_name_that_says_gzip_holds_gzip(tmp_path: Path) -> None:
+def test_a_file_that_was_unpacked_on_the_way_and_kept_its_name_is_named_so(tmp_path: Path) -> None:
     path = tmp_path / "list.csv.gz"
     path.write_bytes(TEXT)
+    with pytest.raises(SourceError, match=r"its name ends with \.gz, but it is not packed"):
+        content(path)
+
+
+@pytest.mark.parametrize("place", [0, 1])
+def test_a_damaged_gzip_is_no_text(place: int, tmp_path: Path) -> None:
+    packed = bytearray(gzip.compress(TEXT))
+    packed[place] ^= 0x40
+    path = tmp_path / "list.csv.gz"
+    path.write_bytes(packed)
     with pytest.raises(gzip.BadGzipFile):
         content(path)
 
