@@ -74,21 +74,28 @@ def _import(args: argparse.Namespace, function: Callable[..., RunSummary]) -> in
 @contextmanager
 def _watched(args: argparse.Namespace, state_dir: Path) -> Iterator[tuple[Progress, StopRequest]]:
     """The bar and the signals of a run; an interrupted one says how to continue it."""
-    with Progress(quiet=args.quiet) as progress, stop_on_signals(_say_stopping) as request:
+
+    def resume_command() -> str:
+        return command("resume", progress.run_id, state_dir=state_dir)
+
+    with (
+        Progress(quiet=args.quiet) as progress,
+        stop_on_signals(lambda times: _say_stopping(times, resume_command())) as request,
+    ):
         try:
             yield progress, request
         except BaseException as error:
             if not isinstance(error, Exception) and progress.run_id and args.command != "check":
                 say(f"run {progress.run_id} is stopped.")
-                say_more(f"  next: {command('resume', progress.run_id, state_dir=state_dir)}")
+                say_more(f"  next: {resume_command()}")
             raise
 
 
-def _say_stopping(times: int) -> None:
+def _say_stopping(times: int, step: str) -> None:
     if times == 1:
         say("stopping: waiting for the calls in flight, Ctrl-C again stops at once")
     elif times == 2:
-        say("stopping at once; what was not answered is sent again by: importer resume")
+        say(f"stopping at once; to continue: {step}")
 
 
 def _options(args: argparse.Namespace) -> Options:

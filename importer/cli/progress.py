@@ -17,6 +17,9 @@ _SHOWN = ("waiting", "cost", "not_notified", "not_written", "journal_lost", "fas
 
 _PROBLEMS = ("not_notified", "not_written", "journal_lost")
 
+_COUNTED = ("reading", "sending")
+"""Stages that know how much they have done; of any other there is the time alone."""
+
 _TICK = 1.0
 """Seconds between two looks at the clock while nothing else moves the bar."""
 
@@ -113,4 +116,5 @@ def _bar(stage: str, done: int, total: int | None, unit: str) -> "tqdm[NoReturn]
         file=sys.stderr,
         dynamic_ncols=True,
         colour=colour,
+        bar_format=None if stage in _COUNTED else "{desc} [{elapsed}{postfix}]",
     )

@@ -178,7 +178,8 @@ def _result(spec: RunSpec, attempt: Attempt, ledger: Ledger) -> tuple[str, int, 
     error = stop.error
     if stop.signal and not is_own_fault(error):
         name = signal.Signals(stop.signal).name
-        return "interrupted", 128 + stop.signal, f"{name}: stopped after the calls in flight."
+        how = "without waiting for" if stop.is_abandoned else "after"
+        return "interrupted", 128 + stop.signal, f"{name}: stopped {how} the calls in flight."
     if error is not None and not (isinstance(error, OutOfTimeError) and _is_done(tally)):
         code = error.exit_code if isinstance(error, ImporterError) else ImporterError.exit_code
         return "stopped", code, str(error)
@@ -248,7 +249,7 @@ def _summary(
         warnings=reading.warnings,
         hints=reading.hints,
         seconds={name: round(value, 3) for name, value in seconds.items()},
-        requests_per_second=round(counts.sent / max(seconds["sending"], 0.001), 1),
+        requests_per_second=round(attempt.stats.requests_per_second, 1),
         peak_rss_bytes=peak_rss_bytes(),
         message=message,
         guards=error.allow if isinstance(error := attempt.stop.error, GuardError) else (),

@@ -102,6 +102,7 @@ class SourceReader:
                     source.version,
                 )
             )
+        self._report_progress(self._total_bytes or self._bytes)
         refuse_changed(sources)
         if self.filtering:
             self._spool_due(self.filtering)
@@ -130,12 +131,17 @@ class SourceReader:
             self._undecodable.add(source.path, batch.set_aside)
             edges.append(_last_order(batch, index, edges[-1] if edges else 0))
             self._observer.reading(self._validator.counts.rows_read)
-            self._report_progress(batch)
+            self._bytes += len(batch.text or b"")
+            self._report_progress(self._bytes)
 
-    def _report_progress(self, batch: Batch) -> None:
-        self._bytes += len(batch.text or b"")
-        rejects = self._validator.counts.rejected
-        fields = {"bytes": self._bytes, "total_bytes": self._total_bytes, "rejects": rejects}
+    def _report_progress(self, done: int) -> None:
+        """`done` may pass the total: a line at the end of a block is looked at twice."""
+        total, rejects = self._total_bytes, self._validator.counts.rejected
+        fields = {
+            "bytes": done if total is None else min(done, total),
+            "total_bytes": total,
+            "rejects": rejects,
+        }
         self._observer.tell(Event("progress", "reading", fields))
 
     def _checked(
@@ -206,11 +212,12 @@ class SourceReader:
     def _warnings(self, sources: Sequence[Source]) -> Iterator[RunWarning]:
         ignored = self._validator.config.source.ignore
         columns = [c for c in dict.fromkeys(c for s in sources for c in s.columns) if c not in ignored]
+        paths = [source.path for source in self.result.sources]
         yield from self._dialect_warnings(sources)
         yield from self._undecodable.warnings()
         yield from self.filtering.warnings(self._validator.config) if self.filtering else ()
         yield from self._without_rows()
-        yield from warnings_of(self._validator, columns, [source.path for source in sources])
+        yield from warnings_of(self._validator, columns, paths if len(sources) > 1 else ())
 
     def _dialect_warnings(self, sources: Sequence[Source]) -> Iterator[RunWarning]:
         """For each source with many set-aside rows, the line of configuration with which it reads."""
@@ -233,7 +240,10 @@ class SourceReader:
 
 
 def warnings_of(validator: Validator, columns: Sequence[str], paths: Sequence[str]) -> Iterator[RunWarning]:
-    """What the validator has seen in the rows of sources with these columns, once all were checked."""
+    """What the validator has seen in the rows of sources with these columns, once all were checked.
+
+    `paths` names each source, where a warning has to say of which one a row is.
+    """
     found = list(validator.data_quality.warnings(columns))
     found += validator.inference.warnings() if validator.inference else ()
     yield from (_located(warning, paths) for warning in found)
@@ -241,9 +251,9 @@ def warnings_of(validator: Validator, columns: Sequence[str], paths: Sequence[st
 
 
 def _located(warning: RunWarning, paths: Sequence[str]) -> RunWarning:
-    """The warning with row numbers in place of source orders, and of several sources with their names."""
+    """The warning with row numbers in place of source orders."""
     rows = tuple(order & ((1 << ORDER_SHIFT) - 1) for order in warning.rows)
-    files = tuple(paths[order >> ORDER_SHIFT] for order in warning.rows) if len(paths) > 1 else ()
+    files = tuple(paths[order >> ORDER_SHIFT] for order in warning.rows) if paths else ()
     return replace(warning, rows=rows, files=files)
 
 

@@ -125,9 +125,7 @@ class StagedReader:
         if self._content.rows:
             result.contents = {"table": str(self._content)}
         ignored = self._spec.config.source.ignore
-        result.warnings = list(
-            warnings_of(self._validator, [c for c in columns if c not in ignored], ["table"])
-        )
+        result.warnings = list(warnings_of(self._validator, [c for c in columns if c not in ignored], ()))
         if not rows:
             result.warnings.append(RunWarning("source_without_rows", "table", 0))
         if self._validator.inference:

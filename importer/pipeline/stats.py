@@ -30,13 +30,16 @@ class _KeptCounts(Counts):
 class RunStats:
     """`counts` are the requests; `seconds` is by `reading`, `sending` and `total`, all attempts added.
 
-    `several`: one call may be about several people.
+    `several`: one call may be about several people. A killed attempt leaves its requests and not its seconds,
+    so the rate is that of the other attempts.
     """
 
     several: bool
     counts: Counts = field(default_factory=Counts)
     seconds: dict[str, float] = field(default_factory=lambda: {"reading": 0.0, "sending": 0.0, "total": 0.0})
     _began: float = field(default_factory=time.monotonic)
+    _timed: int = 0
+    _before: int = 0
 
     def begin(self) -> None:
         """The attempt begins now."""
@@ -45,6 +48,15 @@ class RunStats:
     def end(self) -> None:
         """The attempt has ended."""
         self.seconds["total"] += time.monotonic() - self._began
+
+    @property
+    def requests_per_second(self) -> float:
+        """Requests a second while calls were sent, 0.0 before the first one."""
+        return self._timed_requests() / max(self.seconds["sending"], 0.001)
+
+    def _timed_requests(self) -> int:
+        """The requests of the attempts of which the seconds are known."""
+        return self._timed + self.counts.sent - self._before
 
     @contextmanager
     def kept_in(self, folder: RunFolder, journal: Journal) -> Iterator[None]:
@@ -63,11 +75,14 @@ class RunStats:
         answered = (sent, retried, int(earlier.get("throttled", 0)))
         with open_counts(folder.call_counts, answered) as numbers:
             self.counts = _KeptCounts(numbers)
+            self._before = self.counts.sent
+            known = earlier.get("sent_timed", self._before if self.seconds["sending"] else 0)
+            self._timed = int(known)
             try:
                 yield
             finally:
                 self.counts = Counts(*numbers)
 
     def save(self, journal: Journal) -> None:
-        """Stores the seconds for a later attempt."""
-        journal.remember("counts", dict(self.seconds))
+        """Stores the seconds, and the requests sent in them, for a later attempt."""
+        journal.remember("counts", {**self.seconds, "sent_timed": self._timed_requests()})

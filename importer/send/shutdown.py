@@ -13,10 +13,14 @@ from importer.core.errors import ImporterError
 
 @dataclass(slots=True)
 class Stop:
-    """Whether and why no further call is begun. Not thread-safe: for the event loop's thread only."""
+    """Whether and why no further call is begun. Not thread-safe: for the event loop's thread only.
+
+    `is_abandoned`: the calls in flight were not waited for, or not to their end.
+    """
 
     error: Exception | None = None
     signal: int = 0
+    is_abandoned: bool = False
     _when_set: list[Callable[[], None]] = field(default_factory=list)
     _when_abandoned: list[Callable[[], None]] = field(default_factory=list)
 
@@ -40,6 +44,7 @@ class Stop:
 
     def abandon(self) -> None:
         """The calls in flight are waited for no longer: they end unanswered."""
+        self.is_abandoned = True
         self._call_all(self._when_abandoned)
 
     def when_set(self, then: Callable[[], None]) -> None:
@@ -109,6 +114,7 @@ class StopRequest:
 
         def drain(number: int) -> None:
             if stop.signal:
+                stop.is_abandoned = True
                 task.cancel()
                 return
             stop.by_signal(number)

@@ -144,7 +144,9 @@ def test_a_stopped_run_says_once_how_to_go_on(
     assert (code, out.count(step), err.count(step)) == (6, 0, 1)
 
 
-def test_a_check_that_a_guard_stops_is_checked_again(call: Call, config: Path, tmp_path: Path) -> None:
+def test_a_check_that_a_guard_stops_is_checked_again(
+    call: Call, config: Path, state_dir: Path, tmp_path: Path
+) -> None:
     (tmp_path / "damaged.csv").write_text("id,age\nu1,7\nu2,#N/A\n")
     words = ["check", str(config), str(tmp_path / "damaged.csv")]
     code, _, err = call(*words, "--strict")
@@ -152,7 +154,7 @@ def test_a_check_that_a_guard_stops_is_checked_again(call: Call, config: Path, t
     step = err.splitlines()[-1]
     assert step == (
         "  next: correct the list and check it again, or check it as it is: "
-        f"importer {' '.join(words)} --allow strict"
+        f"importer {' '.join(words)} --allow strict --state-dir {state_dir}"
     )
     code, _, _ = call(*words, "--allow", "strict")
     assert code == 1
@@ -210,10 +212,10 @@ def test_each_signal_is_answered_while_it_can_still_change_something(
 ) -> None:
     with logs.logging_to_stderr():
         for times in (1, 2, 3):
-            import_commands._say_stopping(times)
+            import_commands._say_stopping(times, "importer resume r1")
     assert capsys.readouterr().err.splitlines() == [
         "importer: stopping: waiting for the calls in flight, Ctrl-C again stops at once",
-        "importer: stopping at once; what was not answered is sent again by: importer resume",
+        "importer: stopping at once; to continue: importer resume r1",
     ]
 
 

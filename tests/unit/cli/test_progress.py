@@ -53,6 +53,14 @@ def test_each_stage_has_its_own_bar(monkeypatch: pytest.MonkeyPatch) -> None:
     assert shown.index("reading") < shown.index("sending") < shown.index("finishing")
 
 
+def test_a_stage_that_counts_nothing_shows_its_time_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = as_terminal(monkeypatch)
+    with Progress(quiet=False) as progress:
+        progress.tell(Event("finishing", "writing the reports"))
+    assert "finishing [00:00]" in terminal.getvalue()
+    assert "steps" not in terminal.getvalue()
+
+
 def test_what_was_done_before_a_resume_counts_for_no_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     as_terminal(monkeypatch)
     with Progress(quiet=False) as progress:

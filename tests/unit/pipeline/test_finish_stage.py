@@ -85,6 +85,14 @@ def test_a_signal_comes_before_any_other_reason(tmp_path: Path) -> None:
     assert summary.message == "SIGTERM: stopped after the calls in flight."
 
 
+def test_calls_that_are_not_waited_for_are_said(tmp_path: Path) -> None:
+    with counted(tmp_path, "run") as (it, ledger):
+        it.attempt.stop.by_signal(signal.SIGINT)
+        it.attempt.stop.abandon()
+        summary = finish(it, ledger)
+    assert summary.message == "SIGINT: stopped without waiting for the calls in flight."
+
+
 def test_a_run_whose_jobs_are_settled_leaves_the_rest_to_a_newer_list(tmp_path: Path) -> None:
     with counted(tmp_path, "run") as (it, ledger):
         it.attempt.settle_only = True

@@ -79,9 +79,19 @@ def test_the_limit_counts_over_all_sources(
 
 
 def test_how_much_is_read_is_told(tmp_path: Path) -> None:
-    [event] = Reading(tmp_path, [LIST]).observer.of("progress")
+    first, last = Reading(tmp_path, [LIST]).observer.of("progress")
     rows = len(LIST) - len("id,plan,age\n")
-    assert event.fields == {"bytes": rows, "total_bytes": len(LIST), "rejects": 2}
+    assert first.fields == {"bytes": rows, "total_bytes": len(LIST), "rejects": 2}
+    assert last.fields == {"bytes": len(LIST), "total_bytes": len(LIST), "rejects": 2}
+
+
+def test_no_more_than_everything_is_read(tmp_path: Path) -> None:
+    text = "id,plan,age\n" + "".join(f"p{n},{'x' * 1000},{n}\n" for n in range(9_000))
+    events = Reading(tmp_path, [text]).observer.of("progress")
+    done = [int(str(event.fields["bytes"])) for event in events]
+    assert len(done) > 2, "the lines at the ends of its blocks are looked at twice"
+    assert done == sorted(done)
+    assert done[-1] == len(text)
 
 
 def test_a_header_alone_and_blanks_that_clear_are_warned_of(tmp_path: Path) -> None:
