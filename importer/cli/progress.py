@@ -39,6 +39,7 @@ class Progress:
         self._bar: tqdm[NoReturn] | None = None
         self._stage = ""
         self._rejects = 0
+        self._is_waiting = False
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
@@ -59,6 +60,8 @@ class Progress:
         if event.kind == "progress":
             self._read_bytes(event)
             return
+        if event.kind == "waiting":
+            self._mark_waiting()
         if event.kind == "began":
             self.run_id = str(event.fields.get("run_id", ""))
         if event.kind == "finishing":
@@ -87,8 +90,20 @@ class Progress:
             if self._stage != stage or self._bar is None:
                 self._close_bar()
                 self._stage, self._bar = stage, _bar(stage, done, total, unit)
-            self._bar.set_postfix_str(f"{self._rejects:,} rejects" if self._rejects else "", refresh=False)
+            self._is_waiting = self._is_waiting and done == self._bar.n
+            self._bar.set_postfix_str(self._postfix(), refresh=False)
             self._bar.update(done - self._bar.n)
+
+    def _mark_waiting(self) -> None:
+        """Shows beside a bar that stands still that the importer waits; for what, the line above it says."""
+        with self._lock:
+            if self._bar is not None:
+                self._is_waiting = True
+                self._bar.set_postfix_str(self._postfix())
+
+    def _postfix(self) -> str:
+        rejects = f"{self._rejects:,} rejects" if self._rejects else ""
+        return ", ".join(filter(None, (rejects, "waiting" if self._is_waiting else "")))
 
     def _close_bar(self) -> None:
         if self._bar is not None:

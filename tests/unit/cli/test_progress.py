@@ -61,6 +61,20 @@ def test_a_stage_that_counts_nothing_shows_its_time_alone(monkeypatch: pytest.Mo
     assert "steps" not in terminal.getvalue()
 
 
+def test_a_bar_that_stands_still_says_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
+    terminal = as_terminal(monkeypatch)
+    with Progress(quiet=True), Progress(quiet=False) as progress:
+        progress.tell(Event("waiting", "the lock of run r"))
+        progress.sending(1, 20, 3)
+        progress._bar.mininterval = 0  # type: ignore[union-attr]
+        progress.tell(Event("waiting", "429: next call in 3 s (Retry-After)"))
+        progress.sending(1, 20, 3)
+        assert terminal.getvalue().endswith("3 rejects, waiting]")
+        progress.sending(2, 20, 3)
+        progress._bar.refresh()  # type: ignore[union-attr]
+        assert terminal.getvalue().endswith("3 rejects]")
+
+
 def test_what_was_done_before_a_resume_counts_for_no_speed(monkeypatch: pytest.MonkeyPatch) -> None:
     as_terminal(monkeypatch)
     with Progress(quiet=False) as progress:
