@@ -1,7 +1,7 @@
 """A chunk ready to send, and the updates of its people."""
 
 import json
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -45,18 +45,12 @@ class Chunk:
         some = pl.any_horizontal(pl.col(f"keys_{op}").str.len_bytes() > 0 for op in self.operations)
         people = self.people.filter(some)
         members = people.select(_members(self.fields, op, self.operations) for op in self.operations)
-        columns = [
-            zip(people[f"keys_{op}"].to_list(), members[op].to_list(), strict=True) for op in self.operations
-        ]
+        columns = [_parts(op, people[f"keys_{op}"], members[op], keys) for op in self.operations]
         users = self._users()
-        names = zip(people["person"].to_list(), people["id"].to_list(), strict=True)
-        for (person, distinct_id), *found in zip(names, *columns, strict=True):
-            parts = [
-                Part(operation, keys[pattern], members or "")
-                for operation, (pattern, members) in zip(self.operations, found, strict=True)
-                if pattern
-            ]
-            yield Update(person, distinct_id, tuple(parts), users[person] if users else ())
+        people_ids = zip(people["person"].to_list(), people["id"].to_list(), strict=True)
+        for (person, distinct_id), *found in zip(people_ids, *columns, strict=True):
+            parts = tuple(filter(None, found))
+            yield Update(person, distinct_id, parts, users[person] if users else ())
 
     def general(self, keys: Iterable[str]) -> Iterator[tuple[str, Update]]:
         """For each of these attributes that has one, an update of one person with one general text of it."""
@@ -77,6 +71,14 @@ class Chunk:
         """The texts of the identity fields of each person; empty where the destination has none."""
         names = identities.columns(self.people)
         return self.people.select(pl.col(names).fill_null("")).rows() if names else ()
+
+
+def _parts(
+    operation: str, patterns: pl.Series, members: pl.Series, keys: Mapping[str, tuple[str, ...]]
+) -> Iterator[Part | None]:
+    """The part of each person under one operation, None where they have none."""
+    for pattern, text in zip(patterns.to_list(), members.to_list(), strict=True):
+        yield Part(operation, keys[pattern], text or "") if pattern else None
 
 
 class _KeysOfPattern(dict[str, tuple[str, ...]]):

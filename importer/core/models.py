@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from importer.core.errors import error_of
+from importer.core.frozen import frozen
 
 if TYPE_CHECKING:
     import polars as pl
@@ -33,7 +34,7 @@ class Outcome(StrEnum):
     NOT_ATTEMPTED = "not_attempted"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Part:
     """The attributes of one person that go out under one operation.
 
@@ -53,7 +54,7 @@ class Part:
         return Part(self.operation, tuple(keys), SEPARATOR.join(by_key.get(k, "") for k in keys))
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Update:
     """One person's id and what to write of them: at most one part per operation, sets first.
 
@@ -72,7 +73,7 @@ class Update:
     resolved_id: str = ""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Target:
     """What one call writes of one person: `operation` on `keys`."""
 
@@ -82,7 +83,7 @@ class Target:
     keys: tuple[str, ...]
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Call:
     """One request to the destination.
 
@@ -103,10 +104,13 @@ class Call:
     @property
     def writes(self) -> bool:
         """Whether it writes attributes; a call that resolves ids names people, but no keys."""
-        return any(target.keys for target in self.targets)
+        for target in self.targets:  # noqa: SIM110 - asked for each call, and `any` makes a generator
+            if target.keys:
+                return True
+        return False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Answer:
     """One HTTP answer: `headers` with lower-case names, `body` cut at the sender's bound."""
 
@@ -176,7 +180,7 @@ ALL_APPLIED = Classification(Verdict.DONE)
 _UNCONFIRMED = (Verdict.RETRY, Verdict.CONTRADICTION, Verdict.UNCONFIRMED)
 
 
-@dataclass(frozen=True, slots=True)
+@frozen
 class Settled:
     """A call that has come to its end, as the sender hands it to the reconciler.
 

@@ -4,7 +4,7 @@ import asyncio
 import math
 import sys
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -39,11 +39,14 @@ class _Progress:
     """A chunk while its calls go out.
 
     `rounds` are its further jobs where ids are resolved first; each round begins when the one before is done.
-    `parked` are polls of jobs that the destination works on; the journal has them.
+    `settle` and `park` are hooks of each of its jobs (see Job). `parked` are polls of jobs that the
+    destination works on; the journal has them.
     """
 
     opened: OpenChunk
     resolution: IdResolution | None
+    settle: Callable[[Settled], None] = field(init=False)
+    park: Callable[[Call], bool] = field(init=False)
     jobs: Iterator[Job] = field(init=False)
     rounds: Iterator[Iterator[Job]] = field(init=False)
     parked: list[Call] = field(default_factory=list)
@@ -210,6 +213,7 @@ class ChunkStream:
             self._rows += sum(opened.chunk.tally.rows.values()) + self._further_rows(opened.chunk)
             self._opened.add(opened.chunk.plan.number)
         progress = _Progress(opened, resolution)
+        progress.settle, progress.park = partial(self._settle, progress), partial(self._park, progress)
         progress.rounds = self._rounds(progress)
         progress.jobs = next(progress.rounds)
         self.unfinished[opened.chunk.plan.number] = progress
@@ -283,10 +287,8 @@ class ChunkStream:
         return self._job(progress, calls, sum([rows[u.person] for u in updates]))
 
     def _job(self, progress: _Progress, calls: Sequence[Call], rows: int) -> Job:
-        opened = progress.opened
-        settle, finish = partial(self._settle, progress), partial(self._finish, progress, rows)
-        park = partial(self._park, progress)
-        return Job(calls, settle, finish, opened.intend, opened.release, opened.keep, park)
+        opened, finish = progress.opened, partial(self._finish, progress, rows)
+        return Job(calls, progress.settle, finish, opened.intend, opened.release, opened.keep, progress.park)
 
     def _park(self, progress: _Progress, call: Call) -> bool:
         """Takes over a poll that the journal has; not for the first people, which are waited for."""
@@ -316,8 +318,10 @@ class ChunkStream:
         self._changed.set()
 
     def _close_if_done(self, progress: _Progress) -> None:
+        if not progress.is_done or self._stop.is_set:
+            return
         number = progress.opened.chunk.plan.number
-        if not progress.is_done or self._stop.is_set or number not in self.unfinished:
+        if number not in self.unfinished:
             return
         more = next(progress.rounds, None)
         if more is not None:

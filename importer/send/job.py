@@ -3,8 +3,9 @@
 import math
 from collections.abc import AsyncIterator, Callable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
+from importer.core.frozen import frozen
 from importer.core.models import Answer, Call, Classification, Settled
 from importer.destinations.base import RateHint
 from importer.transport.client import Endpoint
@@ -56,7 +57,8 @@ def unwatched_job(call: Call) -> "Job":
     return Job([call], _nothing, lambda: None)
 
 
-class Job(NamedTuple):
+@frozen
+class Job:
     """Calls that go out one after another: all calls of a person are in one job.
 
     `settle` takes each call's end; `finish` is called once, when the last is settled, follow-ups included. A

@@ -1,7 +1,8 @@
 """Finds by trying the rate that a server takes."""
 
 from collections import deque
-from typing import NamedTuple
+
+from importer.core.frozen import frozen
 
 SLOWEST = 0.5
 """The rate never falls below this, in requests per second: one call every two seconds."""
@@ -25,7 +26,8 @@ _ADAPTS = 0.002  # of a higher latency that is taken for normal, a review
 _SLACK = 0.05  # s that any answer may take longer; what is less is our own loop's business
 
 
-class Slot(NamedTuple):
+@frozen
+class Slot:
     """Permission to send one call: when it was given, and how many were sent in the second before."""
 
     at: float

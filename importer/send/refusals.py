@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
 from importer.core.errors import RefusedError
-from importer.core.models import Settled, Verdict
+from importer.core.models import ALL_APPLIED, Settled, Verdict
 
 _OF_REQUEST = frozenset({301, 302, 303, 307, 308, 401, 403, 404, 405, 406, 410, 415})
 """Statuses by which a server refuses the address, the key or the form of a request, not its content."""
@@ -42,6 +42,8 @@ class RefusalStreak:
 
     def counts(self, settled: Settled) -> bool:
         """Whether a call was refused as a whole, and is not one that was in a row before."""
+        if settled.classification is ALL_APPLIED:
+            return False
         if not settled.call.targets and self._any_accepted:
             return False
         return self._is_refused(settled) and not self._was_in_a_row(settled)

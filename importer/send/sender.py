@@ -307,11 +307,11 @@ class Sender:
     def _limiter_of(self, call: Call) -> RateLimiter:
         return self.poll_limiter if self.poll_limiter and call.after else self.pacer
 
-    async def _ask(self, call: Call) -> Answer:
+    def _ask(self, call: Call) -> Coroutine[Any, Any, Answer]:
         """One request: to the destination, or for a file at another address."""
         if call.path.startswith("/"):
-            return await self._client.send(call)
-        return await fetch(call.path, self.limits)
+            return self._client.send(call)
+        return fetch(call.path, self.limits)
 
     def _weigh(self, call: Call, slot: Slot, answer: Answer) -> Try:
         """What an answer means for its call, and what its coming says to the pacer."""

@@ -118,11 +118,8 @@ def row_of(call: int, attribute_set: int, entry: Entry) -> tuple[object, ...]:
     """An entry as a row of `answers` or `intents`; `attribute_set` is the number of its attributes."""
     chunk, person, operation, _, origin, state, reason, status, attempts, at, _, message = entry
     places = str(origin[0]) if len(origin) == 1 else json.dumps(origin)
-    checksum = checksum_of(call, entry)
-    return (
-        *(call, chunk, person, operation, attribute_set, places),
-        *(state, reason, status, attempts, at, checksum, message),
-    )
+    what = (call, chunk, person, operation, attribute_set, places)
+    return (*what, state, reason, status, attempts, at, checksum_of(call, entry), message)
 
 
 def entry_of(call: int, fields: Sequence[Any], refusals: Sequence[RefusedValue]) -> Entry:

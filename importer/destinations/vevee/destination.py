@@ -14,6 +14,7 @@ import urllib.parse
 from collections.abc import Iterable, Mapping, Sequence
 from decimal import Decimal
 from functools import lru_cache
+from json.encoder import encode_basestring
 from typing import Any, ClassVar, Literal, cast
 
 from importer.core.models import (
@@ -119,21 +120,13 @@ class Destination(base.Destination):
         """All that is set in one call (`single`: a call a value), then a DELETE for each value to clear."""
         return [call for u in updates for part in u.parts for call in self._part_calls(u, part)]
 
-    def _part_calls(self, update: Update, part: Part) -> Iterable[Call]:
-        person = _text(update.distinct_id)
+    def _part_calls(self, update: Update, part: Part) -> Sequence[Call]:
         if part.operation == "clear":
-            for key in part.keys:
-                body = f'{{"distinctId":{person},"attribute":{_text(key)}}}'
-                yield Call("DELETE", VALUES, body.encode(), (_target(update, "clear", (key,)),))
-        elif self._own.mode == "batch":
-            members = part.members.replace(SEPARATOR, ",")
-            body = f'{{"distinctId":{person},"attributes":{{{members}}}}}'
-            yield Call("POST", BATCH, body.encode(), (_target(update, "set", part.keys),))
-        else:
-            for key, member in zip(part.keys, part.members.split(SEPARATOR), strict=True):
-                value = member[len(_text(key)) + 1 :]
-                body = f'{{"distinctId":{person},"attribute":{_text(key)},"value":{value}}}'
-                yield Call("POST", VALUES, body.encode(), (_target(update, "set", (key,)),))
+            return [_clear(update, key) for key in part.keys]
+        if self._own.mode == "batch":
+            return (_set_all(update, part),)
+        members = zip(part.keys, part.members.split(SEPARATOR), strict=True)
+        return [_set_one(update, key, member) for key, member in members]
 
     def calls_at_most(self, people: int, clears: int) -> int:
         """A call a person, or in the mode `single` one for each value, and one for each value to clear."""
@@ -164,12 +157,27 @@ class Destination(base.Destination):
         return stored if isinstance(stored, dict) else unreadable("the answer holds no attributes")
 
 
-_text = json.JSONEncoder(ensure_ascii=False).encode
-"""A text as JSON."""
+_text = encode_basestring
+"""A text as JSON, with letters beyond ASCII as they are: what `json.dumps(ensure_ascii=False)` calls."""
 
 
-def _target(update: Update, operation: str, keys: tuple[str, ...]) -> Target:
-    return Target(update.person, update.distinct_id, operation, keys)
+def _set_all(update: Update, part: Part) -> Call:
+    members = part.members.replace(SEPARATOR, ",")
+    body = f'{{"distinctId":{_text(update.distinct_id)},"attributes":{{{members}}}}}'
+    return Call("POST", BATCH, body.encode(), (Target(update.person, update.distinct_id, "set", part.keys),))
+
+
+def _set_one(update: Update, key: str, member: str) -> Call:
+    value = member[len(_text(key)) + 1 :]
+    body = f'{{"distinctId":{_text(update.distinct_id)},"attribute":{_text(key)},"value":{value}}}'
+    return Call("POST", VALUES, body.encode(), (Target(update.person, update.distinct_id, "set", (key,)),))
+
+
+def _clear(update: Update, key: str) -> Call:
+    body = f'{{"distinctId":{_text(update.distinct_id)},"attribute":{_text(key)}}}'
+    return Call(
+        "DELETE", VALUES, body.encode(), (Target(update.person, update.distinct_id, "clear", (key,)),)
+    )
 
 
 _DECODER = json.JSONDecoder(parse_float=Decimal)
