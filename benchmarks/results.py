@@ -1,10 +1,12 @@
 """The ratios of one run: printed beside the last committed ones, and kept as JSON.
 
-`results.json` has one table of ratios for the quick run and one for the full run, each with its machine and
-day. A ratio that is worse than the committed one by more than WORSE is a regression.
+`results.json` has one table of ratios for the quick run and one for the full run, each with its machine,
+version, commit and day. `python -m docs.generate` draws the quick ones for the page on performance. A ratio
+that is worse than the committed one by more than WORSE is a regression.
 """
 
 import json
+import subprocess
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.machine import describe
+from importer.core.package import version
 
 PATH = Path(__file__).parent / "results.json"
 WORSE = 0.15
@@ -39,10 +42,21 @@ def keep(kind: str, ratios: Iterable[Ratio], path: Path = PATH) -> None:
     """Writes the ratios of this run in the place of the last ones of the same kind."""
     table = {
         "machine": describe(),
+        "version": version(),
+        "commit": _commit(),
         "day": datetime.now(UTC).date().isoformat(),
         "ratios": {ratio.name: round(ratio.value, 3) for ratio in ratios},
     }
     path.write_text(json.dumps({**_read(path), kind: table}, indent=2, ensure_ascii=False) + "\n", "utf-8")
+
+
+def _commit() -> str:
+    """The commit of this tree, shortened; "" where it is no clone."""
+    command = ["git", "-C", str(Path(__file__).parent), "rev-parse", "--short", "HEAD"]
+    try:
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout.strip()  # noqa: S603
+    except (OSError, subprocess.CalledProcessError):
+        return ""
 
 
 def compared(ratios: Iterable[Ratio], before: dict[str, float]) -> Iterator[str]:

@@ -27,11 +27,9 @@ from benchmarks.machine import (
     timed,
     tool,
 )
-from benchmarks.picture import bars
 from benchmarks.results import Ratio
 
 RIVALS = Path(__file__).parent / "rivals"
-PICTURE = Path(__file__).parent / "sending.svg"
 IN_FLIGHT = 64
 FAST, HTTPX = "importer, fast", "importer, httpx"
 CEILING_SECONDS = 12
@@ -253,16 +251,6 @@ def show_race(best: dict[str, Figure]) -> None:
         print(f"baseline {name}: {share:.0%} of {usually:,} calls/s: {verdict}")
 
 
-def draw(best: dict[str, Figure]) -> None:
-    """The picture."""
-    rates = [(f.name, 1e6 / f.micros, f.name in (FAST, HTTPX)) for f in best.values() if f.cpu]
-    bars(
-        PICTURE,
-        "Rows imported per second of a processor, its start included (logarithmic)",
-        sorted(rates, key=lambda row: -row[1]),
-    )
-
-
 def show_parts(bench: Bench) -> None:
     """Time to the first call, and where the processor time of an import goes."""
     rows = bench.rows
@@ -335,7 +323,6 @@ def measure(rows: int, rounds: int) -> list[Ratio]:
             show_race(best)
             if rounds == 1:
                 return [*ratios_of(best), *show_ceilings(bench, (1000,))]
-            draw(best)
             show_parts(bench)
             show_shares(bench)
             return [*ratios_of(best), *show_ceilings(bench, (100, 1000, 3000))]

@@ -7,7 +7,8 @@ A page marks the place of a table:
     <!-- end -->
 
 Names, types and defaults come from the package, meanings from `docs/meanings.toml`. A name without a meaning,
-and a meaning without a name, is an error. `tests/docs/test_tables.py` fails where a table is out of date.
+and a meaning without a name, is an error. Measured ratios and their charts: `benchmarks/results.json`.
+`tests/docs/test_tables.py` fails where a table or a chart is out of date.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 from pydantic import BaseModel
 
 import importer
+from docs.pictures import measured, pictures
 from importer import destinations
 from importer.cli import arguments
 from importer.config import attribute, json_schema, schema
@@ -210,6 +212,7 @@ TABLES: Mapping[str, Callable[[], str]] = {
     "warnings": _warnings,
     "faults": partial(_words, "faults", "kind", ["429", *faults.kinds()]),
     "vendors": _vendors,
+    "measured": measured,
 }
 """Name of a table → what makes its lines."""
 
@@ -239,13 +242,12 @@ def schema_text() -> str:
 
 
 def write() -> None:
-    """Writes all tables of all pages, and the schema of the configuration."""
-    if not SCHEMA.exists() or SCHEMA.read_text("utf-8") != schema_text():
-        SCHEMA.write_text(schema_text(), "utf-8")
-    for page in pages():
-        text = page.read_text("utf-8")
-        if (new := rendered(text)) != text:
-            page.write_text(new, "utf-8")
+    """Writes all tables of all pages, the charts, and the schema of the configuration."""
+    files = {SCHEMA: schema_text(), **pictures()}
+    files |= {page: rendered(page.read_text("utf-8")) for page in pages()}
+    for path, text in files.items():
+        if not path.exists() or path.read_text("utf-8") != text:
+            path.write_text(text, "utf-8")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from docs import generate
+from docs.pictures import pictures
 from importer.cli import arguments
 from importer.config import schema
 from importer.report import summary
@@ -18,6 +19,11 @@ from tests.docs.pages import DOCS, ROOT, title
 def test_generated_tables_are_up_to_date(page: Path) -> None:
     text = page.read_text("utf-8")
     assert generate.rendered(text) == text, "`python -m docs.generate` writes the tables again"
+
+
+@pytest.mark.parametrize("chart", pictures(), ids=lambda path: path.name)
+def test_charts_are_up_to_date(chart: Path) -> None:
+    assert chart.read_text("utf-8") == pictures()[chart], "`python -m docs.generate` draws the charts again"
 
 
 def test_every_table_stands_on_one_page() -> None:
