@@ -5,12 +5,13 @@ import os
 import sys
 import threading
 from types import TracebackType
-from typing import NoReturn, Self
-
-from tqdm import tqdm
+from typing import TYPE_CHECKING, NoReturn, Self
 
 from importer.cli import logs
 from importer.core.events import Event
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 _SHOWN = ("waiting", "cost", "not_notified", "not_written", "journal_lost", "fast_client_missing")
 """Kinds of events that are always shown; the others are for `--log-format json` and `--verbose`."""
@@ -120,6 +121,8 @@ class Progress:
 
 def _bar(stage: str, done: int, total: int | None, unit: str) -> "tqdm[NoReturn]":
     """A bar that begins at `done`: after a resume, what was done before counts for no speed of now."""
+    from tqdm import tqdm
+
     colour = None if "NO_COLOR" in os.environ or os.environ.get("TERM") == "dumb" else "green"
     return tqdm(
         total=total,

@@ -13,9 +13,7 @@ from importer.config.options import Options, RejectLimit
 from importer.config.schema import Config, GuardsConfig
 from importer.core.durations import spoken
 from importer.core.errors import GuardError
-from importer.core.events import Event
 from importer.core.rejects import BLANK
-from importer.destinations.base import Destination
 from importer.reconcile.reconciler import Answers
 from importer.storage.run_history import ListShape
 from importer.validate.data_quality import DAMAGE
@@ -207,34 +205,3 @@ def _over_limit(limit: RejectLimit, rejected: int, sent: str) -> str:
 def quantity(number: int, one: str, many: str = "") -> str:
     """`1 call`, `1,102 calls`."""
     return f"{number:,} {one if number == 1 else many or one + 's'}"
-
-
-def cost(
-    config: Config,
-    destination: Destination,
-    intake: ReadCounts,
-    people: int,
-    learned_rate: float | None,
-    *,
-    compares: bool = False,
-) -> Event:
-    """What a run is about to send; `learned_rate` is the rate found in an earlier run, if any.
-
-    The number of calls does not include repeated and split calls. `compares`: what the snapshot knows is
-    still to be left out. Every call may count against a quota: where a vendor documents one, it counts calls.
-    """
-    clears = sum(intake.blanks[key] for key, a in config.attributes.items() if a.blank == "clear")
-    calls = destination.calls_at_most(people, clears)
-    ceiling = config.destination.requests_per_second or 0.0
-    pace = min(ceiling or learned_rate or 0.0, learned_rate or ceiling)
-    if not pace:
-        time = "no ceiling is set, so the time depends on the destination"
-    else:
-        why = "the rate of the last run" if pace < (ceiling or float("inf")) else "the ceiling"
-        time = f"{spoken(calls / pace)} at {pace:g} a second, {why}"
-    less = ", minus people without a change" if compares else ""
-    what = f"{quantity(calls, 'call')} for {quantity(people, 'person', 'people')}{less}"
-    text = f"{what}; repeated and split calls come on top, and each may count against your quota; {time}"
-    return Event(
-        "cost", text, {"calls": calls, "people": people, "seconds": round(calls / pace, 1) if pace else None}
-    )

@@ -20,8 +20,9 @@ from importer.config.schema import Config
 from importer.core.errors import ConfigError, ImporterError, command
 from importer.core.events import Event, Observer
 from importer.core.models import RunSummary
-from importer.pipeline import check_stage, finish_stage, guards, read_stage, send_stage
+from importer.pipeline import check_stage, finish_stage, guards, read_stage
 from importer.pipeline.attempt import Attempt
+from importer.pipeline.cost import report_cost
 from importer.pipeline.import_lock import locked
 from importer.pipeline.ledger import Ledger
 from importer.pipeline.open_files import require_open_files
@@ -281,6 +282,8 @@ def _run_stages(spec: RunSpec, attempt: Attempt, key: str, journal: Journal) -> 
         elif attempt.stop.is_set:
             ledger.count_without_sending(ledger.plans)
         else:
+            from importer.pipeline import send_stage  # a check does not load what sends
+
             send_stage.send(spec, attempt, key, ledger)
     return finish_stage.finish(spec, attempt, ledger)
 
@@ -300,4 +303,4 @@ def _count(spec: RunSpec, attempt: Attempt, ledger: Ledger, read: Read) -> None:
         check_stage.count_flags(counts, read.spool, ledger.reports, ledger.tally)
     else:
         ledger.count_without_sending(ledger.plans)
-    send_stage.report_cost(spec, attempt, ledger, ledger.tally.people["not_attempted"])
+    report_cost(spec, attempt, ledger, ledger.tally.people["not_attempted"])

@@ -12,6 +12,7 @@ from importer.core.events import Event
 from importer.pipeline import guards
 from importer.pipeline.attempt import Attempt
 from importer.pipeline.chunk_stream import ChunkStream, limits_of
+from importer.pipeline.cost import report_cost
 from importer.pipeline.ledger import Ledger
 from importer.pipeline.run_spec import RunSpec
 from importer.send import shutdown
@@ -43,16 +44,6 @@ def send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger) -> None:
         main = partial(_send, spec, attempt, limits, ledger, id_cache, turns)
         event_loop.run(main, limits.client, attempt.interrupt)
     attempt.stats.seconds["sending"] += time.monotonic() - began
-
-
-def report_cost(spec: RunSpec, attempt: Attempt, ledger: Ledger, people: int) -> None:
-    """Tells the observer what is about to be sent; for `check`, what a run would send."""
-    learned_rate = run_history.pace(spec.state_dir, spec.config)
-    compares = ledger.diff is not None and ledger.diff.compares and spec.sends
-    counts = ledger.reading.counts
-    attempt.observer.tell(
-        guards.cost(spec.config, spec.destination, counts, people, learned_rate, compares=compares)
-    )
 
 
 def _report_missing_client(section: DestinationConfig, attempt: Attempt) -> None:

@@ -50,13 +50,6 @@ def test_what_is_open_is_sent(tmp_path: Path) -> None:
         assert server.stats.requests == requests, "a later attempt has nothing to send"
 
 
-def test_what_is_about_to_be_sent_is_told_first(tmp_path: Path) -> None:
-    with staged(tmp_path, "check") as it, it.ledger() as ledger:
-        send_stage.report_cost(it.spec, it.attempt, ledger, 2)
-        [event] = it.observer.of("cost")
-        assert event.fields["people"] == 2
-
-
 @pytest.mark.parametrize(("allow", "stopped"), [((), True), (("canary",), False)])
 def test_a_canary_that_is_refused_stops_the_rest(
     allow: tuple[str, ...], stopped: bool, tmp_path: Path
