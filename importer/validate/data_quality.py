@@ -6,7 +6,7 @@ changed or guessed. `--strict` refuses to send a list that has one of the signs 
 
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -81,6 +81,7 @@ class DataQuality:
         self._texts = TextQuality(self.config.source.spreadsheet_text == "unwrap")
         texts = (key for key, a in self.config.attributes.items() if a.type not in _NOT_TEXTS)
         self._sent_as_text = {self.config.columns[key] for key in texts} | {self.config.identity.column}
+        self._typed = set(self.config.columns.values()) - self._sent_as_text
         destination = self.config.build_destination()
         encoding, whole = destination.encoding, destination.whole_operations
         self._zone_is_lost = encoding.datetime == encoding.datetime_utc
@@ -107,7 +108,10 @@ class DataQuality:
         self._edges.look_at_cells(cells.drop(self.config.identity.column, strict=False), numbers)
         self._look_at_dates(cells, numbers)
         contents = Contents.of(text)
-        beyond_ascii = columns_beyond_ascii(cells) if contents.more_than_ascii else ()
+        beyond_ascii: Collection[str] = ()
+        if contents.more_than_ascii:
+            checked = {*self._typed, *([self.config.identity.column] if found.digits else [])}
+            beyond_ascii = columns_beyond_ascii(cells.drop(checked, strict=False))
         for column in cells.get_columns():
             self._look_at_fill(column)
             if found.digits and column.name == self.config.identity.column:

@@ -12,6 +12,9 @@ _SCIENTIFIC = r"^[+-]?[0-9]+(?:[.,][0-9]+)?[eE]\+[0-9]+$"
 _CONTROL = r"[\x{80}-\x{9f}\x{fffd}]"
 """C1 control characters, which no keyboard writes, and the character that stands for a lost one."""
 
+SUSPICIOUS = r"[^\x00-\x7f]{2}|[\x{80}-\x{9f}\x{fffd}ÂÃŒœ]"
+"""All that `_CONTROL` and ftfy look for has two characters beyond ASCII side by side, or one of these."""
+
 _FIRST_LETTERS = ">"
 """Digits and the marks of these signs sort before it, letters behind it."""
 
@@ -39,7 +42,8 @@ class TextQuality:
         self, column: pl.Series, numbers: pl.Series, may_have: "Contents", *, sent: bool
     ) -> Iterator[Sign]:
         """The signs of one column of text. `sent`: it is sent as text, or it is the id."""
-        if not (column < _FIRST_LETTERS).any():
+        wanted = may_have.hash or (sent and (may_have.mark or may_have.exponent))
+        if not wanted or not (column < _FIRST_LETTERS).any():
             return  # each of these signs begins with a digit or a mark
         if may_have.hash and ((column >= "#") & (column < "$")).any():
             yield Sign("spreadsheet_error", column.is_in(_ERRORS), numbers)
@@ -55,7 +59,9 @@ class TextQuality:
         """The signs of a wrong encoding in a column that has more than ASCII."""
         foreign = (column.str.len_bytes() != column.str.len_chars()).fill_null(value=False)
         text, rows = column.filter(foreign), numbers.filter(foreign)
-        if len(text):
+        suspicious = text.str.contains(SUSPICIOUS)
+        if suspicious.any():
+            text, rows = text.filter(suspicious), rows.filter(suspicious)
             yield Sign("control_characters", text.str.contains(_CONTROL), rows)
             if bad := self._bad_texts(text):
                 yield Sign("mojibake", text.is_in(bad), rows)

@@ -2,8 +2,15 @@
 
 import polars as pl
 import pytest
+from ftfy.badness import is_bad
 
-from importer.validate.text_quality import _EXAMINED, Contents, TextQuality, columns_beyond_ascii
+from importer.validate.text_quality import (
+    _EXAMINED,
+    SUSPICIOUS,
+    Contents,
+    TextQuality,
+    columns_beyond_ascii,
+)
 
 
 def signs(cells: list[str | None], *, sent: bool = True, unwraps: bool = False) -> dict[str, list[int]]:
@@ -45,9 +52,18 @@ def test_healthy_text_shows_nothing(text: str) -> None:
 
 
 def test_only_so_many_distinct_texts_are_examined() -> None:
-    cells: list[str | None] = [f"é{n}" for n in range(_EXAMINED)]
+    cells: list[str | None] = [f"éé{n}" for n in range(_EXAMINED)]
     assert "mojibake" not in signs([*cells, "MÃ¼ller"])
     assert signs([*cells[:-1], "MÃ¼ller"])["mojibake"] == [_EXAMINED]
+
+
+def test_what_ftfy_calls_bad_is_suspicious() -> None:
+    """A new version of ftfy may look for more; then the pattern has to follow."""
+    beyond = "".join(chr(n) for n in [*range(0x80, 0x530), *range(0x2000, 0x2600), 0xF8FF, 0xFB01, 0xFB02])
+    texts = pl.Series([f"{a}{c}{b}" for c in beyond for a in ("", *"aZ0 ") for b in ("", *"aZ0 ")])
+    healthy = texts.filter(~texts.str.contains(SUSPICIOUS))
+    assert len(healthy) > len(beyond)
+    assert not any(is_bad(text) for text in healthy)
 
 
 def test_a_sign_is_not_looked_for_where_its_character_is_missing() -> None:
