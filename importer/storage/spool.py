@@ -202,18 +202,19 @@ class Spool:
     def read(self, plan: ChunkPlan, columns: Sequence[str] = ()) -> Iterator[tuple[int, pl.DataFrame]]:
         """The chunk's rows as (layout, frame) pieces in source order, each of about `chunk_bytes` at most.
 
-        `columns` names those that are wanted; all by default.
+        `columns` names those that are wanted; all by default. One that only some of the rows were added with
+        is null in the others.
         """
         pieces: list[pl.DataFrame] = []
         weight, layout = 0, 0
         for segment in self.segments:
             more = sum(segment.weights[plan.first : plan.end])
             if pieces and (segment.layout != layout or weight + more > self._chunk_bytes):
-                yield layout, pl.concat(pieces)
+                yield layout, pl.concat(pieces, how="diagonal")
                 pieces, weight = [], 0
             if segment.rows.height(plan.first, plan.end):
                 layout = segment.layout
                 pieces.append(segment.rows.read(self._folder, plan.first, plan.end, columns))
                 weight += more
         if pieces:
-            yield layout, pl.concat(pieces)
+            yield layout, pl.concat(pieces, how="diagonal")

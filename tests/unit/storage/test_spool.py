@@ -76,6 +76,22 @@ def test_the_plan_is_the_same_each_time_and_a_piece_is_in_source_order(tmp_path:
             assert one["order"].is_sorted()
 
 
+def test_a_column_of_some_segments_is_null_in_the_others(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "SEGMENT_BYTES", 1)  # each frame is a segment
+    (tmp_path / "spool").mkdir()
+    writer = SpoolWriter(tmp_path / "spool")
+    for number, is_bad in enumerate([None, True, None]):
+        flag = {} if is_bad is None else {"is_bad": [is_bad]}
+        writer.add(pl.DataFrame({"id": ["p1"], "order": [number], **flag}), 0)
+    assert read(writer.finish()).rows(named=True) == [
+        {"id": "p1", "order": 0, "is_bad": None},
+        {"id": "p1", "order": 1, "is_bad": True},
+        {"id": "p1", "order": 2, "is_bad": None},
+    ]
+
+
 def test_segments_are_their_owners_alone(tmp_path: Path) -> None:
     written(tmp_path / "spool", rows(0, 10))
     assert {path.stat().st_mode & 0o777 for path in (tmp_path / "spool").iterdir()} == {0o600}
