@@ -4,15 +4,20 @@ import argparse
 from typing import TYPE_CHECKING
 
 from importer.core.durations import seconds_of
+from importer.core.text import printable
 
 if TYPE_CHECKING:
     from importer.config.options import RejectLimit
 
 
+def _wrong(expected: str, found: str) -> argparse.ArgumentTypeError:
+    return argparse.ArgumentTypeError(f'expected {expected}, found "{printable(found)}"')
+
+
 def whole_number(text: str) -> int:
     """A whole number from 0 on."""
     if not (text.isascii() and text.isdecimal() and len(text) < 19):
-        raise argparse.ArgumentTypeError("expected a whole number from 0 on")
+        raise _wrong("a whole number from 0 on", text)
     return int(text)
 
 
@@ -20,7 +25,7 @@ def positive_number(text: str) -> int:
     """A whole number from 1 on."""
     number = whole_number(text)
     if not number:
-        raise argparse.ArgumentTypeError("expected a whole number from 1 on")
+        raise _wrong("a whole number from 1 on", text)
     return number
 
 
@@ -31,7 +36,7 @@ def rate(text: str) -> float:
     except ValueError:
         value = -1.0
     if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError("expected requests per second, 0 for no ceiling")
+        raise _wrong("requests per second, 0 for no ceiling", text)
     return value
 
 
@@ -39,7 +44,7 @@ def duration(text: str) -> float:
     """Seconds of `90s`, `30m`, `2h` or `30d`."""
     found = seconds_of(text)
     if found is None:
-        raise argparse.ArgumentTypeError("expected a time like 90s, 30m, 2h or 30d")
+        raise _wrong("a time like 90s, 30m, 2h or 30d", text)
     return found
 
 
@@ -47,7 +52,7 @@ def latency(text: str) -> float:
     """Seconds of `50ms` or `0.2s`; a bare number is seconds."""
     found = seconds_of(text) if text[-1:].isalpha() else rate(text)
     if found is None:
-        raise argparse.ArgumentTypeError("expected a time like 50ms or 0.2s")
+        raise _wrong("a time like 50ms or 0.2s", text)
     return found
 
 

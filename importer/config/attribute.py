@@ -120,6 +120,8 @@ class Attribute(BaseModel):
             check_pattern(self.pattern)
         if self.zone is not None:
             check_zone(self.zone)
+        if self.region == "UK":
+            raise ValueError('region: "UK" is no country code of ISO 3166; write "GB"')
         if "" in self.units:
             raise ValueError("units: a unit is a text, not blank")
         words = {word.lower() for word in (*self.true_values, *self.false_values)}

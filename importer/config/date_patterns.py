@@ -13,13 +13,14 @@ _PARTS = {
     "SS": "%S",
 }
 _TOKEN = re.compile(r"Y{4}|Y{2}|M{2,4}|D{2}|H{2}|S{2}", re.IGNORECASE)
+_YEAR = re.compile("%[-_0]?[YyFDcxGgCsv+]", re.ASCII)
 _FOREIGN = re.compile(r"Y{2}|D{2}", re.IGNORECASE)
 
 
 def format_problem(pattern: str) -> str | None:
     """Why a declared `format` matches no date, with the pattern probably meant; None where it may match."""
     if "%" in pattern:
-        return None
+        return None if _YEAR.search(pattern) else 'no year in it; a date is written as in "%d/%m/%Y"'
     if not _FOREIGN.search(pattern):
         return 'expected a pattern with %-signs, like "%d/%m/%Y"'
     return f'expected a pattern with %-signs; for {pattern} write "{_translated(pattern)}"'

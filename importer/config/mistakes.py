@@ -50,6 +50,9 @@ _MISSING_KEYS: Mapping[tuple[str, str], str] = {
     ("attributes", "type"): 'type = "free_text"',
 }
 
+_FEW_KEYS = 12
+"""So many keys of a section are listed where an unknown one is like none of them."""
+
 _TYPE_WORDS: Mapping[str, str] = {
     **dict.fromkeys(("string", "str", "text", "varchar", "char"), "free_text"),
     **dict.fromkeys(("integer", "int", "float", "double", "decimal", "numeric"), "number"),
@@ -70,8 +73,10 @@ def sentences(error: ValidationError, vendor_keys: Iterable[str] = ()) -> list[s
 
 def unknown_key(place: Sequence[object], vendor_keys: Iterable[str] = ()) -> str:
     """An unknown key, and the known one that was probably meant."""
-    name = str(place[-1])
-    return f"{_dotted(place)}: unknown key.{did_you_mean(name, _known(place, vendor_keys))}".removesuffix(".")
+    known = _known(place, vendor_keys)
+    guess = did_you_mean(str(place[-1]), known)
+    few = f" There are: {', '.join(known)}" if 0 < len(known) <= _FEW_KEYS else ""
+    return f"{_dotted(place)}: unknown key.{guess or few}".removesuffix(".")
 
 
 def listing(path: Path | None, mistakes: Sequence[str]) -> str:

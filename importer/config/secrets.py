@@ -28,8 +28,10 @@ def read_reference(reference: str, what: str, environ: Mapping[str, str] = os.en
     kind, _, place = reference.partition(":")
     secret = _of_environment(place, what, environ) if kind == "env" else _of_file(place)
     if not secret or not secret.isascii() or not secret.isprintable():
-        key = what.rpartition(" ")[2]
-        raise ConfigError(f"{reference}: expected a {key} of one line of printable ASCII characters.")
+        key, found = what.rpartition(" ")[2], "found others" if secret else "found nothing"
+        raise ConfigError(
+            f"{reference}: expected a {key} of one line of printable ASCII characters, {found}."
+        )
     return secret
 
 

@@ -46,6 +46,9 @@ _ADVICE = (
 )
 
 
+_TYPOGRAPHIC = re.compile("[\u201c\u201d\u201e\u2018\u2019\u00ab\u00bb]")
+
+
 def read(path: Path) -> dict[str, Any]:
     """The tables of a file, those of the files it extends below them, `${VAR}` replaced.
 
@@ -108,7 +111,7 @@ def _text(path: Path) -> str:
         raise ConfigError(f"{path}: is a folder; expected a configuration file (.toml).") from None
     except UnicodeDecodeError:
         hint = f" {_arguments_swapped(path)}" if path.suffix.lower() in _LISTS else ""
-        raise ConfigError(f"{path}: cannot be read as a UTF-8 text file.{hint}") from None
+        raise ConfigError(f"{path}: is not UTF-8 text.{hint or ' Save it as UTF-8.'}") from None
     except (OSError, ValueError):
         raise ConfigError(
             f"{path}: cannot be read as a UTF-8 text file; check name and permissions."
@@ -120,7 +123,7 @@ def _neighbour(path: Path) -> str:
         names = [one.name for one in path.parent.glob("*.toml")]
     except OSError:
         return ""
-    return did_you_mean(path.name, names)
+    return did_you_mean(path.name, names) or f" One is drafted by: {command('init', 'LIST', '-o', str(path))}"
 
 
 def _arguments_swapped(path: Path) -> str:
@@ -134,9 +137,12 @@ def _toml_mistake(path: Path, text: str, message: str) -> str:
     if path.suffix.lower() in _LISTS or not re.search(r"^\s*(\[|[^,;\t]*=)", text, re.MULTILINE):
         return f"not valid TOML, it looks like a list. {_arguments_swapped(path)}"
     place = re.search(r"\(at (line (\d+), column (\d+)|[^)]*)\)", message)
+    line = text.splitlines()[int(place[2]) - 1] if place and place[2] else ""
     advice = next(
         (say for pattern, say in _ADVICE if re.search(pattern, message)), "check quotes and brackets"
     )
+    if _TYPOGRAPHIC.search(line):
+        advice = "quotation marks of a word processor; write straight ones, \" or '"
     return f"not valid TOML{f', {place[1]}' if place else ''}: {advice}"
 
 

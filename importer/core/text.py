@@ -63,6 +63,10 @@ def _escaped(found: "re.Match[str]") -> str:
     return f"\\x{code:02x}" if code < 0x100 else f"\\u{code:04x}"
 
 
+_ALIKE, _ALIKE_IF_SHORT, _SHORT = 0.7, 0.6, 4
+"""So alike two words are (difflib's ratio) where one may be meant by the other; one of few letters less."""
+
+
 def did_you_mean(word: str, known: Iterable[str]) -> str:
     """` Did you mean "x"?` where a known word is close, else "". Case is no difference."""
     import difflib
@@ -70,5 +74,6 @@ def did_you_mean(word: str, known: Iterable[str]) -> str:
     by_lower = {name.lower(): name for name in known}
     asked = word.lower()[:LONGEST_NAME]
     longer = [name for name in by_lower if len(asked) > 2 and name.startswith(asked)]
-    found = [*difflib.get_close_matches(asked, by_lower, 1, 0.6), *longer]
+    ratio = _ALIKE if len(asked) > _SHORT else _ALIKE_IF_SHORT
+    found = [*difflib.get_close_matches(asked, by_lower, 1, ratio), *longer]
     return f' Did you mean "{printable(by_lower[found[0]])}"?' if found else ""

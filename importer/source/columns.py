@@ -19,7 +19,9 @@ def check_columns(sources: Iterable[Source], declared: Sequence[str], ignore: Se
     declared names, its own are not quoted: the first line may be a customer.
     """
     faults = [
-        f"{source.path}: {fault}" for source in sources for fault in _column_faults(source, declared, ignore)
+        f"{source.path}: {'; '.join(found)}"
+        for source in sources
+        if (found := list(_column_faults(source, declared, ignore)))
     ]
     if faults:
         raise SourceError("; ".join(faults) + ".")

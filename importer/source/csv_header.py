@@ -131,7 +131,9 @@ class HeaderReader:
         while line := self._next():
             if line.strip(b"\r\n"):
                 return line
-        raise SourceError(f"{self._path}: the file is empty; a header was expected.")
+        skipped = self._options.skip_lines
+        what = f"has no line behind the {skipped} of skip_lines" if skipped else "is empty"
+        raise SourceError(f"{self._path}: the file {what}; a header was expected.")
 
     def _next(self) -> bytes:
         """One physical line with its end; b"" at the end of the text."""

@@ -1,6 +1,7 @@
 """What the libraries of this package raise, as one SourceError of one or two sentences."""
 
 import gzip
+import os
 import re
 import zipfile
 import zlib
@@ -48,7 +49,9 @@ def _words(error: Exception, *, is_object: bool) -> str | None:
         return _store_words(error)
     for kinds, words in _FILE_ERRORS:
         if isinstance(error, kinds):
-            return words.format(type(error).__name__)
+            return words.format(
+                os.strerror(errno).lower() if (errno := getattr(error, "errno", 0)) else "damaged"
+            )
     return None
 
 
@@ -65,7 +68,7 @@ _FILE_ERRORS: Sequence[tuple[tuple[type[Exception], ...], str]] = (
     ((FileNotFoundError,), "no such file; check [source] path"),
     ((PermissionError,), "not allowed to read it; check its permissions"),
     ((pl.exceptions.DuplicateError,), "two columns have the same name; rename one of them"),
-    ((OSError, pl.exceptions.PolarsError), "cannot be read ({}); fetch or export it again"),
+    ((OSError, pl.exceptions.PolarsError), "cannot be read: {}; fetch or export it again"),
 )
 
 

@@ -5,7 +5,8 @@ All trouble with a source is one SourceError of one or two sentences; none of th
 
 import glob
 import os
-from collections.abc import Sequence
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from importer.core.errors import SourceError
@@ -37,7 +38,7 @@ def _expand_one(path: str, base: Path) -> list[str]:
     except (OSError, ValueError):
         raise SourceError(f"{path}: cannot be looked at; check its permissions.") from None
     if not found:
-        raise SourceError(f"{path}: {_nothing_there(full)}")
+        raise SourceError(f"{path}: {_nothing_there(path, full)}")
     return sorted(found, key=os.fsencode)
 
 
@@ -65,15 +66,30 @@ def _files_of(full: str) -> list[str]:
     return [one for one in found if Path(one).is_file() and not is_side_file(Path(one).name)]
 
 
-def _nothing_there(full: str) -> str:
+_OTHER_URL = re.compile("([a-zA-Z][a-zA-Z0-9+.-]+):/", re.ASCII)
+_ONE_SLASH = "a URL of an object store has two slashes: s3://bucket/name."
+_WEB = "a list is not fetched from the web; fetch it first, with curl for example, and name the file."
+_NO_STORE = "of URLs only those of object stores are read (s3://, gs://, az://); fetch the list first."
+_OTHER_URLS: Mapping[str, str] = {
+    **dict.fromkeys(("http", "https"), _WEB),
+    **dict.fromkeys(("s3", "gs", "az"), _ONE_SLASH),
+    "file": "write the path alone, without file://.",
+}
+
+
+def _nothing_there(asked: str, full: str) -> str:
     if Path(full).is_dir():
         others = sum(1 for _ in Path(full).iterdir())
+        if not others:
+            return "the folder is empty; name the folder or the file with the list."
         return (
             f"the folder holds no list; {others} others are passed over (folders without a = in their name, "
             "names with a leading dot or underscore, unfinished copies)."
         )
     if glob.has_magic(full):
         return "no file matches this pattern; check the pattern and the folder it starts from."
+    if is_url := _OTHER_URL.match(asked):
+        return _OTHER_URLS.get(is_url[1].lower(), _NO_STORE)
     path = Path(full)
     if path.is_symlink():
         return f"a link to {path.readlink()}, which leads to no file; correct the link."

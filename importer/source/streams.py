@@ -55,6 +55,10 @@ def _decompressed(file: IO[bytes], path: str) -> Iterator[IO[bytes]]:
         with gzip.GzipFile(fileobj=file) as stream:
             yield stream  # type: ignore[misc]
     elif name.endswith(".zst"):
+        if _TEXT.fullmatch(_head(file)):
+            raise SourceError(
+                f"{path}: its name ends with .zst, but it is not packed: take .zst off the name."
+            )
         with zstd_module().ZstdFile(file) as stream:
             yield stream
     else:

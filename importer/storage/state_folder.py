@@ -104,6 +104,8 @@ def find(
             return folder
     listing = command("runs", state_dir=state_dir)
     guess = did_you_mean(run_id, [folder.run_id for folder in runs])
+    if not guess and Path(run_id).is_file():
+        guess = " A run stands before a file: importer retry RUN FILE."
     raise ConfigError(f"{state_dir}: no run {run_id} here.{guess} List them with: {listing}")
 
 

@@ -4,6 +4,7 @@ import gzip
 import os
 import re
 import socket
+import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -11,6 +12,7 @@ from typing import Any
 
 import polars as pl
 import pytest
+import xlsxwriter  # type: ignore[import-untyped]
 from backports import zstd
 
 from tests.support.oracle.program import KEY_NAME, ROOT, Result, config_text, importer
@@ -204,6 +206,37 @@ def yaml_config(s: Setting) -> None:
     command("run", "import.yaml")(s)
 
 
+def workbook(name: str, sheets: int = 1) -> Prepare:
+    def prepare(s: Setting) -> None:
+        with xlsxwriter.Workbook(str(s.folder / name)) as out:
+            for _ in range(sheets):
+                out.add_worksheet().write_row(0, 0, ["id", "plan", "age", "name"])
+        s.source = s.folder / name
+
+    return prepare
+
+
+def workbook_named_csv(s: Setting) -> None:
+    workbook("list.xlsx")(s)
+    s.write("list.csv", (s.folder / "list.xlsx").read_bytes())
+
+
+def workbook_as_config(s: Setting) -> None:
+    workbook("list.xlsx")(s)
+    command("run", "list.xlsx")(s)
+
+
+def archive_of_two(s: Setting) -> None:
+    with zipfile.ZipFile(s.folder / "list.zip", "w") as out:
+        out.writestr("a.csv", LIST)
+        out.writestr("b.csv", LIST)
+    s.source = s.folder / "list.zip"
+
+
+def source_named(path: str) -> Prepare:
+    return lambda s: setattr(s, "source", path)
+
+
 def many_rows(count: int = 2000) -> bytes:
     return (HEADER + "".join(f"{MARK}{n},pro,{n},{n * 7919}\n" for n in range(count))).encode()
 
@@ -308,7 +341,7 @@ CASES = (
     Case("gz is none", 3, r"list\.csv\.gz", listing(LIST, "list.csv.gz")),
     Case("gz is empty", 3, r"list\.csv\.gz", listing("", "list.csv.gz")),
     Case("zst cut short", 3, r"list\.csv\.zst", listing(cut(zstd.compress(many_rows())), "list.csv.zst")),
-    Case("zst is none", 3, r"list\.csv\.zst", listing(LIST, "list.csv.zst")),
+    Case("zst is none", 3, r"list\.csv\.zst", listing("\x01\x02" + LIST, "list.csv.zst")),
     Case("parquet cut short", 3, r"list\.parquet", parquet(cut)),
     Case("parquet is empty", 3, r"list\.parquet", parquet(lambda _: b"")),
     Case("parquet is csv", 3, r"list\.parquet", parquet(lambda _: LIST.encode())),
@@ -368,8 +401,87 @@ CASES = (
         lambda s: setattr(s, "source", "${NOWHERE}/x.csv"),
     ),
     Case(
-        "word for a duration", 2, "--max-duration: expected a time like", flags("--max-duration", "tomorrow")
+        "word for a duration",
+        2,
+        '--max-duration: expected a time like.*found "tomorrow"',
+        flags("--max-duration", "tomorrow"),
     ),
+    # a list out of a spreadsheet, in a hurry
+    Case("workbook as config", 2, r"importer init list\.xlsx", workbook_as_config),
+    Case("workbook named csv", 3, r"an Excel workbook: name it \.zip or \.xlsx", workbook_named_csv),
+    Case("workbook of several sheets", 3, 'sheet = "Sheet1"', workbook("list.xlsx", 2)),
+    Case(
+        "workbook of 2003", 3, r"save it as \.xlsx", listing(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(600))
+    ),
+    Case(
+        "text of Excel",
+        3,
+        r'delimiter = "\\t" and encoding = "utf-16"',
+        listing(LIST.replace(",", "\t").encode("utf-16")),
+    ),
+    Case("title above the header", 3, "skip_lines = 1", listing("Customers of March\n\n" + LIST)),
+    Case("more skipped than there is", 3, "no line behind the 50 of skip_lines", source(skip_lines=50)),
+    Case(
+        "quotes of another kind",
+        3,
+        """delimiter = ";" and quote = "'\"""",
+        listing("'id';'plan';'age';'name'\n'1';'pro';'3';'x'\n"),
+    ),
+    Case(
+        "sign-in page",
+        3,
+        "a web page.*fetch the list again",
+        listing("<!DOCTYPE html><html><body>Sign in</body></html>\n"),
+    ),
+    Case("archive of two lists", 3, "unpack it and name the list", archive_of_two),
+    Case("packed in name only", 3, r"take \.zst off the name", listing(LIST, "list.csv.zst")),
+    Case(
+        "typographic quotes",
+        2,
+        "line 1.*write straight ones",
+        replaced('name = "customers"', "name = “customers”"),
+    ),
+    Case(
+        "text without quotes",
+        2,
+        "line 1.*texts stand in quotes",
+        replaced('name = "customers"', "name = customers"),
+    ),
+    Case(
+        "date without a year", 2, "format: no year in it", replaced('"number"', '"date"\nformat = "%d.%m."')
+    ),
+    Case(
+        "country of another code",
+        2,
+        'region: "UK".*write "GB"',
+        replaced('"number"', '"phone"\nregion = "UK"'),
+    ),
+    Case("config without a command", 2, r"importer check import\.toml", command("import.toml")),
+    Case("file for a run", 2, "importer retry RUN FILE", command("retry", "list.csv")),
+    Case(
+        "draft over a file", 2, "-o: list.csv is there already", command("init", "list.csv", "-o", "list.csv")
+    ),
+    # a scheduler's command, in a hurry
+    Case("source on the web", 3, "fetch it first", source_named("https://example.com/list.csv")),
+    Case("source as a URL of a file", 3, "without file://", source_named("file:///srv/list.csv")),
+    Case("source with one slash", 3, "s3://bucket/name", source_named("s3:/bucket/list.csv")),
+    Case(
+        "time of day that is none",
+        2,
+        "--stop-by: expected a time of day like 06:00",
+        flags("--stop-by", "25:00"),
+    ),
+    Case("unknown form of a log", 2, '"yaml". One of: text, json', flags("--log-format", "yaml")),
+    Case(
+        "key that is unlike all",
+        2,
+        r"notify\.slack: unknown key. There are: .*webhook",
+        config(lambda t: t + '\n[notify]\nslack = "x"\n'),
+    ),
+    Case(
+        "limit of another unit", 2, 'Did you mean "requests_per_second"', destination(requests_per_minute=60)
+    ),
+    Case("circle of configurations", 2, "in a circle", config(lambda t: 'extends = "import.toml"\n' + t)),
 )
 
 

@@ -115,7 +115,7 @@ def test_time_as_it_is_spoken(seconds: float, said: str) -> None:
 def test_a_run_out_of_time_drains_and_is_resumed(
     mapping: dict[str, Any], server: sandbox.SandboxServer, state_dir: Path
 ) -> None:
-    options = importer.Options(state_dir=state_dir, base_url=server.url, rate=40, max_duration=0.8)
+    options = importer.Options(state_dir=state_dir, base_url=server.url, rate=15, max_duration=2.0)
     stopped = importer.run(mapping, (), options)
     assert (stopped.state, stopped.exit_code) == ("stopped", 8)
     assert 0 < stopped.values["applied"] < 60

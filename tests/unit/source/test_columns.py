@@ -29,8 +29,8 @@ def test_a_header_with_what_is_declared_and_ignored_is_good() -> None:
 def test_a_missing_column_is_named_with_a_guess() -> None:
     assert said(source("id", "plann")) == (
         'a.csv: column "plan" is missing (did you mean "plann"?); '
-        'a.csv: the header has "id", "plann"; correct the list or the configuration; '
-        'a.csv: "plann": neither declared nor in [source] ignore; to leave out: ignore = ["plann"].'
+        'the header has "id", "plann"; correct the list or the configuration; '
+        '"plann": neither declared nor in [source] ignore; to leave out: ignore = ["plann"].'
     )
 
 
@@ -38,8 +38,7 @@ def test_several_missing_columns_of_several_files_are_one_error() -> None:
     found = said(source("id"), source("id", path="b.csv"), declared=("id", "plan", "city"))
     has = 'the header has "id"; correct the list or the configuration'
     assert found == (
-        f'a.csv: columns "plan", "city" are missing; a.csv: {has}; '
-        f'b.csv: columns "plan", "city" are missing; b.csv: {has}.'
+        f'a.csv: columns "plan", "city" are missing; {has}; b.csv: columns "plan", "city" are missing; {has}.'
     )
 
 

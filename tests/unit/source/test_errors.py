@@ -32,14 +32,14 @@ def said(error: BaseException) -> str:
             gzip.BadGzipFile(SECRET),
             "list.csv: the compressed stream is truncated or damaged; fetch it again.",
         ),
-        (OSError(5, SECRET), "list.csv: cannot be read (OSError); fetch or export it again."),
+        (OSError(5, SECRET), "list.csv: cannot be read: input/output error; fetch or export it again."),
         (
             pl.exceptions.DuplicateError(SECRET),
             "list.csv: two columns have the same name; rename one of them.",
         ),
         (
             pl.exceptions.ComputeError(SECRET),
-            "list.csv: cannot be read (ComputeError); fetch or export it again.",
+            "list.csv: cannot be read: damaged; fetch or export it again.",
         ),
     ],
 )
@@ -131,7 +131,7 @@ def test_what_polars_says_of_an_object_is_said_in_the_same_words() -> None:
         FileNotFoundError("status code: 404 Not Found: NoSuchBucket"): "there is no such bucket",
         PermissionError("status code: 403 Forbidden: InvalidAccessKeyId"): "the credentials are wrong",
         OSError("object-store error: response body error"): "the connection broke off",
-        pl.exceptions.ComputeError("out of specification"): "cannot be read (ComputeError)",
+        pl.exceptions.ComputeError("out of specification"): "cannot be read: damaged",
     }.items():
         with pytest.raises(SourceError) as caught, read_errors("s3://lists/a.parquet"):
             raise error

@@ -80,7 +80,7 @@ def test_parquet_names_are_trimmed_and_matched_too(tmp_path: Path) -> None:
             ["id", "mail"],
             ["Mail", "MAIL"],
             (
-                'column "mail" is missing; list.csv: "Mail", "MAIL" differ from "mail" by case or blanks '
+                'column "mail" is missing; "Mail", "MAIL" differ from "mail" by case or blanks '
                 "alone: name one of them"
             ),
         ),
