@@ -137,7 +137,7 @@ def _toml_mistake(path: Path, text: str, message: str) -> str:
     if path.suffix.lower() in _LISTS or not re.search(r"^\s*(\[|[^,;\t]*=)", text, re.MULTILINE):
         return f"not valid TOML, it looks like a list. {_arguments_swapped(path)}"
     place = re.search(r"\(at (line (\d+), column (\d+)|[^)]*)\)", message)
-    line = text.splitlines()[int(place[2]) - 1] if place and place[2] else ""
+    line = text.split("\n")[int(place[2]) - 1] if place and place[2] else ""
     advice = next(
         (say for pattern, say in _ADVICE if re.search(pattern, message)), "check quotes and brackets"
     )

@@ -132,7 +132,7 @@ BORDERS: dict[str, tuple[int, str, Change]] = {
     "bytes that are no text": (2, "UTF-8", toml(b"name = '\xff\xfe'")),
     "NUL bytes": (2, "not valid TOML", toml(b"\0" * 100)),
     "a huge configuration": (2, "MiB", toml("# " + "x" * 5_000_000)),
-    "a folder as configuration": (2, "cannot be read", lambda w: w.words.__setitem__(1, b".")),
+    "a folder as configuration": (2, "is a folder", lambda w: w.words.__setitem__(1, b".")),
     "a config that is not UTF-8": (2, "not UTF-8", lambda w: w.words.__setitem__(1, b"caf\xe9.toml")),
     "a source that is not UTF-8": (2, "not UTF-8", file_named(b"caf\xe9.csv")),
     "a file in a folder that is not UTF-8": (3, "not UTF-8", folder_with(b"caf\xe9.csv")),

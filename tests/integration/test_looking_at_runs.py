@@ -164,7 +164,10 @@ def test_the_past_nights_in_a_table(night: RunFolder, capsys: pytest.CaptureFixt
             ["run", "x.toml", "--max", "5"],
             'unrecognized arguments: --max. Did you mean "--max-rejects"? See: importer run --help',
         ),
-        (["verify", "--sample", "0"], "argument --sample: expected a whole number from 1 on; see: "),
+        (
+            ["verify", "--sample", "0"],
+            ('argument --sample: expected a whole number from 1 on, found "0"; see: '),
+        ),
     ],
 )
 def test_a_mistake_in_a_command_is_one_true_sentence(
