@@ -10,7 +10,7 @@ from importer.core.models import Call, Settled
 from importer.send.job import Job
 from importer.storage.spool import ChunkPlan
 
-FETCH_AFTER = 1800.0
+FETCH_AFTER = 900.0
 """Seconds after which the results of ended jobs are fetched, though others of the chunk are still open."""
 
 
@@ -56,8 +56,19 @@ class OpenJobs:
         return self._polls.popleft() if self._polls else None
 
     def pop_ended(self) -> ChunkPlan | None:
-        """A chunk to be opened again; it is not among `plans` any more."""
+        """A chunk to be opened again, whose results can be fetched; it is not among `plans` any more."""
+        if not self._ended and (chunk := self._waited_for_longest()):
+            self._open_again(chunk)
         return self._ended.popleft() if self._ended else None
+
+    def _waited_for_longest(self) -> _Suspended | None:
+        """The chunk whose results wait for the longest, where that is long enough; others are still open."""
+        waiting = [one for one in self._suspended.values() if one.ended_at is not None]
+        first = min(waiting, key=lambda one: one.ended_at or 0.0, default=None)
+        if first is None or first.ended_at is None:
+            return None
+        waited = asyncio.get_running_loop().time() - first.ended_at
+        return first if waited >= FETCH_AFTER else None
 
     def is_polled(self, poll: Call) -> bool:
         """Whether a poll of this job waits, so that an opened chunk need not ask."""
@@ -72,9 +83,9 @@ class OpenJobs:
         if chunk is None:  # it is open just now, and will ask for the job when it is suspended again
             return
         chunk.open.discard(path)
-        now = asyncio.get_running_loop().time()
-        chunk.ended_at = now if chunk.ended_at is None else chunk.ended_at
-        if not chunk.open or now - chunk.ended_at >= FETCH_AFTER:
+        if chunk.ended_at is None:
+            chunk.ended_at = asyncio.get_running_loop().time()
+        if not chunk.open:
             self._open_again(chunk)
 
     def _give_up(self, path: str) -> None:

@@ -1,4 +1,7 @@
-"""Jobs that wait for their next poll: the one that is due first comes first, at intervals that grow."""
+"""Jobs that wait for their next poll: the one that is due first comes first, at intervals that grow.
+
+The more jobs wait, the longer the intervals are: together, polls use half of what the destination allows.
+"""
 
 import heapq
 from collections import deque
@@ -11,8 +14,12 @@ from importer.send.job import Job
 GROWTH = 1.5
 """Each interval between two polls of a job is so much longer than the one before."""
 
-LONGEST_INTERVAL = 900.0
-"""Longest interval between two polls of a job, in seconds, unless the destination asks for a longer one."""
+LONGEST_INTERVAL = 300.0
+"""Longest interval between two polls of a job, in seconds, unless the destination asks for a longer one, or
+so many jobs wait that SHARE allows no shorter one."""
+
+SHARE = 0.5
+"""The share of the rate of polls that the waiting jobs use: the rest is for other imports of the account."""
 
 
 @dataclass(slots=True, order=True)
@@ -31,14 +38,17 @@ class BegunJob:
     polled: str = field(default="", compare=False)
     interval: float = field(default=0.0, compare=False)
 
-    def wait(self, now: float) -> None:
-        """Puts the next call off: by its own `after`, and longer with each poll of the same job."""
+    def wait(self, now: float, least: float) -> None:
+        """Puts the next call off: by its own `after`, and longer with each poll of the same job.
+
+        A poll waits for `least` seconds. A call that goes on with what was polled does not: it is no poll.
+        """
         call = self.calls[0]
         again = call.path == self.polled
         longest = max(call.after, LONGEST_INTERVAL)
         self.interval = min(self.interval * GROWTH, longest) if again else call.after
         self.polled = call.path
-        self.due = now + self.interval
+        self.due = now + (max(self.interval, least) if self.job.waits else self.interval)
 
 
 class Polls:
@@ -52,9 +62,12 @@ class Polls:
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def put_off(self, begun: BegunJob) -> None:
-        """The job waits for its next call, unless that would be too late."""
-        begun.wait(self._clock())
+    def put_off(self, begun: BegunJob, per_second: float) -> None:
+        """The job waits for its next call, unless that would be too late.
+
+        `per_second` is how many polls the destination allows at the moment.
+        """
+        begun.wait(self._clock(), len(self._waiting) / (SHARE * per_second))
         if begun.due > begun.until:
             self.overdue += 1
             begun.job.give_up()

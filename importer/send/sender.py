@@ -271,7 +271,7 @@ class Sender:
         return True
 
     def _put_off(self, begun: BegunJob) -> None:
-        self._polls.put_off(begun)
+        self._polls.put_off(begun, self._limiter_of(begun.calls[0]).rate)
         if self._polls:
             self._notice.polling(len(self._polls), self._polls.seconds_left())
 

@@ -285,6 +285,7 @@ def test_all_jobs_end_within_the_limits(people: int, kills: int, monkeypatch: py
     assert (len(vendor.people), set(vendor.people.values())) == (jobs, {1}), "nothing is handed in twice"
     assert vendor.submits.most <= 100
     assert vendor.polls.most <= 100
+    assert vendor.waited < 35 * 60
     assert found == Counter({"applied": jobs - len(vendor.lost), "unconfirmed": len(vendor.lost)})
     assert peak < 500
 

@@ -51,9 +51,9 @@ def test_a_poll_holds_nothing_of_the_people_and_waits_first(jobs: OpenJobs) -> N
 
 def test_a_chunk_is_opened_again_when_the_last_of_its_jobs_has_ended(jobs: OpenJobs) -> None:
     first, second = polled(jobs), polled(jobs)
-    in_a_loop(first.finish)
-    assert jobs.pop_ended() is None
-    in_a_loop(second.finish)
+    found: list[ChunkPlan | None] = []
+    in_a_loop(first.finish, lambda: found.append(jobs.pop_ended()), second.finish)
+    assert found == [None]
     assert jobs.plans == [PLAN]
     assert (jobs.pop_ended(), jobs.plans) == (PLAN, [])
 
@@ -63,13 +63,34 @@ def test_results_do_not_wait_long_for_a_job_that_is_late(
 ) -> None:
     monkeypatch.setattr(open_jobs, "FETCH_AFTER", 0.0)
     first, second = polled(jobs), polled(jobs)
-    in_a_loop(first.finish)
-    assert jobs.pop_ended() == PLAN
+    found: list[ChunkPlan | None] = []
+    in_a_loop(first.finish, lambda: found.append(jobs.pop_ended()))
+    assert found == [PLAN]
     assert [jobs.is_polled(poll(n)) for n in (1, 2)] == [False, True]
     jobs.suspend(PLAN, [poll(2)])
     assert jobs.next_poll() is None, "its poll waits already"
     in_a_loop(second.finish)
     assert jobs.pop_ended() == PLAN
+
+
+def test_results_wait_no_longer_than_that_though_no_other_job_ends(
+    jobs: OpenJobs, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    jobs.suspend(ChunkPlan(4, 1, 2, 100), [poll(3), poll(4)])
+    first = polled(jobs)
+    found: list[ChunkPlan | None] = []
+
+    async def go() -> None:
+        loop, ended = asyncio.get_running_loop(), 1000.0
+        monkeypatch.setattr(loop, "time", lambda: ended)
+        first.finish()
+        for seconds in (open_jobs.FETCH_AFTER - 1, open_jobs.FETCH_AFTER, open_jobs.FETCH_AFTER + 1):
+            monkeypatch.setattr(loop, "time", lambda at=ended + seconds: at)
+            found.append(jobs.pop_ended())
+        monkeypatch.undo()
+
+    asyncio.run(go())
+    assert found == [None, PLAN, None], "of the other chunk no job has ended"
 
 
 def test_a_job_that_ends_while_its_chunk_is_open_is_polled_again(jobs: OpenJobs) -> None:
