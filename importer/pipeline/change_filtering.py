@@ -23,13 +23,15 @@ class ChangeFiltering:
     """Rows wait on disk until the whole list is read; then those that may be due are yielded.
 
     `gone_unknown` says why it is not known who has left the list: the configured source is not read as
-    a whole. "" = it is known. `blanks` counts the blank cells of the whole list by attribute.
+    a whole. "" = it is known. By attribute of the whole list, `blanks` counts the blank cells, `undeclared`
+    the values whose option is allowed, but not declared.
     """
 
     change_filter: ChangeFilter
     hasher: RowHasher
     gone_unknown: str = ""
     blanks: Counter[str] = field(default_factory=Counter)
+    undeclared: Counter[str] = field(default_factory=Counter)
 
     def add(
         self,
@@ -40,6 +42,8 @@ class ChangeFiltering:
     ) -> None:
         """Takes the rows of a batch; `layout` is the index of the source layout by which they are read."""
         self.blanks.update(validator.blanks(batch.cells))
+        self.undeclared.update(validator.undeclared(batch.cells))
+        validator.look_at_texts(batch)
         if batch.rows.height:
             prints = self.hasher.of(source_layout, batch.rows, batch.cells)
             self.change_filter.add(batch.rows, prints, layout)

@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 import polars as pl
 
-from importer.config.schema import Config
 from importer.core.models import RunWarning
 from importer.pipeline import guards, outcome_parts, standard_input
 from importer.pipeline.attempt import Attempt
@@ -35,6 +34,7 @@ from importer.storage.staging import staging_of
 from importer.validate import identities
 from importer.validate.change_filter import ChangeFilter
 from importer.validate.read_result import ReadResult
+from importer.validate.shared_identities import SharedIdentities
 from importer.validate.validator import ValidatedBatch, Validator
 from importer.validate.value_shapes import ValueShapes
 from importer.values.row_hash import RowHasher
@@ -173,22 +173,18 @@ def _finish_spool(spec: RunSpec, writer: SpoolWriter, result: ReadResult) -> Spo
     return spool
 
 
-def _counts_custom_options(config: Config) -> bool:
-    """Whether a row with an option that is not declared can be unchanged: otherwise none of them has one."""
-    custom = any(attribute.allow_custom for attribute in config.attributes.values())
-    return custom and config.guards.max_unknown_options is not None
-
-
 def _change_filtering(spec: RunSpec, diff: Diff | None) -> ChangeFiltering | None:
-    """Drops unchanged rows by their fingerprint, where nothing needs to see the values of the whole list."""
+    """Drops unchanged rows by their fingerprint, where a run compares with what earlier ones have sent."""
     if diff is None or not diff.compares or diff.snapshot.is_empty or spec.mode == "retry":
         return None
-    if spec.config.identity_fields or spec.destination.fixes_types or _counts_custom_options(spec.config):
-        return None
-    change_filter = ChangeFilter(diff.snapshot, spec.folder.work / "change_filter")
+    folder, fields = spec.folder.work / "change_filter", spec.config.identity_fields
+    shared = SharedIdentities(folder, fields) if fields else None
+    change_filter = ChangeFilter(diff.snapshot, folder, shared=shared)
     hasher, gone_unknown = RowHasher(spec.config, spec.destination.encoding), ""
     if spec.sources:
         gone_unknown = "another source was named"
     elif diff.snapshot.where not in (None, spec.config.source.where):
         gone_unknown = "where has changed"
+    elif fields and spec.config.run.on_gone == "clear":
+        gone_unknown = "columns name people to the destination, and only the list has them"
     return ChangeFiltering(change_filter, hasher, gone_unknown)

@@ -1,5 +1,6 @@
 """The whole input, checked, into the spool and the first parts of the reports."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
@@ -181,7 +182,9 @@ class SourceReader:
         filtering.count(self._validator.counts)
         if not filtering.gone_unknown:
             self._spool_gone(filtering)
-        self._validator.counts.blanks = filtering.blanks
+        counts = self._validator.counts
+        counts.blanks = filtering.blanks
+        counts.undeclared = Counter({**counts.undeclared, **filtering.undeclared})
 
     def _spool_gone(self, filtering: ChangeFiltering) -> None:
         """Counts the people who have left the list. Where this is wanted, rows of our own clear them."""

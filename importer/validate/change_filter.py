@@ -2,8 +2,9 @@
 
 Every row is written to disk as it is read, with the hash of its person and the hash of the row. When all rows
 are read, the hashes are compared with the snapshot, one group of people after another. A row is unchanged
-where the snapshot has its hash for its person, and the person has no other row: it is counted, and neither
-typed nor spooled. All other rows go on in source order, and each of their values is compared later.
+where the snapshot has its hash for its person, the person has no other row, and shares nothing that names
+people to the destination with another one: it is counted, and neither typed nor spooled. All other rows go on
+in source order, and each of their values is compared later.
 """
 
 import shutil
@@ -16,12 +17,11 @@ import polars as pl
 
 from importer.core.row_order import ORDER_SHIFT
 from importer.storage import atomic_files, disk_errors
-from importer.storage.partitions import PARTITIONS, PartitionFile, detached
-from importer.storage.snapshot import GROUP_PEOPLE, Snapshot
+from importer.storage.hash_segments import HashSegments
+from importer.storage.partitions import detached
+from importer.storage.snapshot import Snapshot
 from importer.storage.snapshot_frames import CLEARED, column, hashed
-
-SEGMENT_ROWS = 1 << 20
-"""The hashes of this many rows are sorted and written together."""
+from importer.validate.shared_identities import SharedIdentities
 
 _KEYS = {"hash": pl.UInt64, "print": pl.UInt64, "file": pl.UInt32, "at": pl.UInt32}
 """What is compared of a row: the hashes of its person and of the row, and where the row is on disk."""
@@ -34,6 +34,7 @@ class ChangeFilter:
     When `changed` is exhausted, `rows` and `values` count what is unchanged, `people` counts the people of
     the snapshot, and `gone` are those of them who have no row (`id` and their known attributes).
     `on_unchanged` is called with (number of the batch, layout, unchanged rows) for each batch that has any.
+    `shared` is there where columns name people to the destination.
     """
 
     snapshot: Snapshot
@@ -44,12 +45,13 @@ class ChangeFilter:
     gone: list[pl.DataFrame] = field(default_factory=list)
     by_source: Counter[tuple[int, str]] = field(default_factory=Counter)
     on_unchanged: Callable[[int, int, pl.DataFrame], None] | None = None
+    shared: SharedIdentities | None = None
     _layouts: list[int] = field(default_factory=list)
     _sources: list[int] = field(default_factory=list)
-    _pending: list[pl.DataFrame] = field(default_factory=list)
-    _pending_rows: int = 0
-    _segments: list[PartitionFile] = field(default_factory=list)
-    _added: int = 0
+    _keys: HashSegments = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._keys = HashSegments(self.folder, "keys", _KEYS)
 
     def add(self, rows: pl.DataFrame, prints: pl.Series, layout: int) -> None:
         """Writes the rows of one batch to disk, with their hashes; StateError where the disk refuses."""
@@ -62,31 +64,19 @@ class ChangeFilter:
         keys = rows.select(
             hashed(), print=prints, file=pl.lit(number, pl.UInt32), at=pl.int_range(pl.len(), dtype=pl.UInt32)
         )
-        self._pending.append(keys)
-        self._pending_rows += keys.height
-        self._added += keys.height
-        if self._pending_rows >= SEGMENT_ROWS:
-            self._flush()
+        self._keys.add(keys)
+        if self.shared:
+            self.shared.add(rows)
 
     def _file(self, number: int) -> Path:
         return self.folder / f"rows-{number:06d}.arrow"
 
-    def _flush(self) -> None:
-        if self._pending:
-            keys = pl.concat(self._pending).with_columns(
-                partition=(pl.col("hash") % PARTITIONS).cast(pl.UInt16)
-            )
-            file = f"keys-{len(self._segments):06d}"
-            with disk_errors.state_errors(self.folder):
-                written = PartitionFile.write(self.folder, file, keys.sort("partition"), packed=False)
-            self._segments.append(written)
-            self._pending, self._pending_rows = [], 0
-
     def changed(self) -> Iterator[tuple[int, pl.DataFrame]]:
         """(layout, rows) of all rows that may have changed, in source order; then deletes the folder."""
-        self._flush()
-        width = self._width()
-        found = [self._find_changed(first, first + width) for first in range(0, PARTITIONS, width)]
+        self._keys.flush()
+        if self.shared:
+            self.shared.find()
+        found = [self._find_changed(first, end) for first, end in self._keys.groups()]
         by_file = pl.concat([pl.DataFrame(schema={"file": pl.UInt32, "at": pl.UInt32}), *found])
         if self.on_unchanged:
             self._hand_out_unchanged(by_file, self.on_unchanged)
@@ -105,21 +95,15 @@ class ChangeFilter:
             if rows.height:
                 take(number, layout, rows)
 
-    def _width(self) -> int:
-        """How many partitions make a group of people."""
-        width = PARTITIONS
-        while width > 1 and self._added * width / PARTITIONS > GROUP_PEOPLE:
-            width //= 2
-        return width
-
     def _find_changed(self, first: int, end: int) -> pl.DataFrame:
         """Counts the unchanged rows of these partitions; the others as `file` and `at`."""
-        segments = [segment.read(self.folder, first, end) for segment in self._segments]
-        keys = pl.concat([pl.DataFrame(schema=_KEYS), *segments])
+        keys = self._keys.read(first, end)
         known = self.snapshot.read_prints(first, end).rename({"print": "known"})
         self._note_gone(first, end, known, keys)
         keys = keys.join(known, on="hash", how="left")
         same = (pl.col("print") == pl.col("known")) & pl.col("hash").is_unique()
+        if self.shared:
+            same &= ~pl.col("hash").is_in(self.shared.people(first, end)["hash"].implode())
         keys = keys.with_columns(same=same.fill_null(value=False))
         unchanged = keys.filter("same")
         self.rows += unchanged.height

@@ -145,7 +145,7 @@ def message(field: IdentityField | None, reason: str, *, shared: bool) -> str:
 _MARK = "\x1f"
 
 
-def _key(field: IdentityField, text: pl.Expr) -> pl.Expr:
+def key(field: IdentityField, text: pl.Expr) -> pl.Expr:
     """What tells two texts of a field apart."""
     return text.str.to_lowercase() if field.fold_case else text
 
@@ -158,7 +158,7 @@ def _holders(piece: pl.DataFrame, fields: Sequence[IdentityField]) -> Iterator[p
     """Each usable value with one row of each who has it: the value as `id`, text and person in `raw`."""
     for index, field in enumerate(fields):
         text = pl.col(user(index))
-        value = pl.concat_str(pl.lit(f"{index}{_MARK}"), _key(field, text))
+        value = pl.concat_str(pl.lit(f"{index}{_MARK}"), key(field, text))
         shown = piece.filter(text.is_not_null() & _fits(field, text)).select(
             value.alias("id"), "order", "line", pl.concat_str(text, pl.lit(_MARK), "id").alias("raw")
         )
@@ -197,8 +197,8 @@ def _fold(people: pl.DataFrame | None, piece: pl.DataFrame, fields: Sequence[Ide
 
 def _evidence(index: int, field: IdentityField) -> Iterator[pl.Expr]:
     text = pl.col(user(index))
-    yield _key(field, text).alias(f"least{index}")
-    yield _key(field, text).alias(f"greatest{index}")
+    yield key(field, text).alias(f"least{index}")
+    yield key(field, text).alias(f"greatest{index}")
     yield text.alias(f"text{index}")
     yield pl.when(text.is_not_null()).then("order").alias(f"order{index}")
     yield pl.when(text.is_not_null()).then("line").alias(f"line{index}")

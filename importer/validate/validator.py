@@ -33,7 +33,7 @@ from importer.values.cell_texts import all_texts
 from importer.values.column_types import cell_rules, count_blanks, typed_columns, with_computed
 from importer.values.distinct_ids import NAMES_NOBODY, DistinctIds, IdReader
 from importer.values.expressions import compile_computed, compile_where, unknown_column
-from importer.values.inference import TypeInference
+from importer.values.inference import TypeInference, is_watched
 from importer.values.typed_column import TypedColumn
 
 
@@ -72,6 +72,8 @@ class Validator:
         """Filters, identifies and checks one batch; SourceError where `where` cannot be evaluated."""
         identified = self.identify(batch, source)
         typed, bad = self._type_and_check(identified.rows, identified.cells)
+        if self.inference:
+            self.inference.look(typed, identified.rows["order"])
         rejects = in_order([part.rejects for part in (bad, *identified.refused)], "order", "position")
         kept = in_order([rows_to_keep(part.rows, batch) for part in (bad, *identified.refused)], "order")
         return ValidatedBatch(identified.rows, rejects, kept, typed)
@@ -110,7 +112,10 @@ class Validator:
         return rejects, in_order([rows_to_keep(part.rows, batch) for part in identified.refused], "order")
 
     def validate_identified(self, rows: pl.DataFrame, cells: pl.DataFrame) -> ValidatedBatch:
-        """Checks rows that `identify` returned earlier; `rows` have the row as it stood in the source."""
+        """Checks rows that `identify` returned earlier; `rows` have the row as it stood in the source.
+
+        What is to be known of the texts of all rows, is counted by `look_at_texts`.
+        """
         typed, bad = self._type_and_check(rows, cells)
         kept = bad.rows.select("order", "id", *original_columns(bad.rows))
         return ValidatedBatch(rows, bad.rejects, kept, typed)
@@ -125,14 +130,27 @@ class Validator:
             }
         )
 
+    def look_at_texts(self, identified: "IdentifiedBatch") -> None:
+        """Counts the kinds of texts in the rows that `identify` returned, as `validate` does."""
+        if self.inference:
+            watched = [key for key, a in self.config.attributes.items() if is_watched(a)]
+            typed = typed_columns(self.config, identified.cells, watched)
+            self.inference.look(typed, identified.rows["order"])
+
+    def undeclared(self, cells: pl.DataFrame) -> Counter[str]:
+        """By attribute, the values whose option is not declared, where one is allowed and a guard counts."""
+        if self.config.guards.max_unknown_options is None:
+            return Counter()
+        custom = [key for key, a in self.config.attributes.items() if a.allow_custom]
+        typed = typed_columns(self.config, cells, custom)
+        return Counter({key: count_undeclared(self.config.attributes[key], t) for key, _, t in typed})
+
     def _type_and_check(
         self, rows: pl.DataFrame, cells: pl.DataFrame
     ) -> tuple[list[tuple[str, pl.Series, TypedColumn]], RefusedRows]:
         orders = rows["order"]
         typed = list(typed_columns(self.config, cells))
         self.data_quality.look_at_typed(((column, t) for _, column, t in typed), orders)
-        if self.inference:
-            self.inference.look(typed, orders)
         return typed, self._check(rows, typed)
 
     def _not_empty(

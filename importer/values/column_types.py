@@ -50,11 +50,16 @@ def cell_rules(config: Config, attribute: Attribute) -> CellRules:
     return CellRules(source.null_values, clears, trims, source.spreadsheet_text == "unwrap", takes_empty)
 
 
-def typed_columns(config: Config, cells: pl.DataFrame) -> Iterable[tuple[str, pl.Series, TypedColumn]]:
-    """Each attribute's key, its column as it stands, and the column typed, in declared order."""
+def typed_columns(
+    config: Config, cells: pl.DataFrame, keys: Iterable[str] | None = None
+) -> Iterable[tuple[str, pl.Series, TypedColumn]]:
+    """Each attribute's key, its column as it stands, and the column typed, in declared order.
+
+    `keys` are the attributes wanted, None = all.
+    """
     cells = with_computed(config, cells)
-    for key, attribute in config.attributes.items():
-        name = config.columns[key]
+    for key in config.attributes if keys is None else keys:
+        attribute, name = config.attributes[key], config.columns[key]
         typed = type_cells(attribute, cell_rules(config, attribute), cells[name])
         yield key, as_in_source(cells, name), typed
 

@@ -20,6 +20,10 @@ from importer.values import cell_texts
 _DERIVATION = 3
 """Raised whenever the same text, under the same declaration, comes to another value than before."""
 
+_NAMING = "naming"
+"""Of a list whose columns name people to the destination. Version 0.1.0 kept fingerprints of such a list, but
+not what named the people: none of its rows is taken for unchanged."""
+
 _BETWEEN = "\x1f"
 _BLANK = "\x00"
 
@@ -37,7 +41,7 @@ class RowHasher:
         source = config.source
         self._declared = _digest(
             [
-                _DERIVATION,
+                [_NAMING, _DERIVATION] if config.identity_fields else _DERIVATION,
                 {key: a.model_dump(mode="json") for key, a in config.attributes.items()},
                 config.identity.model_dump(mode="json"),
                 [config.destination.type, config.vendor, repr(encoding)],

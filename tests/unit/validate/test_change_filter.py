@@ -8,9 +8,9 @@ import polars as pl
 import pytest
 
 from importer.core.row_order import ORDER_SHIFT
+from importer.storage import hash_segments
 from importer.storage.partitions import PARTITIONS
 from importer.storage.snapshot import Snapshot
-from importer.validate import change_filter
 from importer.validate.change_filter import ChangeFilter
 from tests.unit.storage.conftest import config_of
 
@@ -99,8 +99,8 @@ def test_the_people_who_have_no_row_are_gone(known: ChangeFilter) -> None:
 
 
 def test_many_rows_are_compared_group_by_group(known: ChangeFilter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(change_filter, "GROUP_PEOPLE", 50)
-    monkeypatch.setattr(change_filter, "SEGMENT_ROWS", 70)
+    monkeypatch.setattr(hash_segments, "GROUP_PEOPLE", 50)
+    monkeypatch.setattr(hash_segments, "SEGMENT_ROWS", 70)
     everybody = [(f"new-{n}", n) for n in range(200)]
     for start in range(0, 200, 50):
         add(known, everybody[start : start + 50], first=start + 1)

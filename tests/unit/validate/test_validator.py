@@ -181,6 +181,42 @@ def test_blank_cells_are_counted_by_attribute() -> None:
     assert Validator(config_of(), 200).blanks(cells) == Counter(plan=2, age=1)
 
 
+def custom(**guards: str) -> Config:
+    """A choice that takes any option, at a destination where the first value decides a type."""
+    return configuration.parse(
+        {
+            "name": "validator",
+            "source": {"path": "none.csv", "ignore": ["age", "seen"]},
+            "identity": {"column": "id"},
+            "destination": {"type": "attentive", "api_key": "env:NONE", "user": {"client_user_id": "id"}},
+            "guards": guards,
+            "attributes": {"plan": {"type": "single_choice", "options": ["a"], "allow_custom": True}},
+        }
+    )
+
+
+@pytest.mark.parametrize("table", [(("p1", "a", "", ""),), (("p1", "own", "", ""), ("p2", "12", "", ""))])
+def test_what_the_whole_list_has_to_show_is_counted_of_rows_that_wait_as_of_others(
+    table: tuple[Row, ...],
+) -> None:
+    at_once, later = (Validator(custom(max_unknown_options="1%"), 200) for _ in range(2))
+    at_once.validate(batch(*table), 0)
+    identified = later.identify(batch(*table), 0)
+    later.look_at_texts(identified)
+    assert later.undeclared(identified.cells) == at_once.counts.undeclared
+    assert later.inference is not None
+    assert at_once.inference is not None
+    assert later.inference.state() == at_once.inference.state()
+    before = later.inference.state()
+    later.validate_identified(identified.rows, identified.cells)
+    assert later.inference.state() == before, "no text is counted twice"
+
+
+def test_options_of_a_whole_list_are_counted_for_a_guard_alone() -> None:
+    cells = batch(("p1", "own", "", "")).cells
+    assert Validator(custom(), 200).undeclared(cells) == Counter()
+
+
 def test_a_row_of_a_table_with_a_cell_that_is_no_text_is_refused_alone() -> None:
     validator = Validator(config_of(), 200)
     cells = pl.DataFrame({"id": [b"p1", b"\xff", b"p3"], "plan": ["a", "b", "a\0"], "age": [1, 2, 3]})

@@ -9,9 +9,11 @@ from importer.config import loader
 from importer.config.attribute import Attribute
 from importer.config.schema import Config
 from importer.core.models import Encoding
+from importer.destinations.base import IdentityField
 from importer.source.csv_grammar import Dialect, Layout
 from importer.values.row_hash import RowHasher, decides, declaration
 
+FIELD = IdentityField("email", "plan", ".*", 100, "an address")
 PLAN = {"type": "free_text"}
 CELLS = pl.DataFrame({"id": ["1", "2"], "plan": ["pro", "free"], "other": ["x", "y"]})
 ROWS = pl.DataFrame({"raw": ["1,pro,x", "2,free,y"]})
@@ -50,6 +52,17 @@ def test_a_column_that_is_not_mapped_changes_no_hash() -> None:
     assert hashes(config(), changed) == hashes(config())
     assert hashes(config(), CELLS.with_columns(plan=pl.lit("pro")))[0] == hashes(config())[0]
     assert hashes(config(), CELLS.with_columns(plan=pl.lit("pro")))[1] != hashes(config())[1]
+
+
+def test_where_columns_name_people_no_fingerprint_of_version_0_1_0_is_taken(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """That version did not keep what named a person. Everywhere else its fingerprints are still known."""
+    plain, naming = config(), config()
+    monkeypatch.setattr(type(naming), "identity_fields", property(lambda c: (FIELD,) if c is naming else ()))
+    naming_before = config()
+    assert hashes(naming, layout=None) != hashes(naming_before, layout=None)
+    assert hashes(plain, layout=None) == hashes(naming_before, layout=None)
 
 
 def test_a_blank_cell_is_not_an_empty_text_of_another_column() -> None:
