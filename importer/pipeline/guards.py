@@ -163,7 +163,7 @@ def _lost_attributes(config: Config, counts: ReadCounts, shapes: ValueShapes) ->
             reasons = ", ".join(reason for reason, _ in refused.most_common())
             yield (
                 f"{refused.total():,} of {values:,} values of {key} are rejected ({reasons}); they look like "
-                f"{shapes.text(key)}; at most {config.guards.max_attribute_rejects:g}%"
+                f"{shapes.text(key)}; at most {config.guards.max_attribute_rejects:g}% may be rejected"
             )
 
 

@@ -18,10 +18,19 @@ _FIXES: Mapping[str, str] = {
     TOO_LONG: "Shorten the texts, or raise max_length as far as the destination allows.",
     BLANK: 'Fill the cells, or declare blank = "skip" if a blank cell may stay without effect.',
     "distinct_id_missing": "Give each row an id in the column of [identity], or take the row out.",
+    "distinct_id_placeholder": (
+        "Give each row its own id, or take the row out. A word that is an id after all: leave it out of "
+        "reject under [identity]."
+    ),
+    "distinct_id_inexact": "Export the list again with the column of ids formatted as text: digits are lost.",
+    "distinct_id_formula": "Export the list again with the column of ids formatted as text.",
     "distinct_id_too_long": "Shorten the ids; check that the column of [identity] is the right one.",
     "distinct_id_invalid": "Correct the ids; check that the column of [identity] is the right one.",
     "header_repeated": "Nothing: a header in the middle is left out. Join files without their headers.",
-    "row_malformed": "Export again with quotes around every text; check [source] delimiter and quote.",
+    "row_malformed": (
+        "A text that has the delimiter in it needs quotes around it: export the list so, or check delimiter "
+        "and quote under [source]."
+    ),
     "row_time_invalid": "Correct the time, or declare latest_format as the list writes it.",
     "unconfirmed": "It is not known whether the destination stored it. Send it again: importer retry.",
     "normalized": "The destination stored another form of the value. Write that form in the list.",
@@ -221,6 +230,15 @@ def hint(found: Mapping[str, Any]) -> str:
     return f"{found['fits']:,} of {first}{found['of']:,} rejected values of {found['attribute']} {what}"
 
 
+def fix_of_hint(found: Mapping[str, Any]) -> str:
+    """What to do about the values of a hint: it knows more than their reason does."""
+    if not found["line"]:
+        return "Correct the cells as the hint says."
+    if found["line"].endswith("under [source]"):
+        return f"Declare {found['line']}, or correct the cells."
+    return f"Declare {found['line']} under [attributes.{found['attribute']}], or correct the cells."
+
+
 def accepted(attribute: Mapping[str, Any] | None) -> str:
     """What an attribute accepts; `attribute` is its table of the configuration, None for a whole row."""
     if attribute is None:
@@ -240,7 +258,12 @@ def accepted(attribute: Mapping[str, Any] | None) -> str:
     return _RANGES.get(kind, kind.replace("_", " ")) + _bounds(attribute)
 
 
-_RANGES: Mapping[str, str] = {"number": "a number", "free_text": "a text"}
+_RANGES: Mapping[str, str] = {
+    "number": "a number",
+    "free_text": "a text",
+    "email": "one e-mail address",
+    "phone": "one phone number with its country, such as +12025550143",
+}
 
 
 def _bounds(attribute: Mapping[str, Any]) -> str:

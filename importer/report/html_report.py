@@ -107,7 +107,7 @@ def _page(folder: RunFolder, summary: Mapping[str, Any], *, values: bool) -> str
         headline=headline(summary, meta["mode"]),
         next=next_step(summary, folder, folder.path.parent.parent),
         bars=[_bar(name, summary[name], is_check=is_check) for name in _BARS],
-        steps=_steps(summary["rows"], has_where=bool(source.get("where")), is_check=is_check),
+        steps=_steps(summary, has_where=bool(source.get("where")), is_check=is_check),
         calls=_calls([] if is_check else read_timeline(folder.journal)),
         attributes=attributes,
         shares=shares,
@@ -172,8 +172,8 @@ def headline(summary: Mapping[str, Any], mode: str) -> str:
         left = f"{values['not_attempted']:,} are not sent"
         return f"The run was {what}: {values['applied']:,} values are applied, {left}."
     lost = [f"{values[name]:,} {name}" for name in ("rejected", "unconfirmed") if values[name]]
-    used = "was" if rows["rejected"] == 1 else "were"
-    bad_rows = f", {_counted(rows['rejected'], 'row')} {used} not used at all" if rows["rejected"] else ""
+    unusable = _unusable(summary)
+    bad_rows = f", {_counted(unusable, 'row')} could not be used" if unusable else ""
     if not lost and not bad_rows:
         what = f"{values['applied']:,} values of {_counted(rows['read'], 'row')} are applied"
         return f"All is well: {what}, none was rejected."
@@ -184,14 +184,22 @@ def _checked(summary: Mapping[str, Any]) -> str:
     """What a check has found. A row whose values are all rejected was used, one that is set aside was not."""
     values, rows = summary["values"], summary["rows"]["read"]
     found = f"{values['not_attempted']:,} values would be sent, {values['rejected']:,} are rejected"
-    set_aside = sum(
-        one["count"]
-        for one in summary["rejects"]
-        if one["stage"] == "read" and one["reason"] != SET_ASIDE_FREE
-    )
-    if set_aside:
-        return f"{set_aside:,} of {_counted(rows, 'row')} cannot be used; of the others {found}"
+    if unusable := _unusable(summary):
+        return f"{unusable:,} of {_counted(rows, 'row')} cannot be used; of the others {found}"
     return f"{found} in {_counted(rows, 'row')}"
+
+
+def _unusable(summary: Mapping[str, Any]) -> int:
+    """The rows that were set aside while reading; a header in the middle of a list is no such row."""
+    return sum(one["count"] for one in _of_reader(summary) if one["reason"] != SET_ASIDE_FREE)
+
+
+def _repeated_headers(summary: Mapping[str, Any]) -> int:
+    return sum(one["count"] for one in _of_reader(summary) if one["reason"] == SET_ASIDE_FREE)
+
+
+def _of_reader(summary: Mapping[str, Any]) -> list[Mapping[str, Any]]:
+    return [one for one in summary["rejects"] if one["stage"] == "read"]
 
 
 def _counted(number: int, one: str) -> str:
@@ -209,16 +217,20 @@ def _bar(name: str, counts: Mapping[str, int], *, is_check: bool) -> dict[str, A
     return {"name": name, "read": counts["read"], "parts": parts, "share": lambda n: f"{n / total:.1%}"}
 
 
-def _steps(rows: Mapping[str, int], *, has_where: bool, is_check: bool) -> list[dict[str, Any]]:
+def _steps(summary: Mapping[str, Any], *, has_where: bool, is_check: bool) -> list[dict[str, Any]]:
     """The way of the rows: how many are left after each step that the run has."""
+    rows, headers, unusable = summary["rows"], _repeated_headers(summary), _unusable(summary)
     chosen = rows["read"] - rows["filtered"]
-    used = chosen - rows["rejected"]
-    winning = used - rows["merged"] - rows["empty"]
+    usable = chosen - headers - unusable
+    good = chosen - rows["rejected"]
+    winning = good - rows["merged"] - rows["empty"]
     due = winning - rows["unchanged"]
     steps = (
         ("read", rows["read"], True),
         ("chosen by where", chosen, has_where),
-        ("usable", used, True),
+        ("no repeated header", chosen - headers, headers > 0),
+        ("usable", usable, True),
+        ("not all values rejected", good, good < usable),
         ("with a value that counts", winning, True),
         ("with a value to send", due, True),
         ("applied, whole or in part", rows["applied"] + rows["partly_applied"], not is_check),
@@ -287,23 +299,42 @@ def _group(
     shown = max(1, min(VALUES_SHOWN, VALUES_IN_ALL // groups))
     attribute = config["attributes"].get(group.attribute)
     whole = "whole row" if group.stage == "read" else "whole person"
-    hints = summary.get("hints", ()) if group.stage == "check" else ()
+    hints = [
+        hint
+        for hint in (summary.get("hints", ()) if group.stage == "check" else ())
+        if hint["attribute"] == group.attribute
+    ]
     has_values = values and (group.attribute or any(group.values))
     has_more = has_values and len(group.values) > VALUES_IN_LINE
     return {
         "attribute": group.attribute or whole,
+        "subject": group.attribute or _subject(group),
         "stage": group.stage,
         "reason": group.reason,
         "count": group.count,
         "message": group.message,
         "accepted": advice.accepted(attribute),
-        "fix": advice.fix(group.stage, group.reason, attribute, group.values),
-        "hints": [advice.hint(hint) for hint in hints if hint["attribute"] == group.attribute],
+        "fix": advice.fix_of_hint(hints[0])
+        if hints
+        else advice.fix(group.stage, group.reason, attribute, group.values),
+        "hints": [advice.hint(hint) for hint in hints],
         "values": group.top(shown) if has_more else [],
         "first_values": group.top(VALUES_IN_LINE) if has_values else [],
+        "first_row": _first_row(group) if values and not has_values else None,
         "distinct": len(group.values),
         "approximate": group.approximate,
     }
+
+
+def _subject(group: RejectGroup) -> str:
+    """What the count of a group without an attribute is of."""
+    one, several = ("row", "rows") if group.stage == "read" else ("person", "people")
+    return one if group.count == 1 else several
+
+
+def _first_row(group: RejectGroup) -> Mapping[str, str] | None:
+    """The first row of a group of damaged ones, where its text is known."""
+    return next((row for row in group.examples if row["value"]), None)
 
 
 def _warning(one: Mapping[str, Any]) -> dict[str, Any]:

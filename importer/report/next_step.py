@@ -38,7 +38,7 @@ def _after_check(summary: Mapping[str, Any], words: Sequence[str], state_dir: Pa
     """A check is never resumed; `words` are its configuration and sources."""
     if summary["exit_code"] == GuardError.exit_code:
         again = command("check", *words, *_passing(summary), state_dir=state_dir)
-        return NextStep("correct the list and check it again, or check it as it is", again)
+        return NextStep("correct the list or the configuration and check again, or check as it is", again)
     if summary["exit_code"]:
         again = command("check", *words, state_dir=state_dir)
         return NextStep("correct the list or the configuration, then", again)

@@ -11,7 +11,7 @@ from itertools import islice
 import polars as pl
 
 from importer.core.errors import SourceError
-from importer.source.batch import ROW_EMPTY, ROW_OF_FOOTER, Batch
+from importer.source.batch import HEADER_REPEATED, ROW_EMPTY, ROW_OF_FOOTER, Batch
 from importer.source.encodings import plausible_encodings
 from importer.source.names import with_names
 from importer.source.options import SourceOptions
@@ -58,8 +58,8 @@ def suggest(path: str, options: SourceOptions, declared: Sequence[str]) -> Findi
 
 
 def _damaged(batch: Batch) -> pl.Series:
-    """The numbers of the rows set aside, without those that are only counted."""
-    return batch.set_aside.filter(~pl.col("reason").is_in([ROW_EMPTY, ROW_OF_FOOTER]))["row"]
+    """The numbers of the rows set aside, without those that are no fault of the dialect."""
+    return batch.set_aside.filter(~pl.col("reason").is_in([HEADER_REPEATED, ROW_EMPTY, ROW_OF_FOOTER]))["row"]
 
 
 def _try(path: str, options: SourceOptions, declared: Sequence[str]) -> Batch | None:
@@ -75,8 +75,10 @@ def _try(path: str, options: SourceOptions, declared: Sequence[str]) -> Batch | 
 
 
 def _misreads(seen: Batch | None, other: Batch, declared: SourceOptions, changed: SourceOptions) -> bool:
-    """Whether rows that read well as declared would come out wrong: with quotes in them, or other letters."""
+    """Whether rows that read well as declared would be skipped, or get quotes or other letters."""
     text = pl.all().cast(pl.String)
+    if seen is not None and changed.skip_lines > declared.skip_lines:
+        return True  # the header is where it was declared: these lines are rows
     if any(_are_quoted(other.cells, quote) for quote in _QUOTES if quote != changed.quote):
         return True
     if changed.quote != declared.quote and declared.quote:

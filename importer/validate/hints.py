@@ -201,8 +201,8 @@ def _region(accepted: Texts) -> list[dict[str, Any]]:
 
 
 def _other_marks(texts: Texts) -> Iterator[dict[str, Any]]:
-    """The marks that read most, once for each decimal mark."""
-    decimals = set()
+    """The marks that read most, once for each decimal mark that a text may have."""
+    decimals = set() if texts.matching(",") else {","}
     for reading in readings.numbers(texts):
         if (mark := reading.keys.get("decimal", ".")) not in decimals:
             decimals.add(mark)

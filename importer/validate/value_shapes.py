@@ -96,14 +96,15 @@ class ValueShapes:
 
 
 def _spread(cells: pl.Series, column: TypedColumn, most: int) -> pl.Series:
-    """The accepted of so many cells that are evenly spread over the column, as texts."""
-    step = max(1, -(-cells.len() // most))
-    good = column.present.gather_every(step)
+    """So many of the accepted cells, evenly spread over them, as texts."""
+    good = column.present
     if column.reason is not None:
-        good &= column.reason.gather_every(step).is_null()
+        good = good & column.reason.is_null()
     if column.cleared is not None:
-        good &= ~column.cleared.gather_every(step)
-    return cell_texts.display(cells.gather_every(step).filter(good)).drop_nulls().str.head(LONGEST_VALUE)
+        good = good & ~column.cleared
+    places = good.arg_true()
+    chosen = places.gather_every(max(1, -(-len(places) // most)))
+    return cell_texts.display(cells.gather(chosen)).drop_nulls().str.head(LONGEST_VALUE)
 
 
 def shape_of(values: pl.Series) -> pl.Series:

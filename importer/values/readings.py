@@ -39,10 +39,20 @@ _MARKS: Sequence[Mapping[str, str]] = (
     {"decimal": ",", "thousands": "\u202f"},
     {"thousands": "'"},
 )
-_UNITS = ("%", "€", "$", "£", "¥", "₹", "EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "kr", "zł")
+_UNITS = (
+    *("%", "€", "$", "£", "¥", "₹", "EUR", "USD", "GBP", "CHF", "SEK", "NOK", "DKK", "kr", "zł"),
+    *("years", "yrs", "Jahre", "ans", "años", "kg", "cm", "km", "pts", "points"),
+)
 
-TRUE = ("true", "t", "yes", "y", "1", "on", "ja", "oui", "si", "sí", "sim")
-FALSE = ("false", "f", "no", "n", "0", "off", "nein", "non", "nej", "não", "nao")
+TRUE = (
+    *("true", "t", "yes", "y", "1", "on", "ja", "oui", "si", "sí", "sim"),
+    *("wahr", "vrai", "verdadero", "vero", "waar"),
+)
+FALSE = (
+    *("false", "f", "no", "n", "0", "off", "nein", "non", "nej", "não", "nao"),
+    *("falsch", "faux", "falso", "onwaar"),
+)
+"""Words of languages, and those that spreadsheets write for TRUE and FALSE."""
 
 SEPARATORS = ("|", ";", " ::: ", ",")
 _LISTED = r'^\[\s*(?:"(?:[^"\\]|\\.)*"\s*(?:,\s*"(?:[^"\\]|\\.)*"\s*)*)?\]$'

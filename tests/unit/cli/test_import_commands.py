@@ -153,7 +153,7 @@ def test_a_check_that_a_guard_stops_is_checked_again(
     assert code == 6
     step = err.splitlines()[-1]
     assert step == (
-        "  next: correct the list and check it again, or check it as it is: "
+        "  next: correct the list or the configuration and check again, or check as it is: "
         f"importer {' '.join(words)} --allow strict --state-dir {state_dir}"
     )
     code, _, _ = call(*words, "--allow", "strict")

@@ -10,6 +10,7 @@ import pytest
 from importer.core.models import Hint, RejectCount, RunWarning
 from importer.core.rejects import REPORT_COLUMNS
 from importer.report import html_report
+from importer.report.reject_groups import RejectGroup
 from importer.storage import checked_files
 from importer.storage.run_folder import RunFolder
 from tests.unit.report.ended_runs import ROWS, VALUES, run_folder, summary
@@ -127,21 +128,24 @@ def test_a_name_that_is_not_utf_8_is_shown_as_an_escape(tmp_path: Path) -> None:
         (
             "run",
             {},
-            "2,200 values are applied, 30 rejected, 10 rows were not used at all.",
+            "2,200 values are applied, 30 rejected, 10 rows could not be used.",
         ),
         (
             "run",
-            {"rows": ROWS | {"rejected": 1}, "values": VALUES | {"rejected": 0}},
-            "2,200 values are applied, none rejected, 1 row was not used at all.",
+            {
+                "reject_counts": [RejectCount("read", "row_malformed", "", 1)],
+                "values": VALUES | {"rejected": 0},
+            },
+            "2,200 values are applied, none rejected, 1 row could not be used.",
         ),
         (
             "run",
-            {"rows": ROWS | {"rejected": 0}, "values": VALUES | {"unconfirmed": 5}},
+            {"reject_counts": (), "values": VALUES | {"unconfirmed": 5}},
             "2,200 values are applied, 30 rejected and 5 unconfirmed.",
         ),
         (
             "run",
-            {"rows": ROWS | {"rejected": 0, "read": 1}, "values": VALUES | {"rejected": 0}},
+            {"reject_counts": (), "rows": ROWS | {"read": 1}, "values": VALUES | {"rejected": 0}},
             "All is well: 2,200 values of 1 row are applied, none was rejected.",
         ),
         (
@@ -174,6 +178,23 @@ def test_a_name_that_is_not_utf_8_is_shown_as_an_escape(tmp_path: Path) -> None:
 )
 def test_the_headline_is_one_sentence(mode: str, changes: dict[str, Any], sentence: str) -> None:
     assert html_report.headline(summary(**changes), mode) == sentence
+
+
+def test_the_way_of_the_rows_and_the_headline_count_the_same_rows(tmp_path: Path) -> None:
+    reader = [RejectCount("read", "row_malformed", "", 7), RejectCount("read", "header_repeated", "", 2)]
+    rows = ROWS | {"rejected": 10}  # one more row has no value that is not rejected
+    ended = summary(
+        reject_counts=[*reader, RejectCount("check", "attribute_value_invalid", "age", 30)], rows=rows
+    )
+    assert "7 rows could not be used" in html_report.headline(ended, "run")
+    steps = html_report._steps(ended, has_where=False, is_check=False)
+    left = rows["read"] - rows["filtered"]
+    assert [(step["name"], step["count"]) for step in steps][:4] == [
+        ("read", rows["read"]),
+        ("no repeated header", left - 2),
+        ("usable", left - 9),
+        ("not all values rejected", left - 10),
+    ]
 
 
 def test_a_template_gets_every_fact_that_it_names() -> None:
@@ -263,3 +284,24 @@ def test_a_check_shows_what_would_be_sent_and_nothing_applied(tmp_path: Path) ->
         "rejected",
         "blank",
     ]
+
+
+def test_a_group_of_damaged_rows_shows_the_text_of_the_first_one() -> None:
+    example = {"row": "7", "line": "8", "value": "1,12 High Street, Leeds"}
+    group = RejectGroup("", "read", "row_malformed", 135, "expected 2 fields, found 3", examples=[example])
+    group.values[""] = 135
+    made = html_report._group(group, {"attributes": {}}, 1, summary(), values=True)
+    assert (made["subject"], made["first_row"]) == ("rows", example)
+    hidden = html_report._group(group, {"attributes": {}}, 1, summary(), values=False)
+    assert hidden["first_row"] is None
+
+
+def test_what_to_do_about_values_with_a_hint_is_what_the_hint_says() -> None:
+    group = RejectGroup("age", "check", "attribute_value_invalid", 30)
+    config = {"attributes": {"age": {"type": "number"}}}
+    hints = [Hint("age", 30, 30, 'decimal = ","')]
+    made = html_report._group(group, config, 1, summary(hints=hints), values=True)
+    assert made["fix"] == 'Declare decimal = "," under [attributes.age], or correct the cells.'
+    two_ways = [Hint("age", 30, 30, "", "are written in two ways")]
+    made = html_report._group(group, config, 1, summary(hints=two_ways), values=True)
+    assert made["fix"] == "Correct the cells as the hint says."

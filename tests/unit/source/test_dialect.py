@@ -49,6 +49,19 @@ def test_quotes_around_the_cells_alone_are_seen(tmp_path: Path) -> None:
     assert found.line == 'delimiter = ";" and quote = "\'"'
 
 
+@pytest.mark.parametrize(
+    "text",
+    [
+        "id,name,note\n1,a,b\nid,name,note\n2,c,d\n",
+        "id,name,note\n1,a\n2,b\nid,name,note\n3,c,d\n",
+    ],
+)
+def test_a_header_in_the_middle_is_no_reason_to_skip_the_rows_above(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    path.write_text(text)
+    assert dialect.suggest(str(path), SourceOptions(), DECLARED) is None
+
+
 def test_marks_inside_of_fields_without_quotes_are_text(tmp_path: Path) -> None:
     path = tmp_path / "list.csv"
     path.write_text("id,name,note\n" + "".join(f'{n},pipe of 5",x\n' for n in range(20)))

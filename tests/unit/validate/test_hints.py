@@ -59,6 +59,8 @@ CASES: list[tuple[tuple[str, ...], dict[str, Any], str]] = [
     (("1,5", "2,75"), {"type": "number"}, 'decimal = ","'),
     (("1,034", "2,000"), {"type": "number"}, 'thousands = "," or decimal = ","'),
     (("12 %",), {"type": "number", "min": 0}, 'units = ["%"]'),
+    (("37 years", "4 years"), {"type": "number"}, 'units = ["years"]'),
+    (("WAHR", "FALSCH"), {"type": "boolean"}, 'true_values = ["true", "1", "yes", "wahr"] and false_'),
     (("Ja", "nein"), {"type": "boolean", "true_values": ["x"]}, 'true_values = ["x", "ja"] and false_'),
     (("Pro", "FREE"), CHOICE, 'map = { FREE = "free", Pro = "pro" }'),
     (("pro|free",), CHOICE, 'type = "multi_choice" and separator = "|"'),

@@ -102,3 +102,10 @@ def test_what_another_has_seen_is_added() -> None:
     first.absorb(json.loads(json.dumps(other.state())))
     assert first.accepted("day") == ["1"] * 4 + ["2", "2.5"]
     assert first.values("day") == ["refused", "refused", "x"]
+
+
+def test_accepted_values_are_seen_between_refused_ones() -> None:
+    cells = pl.Series("day", ["31.12.2024", "2024-12-31"] * 400)
+    shapes = shapes_of(["31.12.2024"])
+    shapes.add_accepted([("day", cells, type_column(Attribute(type="date"), cells))])
+    assert set(shapes.accepted("day")) == {"2024-12-31"}
