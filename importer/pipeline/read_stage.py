@@ -89,7 +89,8 @@ def _read_sources(
     began = time.monotonic()
     if spec.writes_outcomes:
         OutcomeFiles(spec.folder).begin()
-    writer, ids = SpoolWriter(spec.folder.spool), list[pl.DataFrame]()
+    writer = SpoolWriter(spec.folder.spool, flags=len(spec.config.attributes))
+    ids = list[pl.DataFrame]()
     on_batch = collect_ids(ids) if spec.corrected else _stop_between_batches(attempt)
     if spec.staging:
         staged = StagedReader(spec, reports, writer, attempt)

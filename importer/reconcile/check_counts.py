@@ -1,7 +1,8 @@
 """`importer check`: only flags of every row are spooled, and counted once the whole list is read.
 
-A flag says that a row has a good value of an attribute, or a bad one. No text is spooled except the id and
-what the report shows of adjusted values. Winners are chosen by the same function as in a run.
+A flag says that a row has no good value of an attribute, or a bad one. A column of flags is there only where
+one is set, so that a healthy list spools little. No text is spooled except the id and what the report shows
+of adjusted values. Winners are chosen by the same function as in a run.
 """
 
 from collections.abc import Iterator
@@ -29,12 +30,14 @@ class CheckCounts:
         self._fields = fields(config)
 
     def flags_of(self, batch: ValidatedBatch) -> pl.DataFrame:
-        """The rows with flags in place of their text: true where there is a value, else null.
+        """The rows with flags in place of their text.
 
         `line` and the texts of a field are there only where a value of the batch is adjusted.
         """
         typed = [t for _, _, t in batch.typed]
         columns = counts(typed)
+        if all(t.reason is None for t in typed):
+            del columns["bads"]
         for field, (_, cells, t) in zip(self._fields, batch.typed, strict=True):
             columns |= _flags(field, cells, t)
         adjusted = [field.dropped for field in self._fields if field.dropped in columns]
@@ -46,7 +49,7 @@ class CheckCounts:
 
         `pieces` are its rows as `flags_of` returned them, in source order.
         """
-        winners = choose_winners(pieces, self._fields)
+        winners = choose_winners(map(self._with_values, pieces), self._fields)
         rows, tally = winners.rows, winners.tally
         waiting = str(Outcome.NOT_ATTEMPTED)
         tally.count_rows(rows, pl.repeat(waiting, rows.height, eager=True))
@@ -60,6 +63,14 @@ class CheckCounts:
         for stage, reason, key, count in rejects.group_by("stage", "reason", "attribute").len().iter_rows():
             tally.reasons[stage, reason, key] += count
         return ChunkReport(tally, rejects.sort("order", "position"), pl.DataFrame())
+
+    def _with_values(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """The rows with a column for each attribute: true where there is a good value, else null."""
+        lacking = {field.value: _lacks(field) for field in self._fields if _lacks(field) in rows.columns}
+        values = {field.value: pl.lit(value=True) for field in self._fields}
+        values |= {name: pl.when(pl.col(lacks).is_null()).then(True) for name, lacks in lacking.items()}
+        bads = pl.col("bads").fill_null(0) if "bads" in rows.columns else pl.lit(0, pl.UInt32)
+        return rows.with_columns(bads=bads, **values).drop(lacking.values())
 
     def _adjusted(self, rows: pl.DataFrame) -> Iterator[pl.DataFrame]:
         for field in self._fields:
@@ -84,13 +95,18 @@ class CheckCounts:
 
 def _flags(field: Field, cells: pl.Series, typed: TypedColumn) -> dict[str, pl.Series]:
     good = typed.present if typed.reason is None else typed.present & typed.reason.is_null()
-    columns = {field.value: good if good.all() else good.set(~good, None)}
+    columns = {} if good.all() else {_lacks(field): (~good).set(good, None)}
     if typed.reason is not None:
         columns[field.bad] = typed.reason.is_not_null()
     if typed.dropped is not None:
         columns[field.dropped] = typed.dropped
         columns[_text(field)] = cell_texts.display(cells).set(typed.dropped.is_null(), None)
     return columns
+
+
+def _lacks(field: Field) -> str:
+    """The column that is true where a row has no good value of an attribute, else null."""
+    return f"no{field.index}"
 
 
 def _text(field: Field) -> str:

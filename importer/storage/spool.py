@@ -32,6 +32,9 @@ LONG_ROW = 1 << 14
 LONG_ROW_COPIES = 4
 """A row longer than LONG_ROW weighs as much as its copies on the way: cells, JSON text, Python text, body."""
 
+FLAGS_IN_BYTE = 4
+"""A flag is a bit, and another one says whether it is null."""
+
 _SPARE_BYTES = 256 << 20
 """Free disk that is left alone: the journal and the reports still have to be written."""
 
@@ -63,10 +66,15 @@ class ChunkPlan:
 
 
 class SpoolWriter:
-    """Takes the rows of a run in source order; `finish` makes them readable and durable under a name."""
+    """Takes the rows of a run in source order; `finish` makes them readable and durable under a name.
 
-    def __init__(self, folder: Path) -> None:
+    A row without text gets `flags` columns of flags when it is read back and counted: it weighs as if it had
+    them.
+    """
+
+    def __init__(self, folder: Path, flags: int = 0) -> None:
         self.folder = folder
+        self._flags = flags
         self._segments: list[Segment] = []
         self._waiting: list[pl.DataFrame] = []
         self._weight = 0
@@ -81,7 +89,8 @@ class SpoolWriter:
             self._flush()
             self._layout = layout
         weighed = frame.with_columns(
-            partition=(plh.col("id").nchash.xxhash64() % PARTITIONS).cast(pl.UInt16), weight=_weight(frame)
+            partition=(plh.col("id").nchash.xxhash64() % PARTITIONS).cast(pl.UInt16),
+            weight=_weight(frame, self._flags),
         )
         self._waiting.append(weighed)
         self._weight += int(weighed["weight"].sum())
@@ -119,11 +128,12 @@ class SpoolWriter:
         self._segments.append(Segment(self._layout, _weights(frame["weight"], written.starts), written))
 
 
-def _weight(frame: pl.DataFrame) -> pl.Expr | pl.Series:
+def _weight(frame: pl.DataFrame, flags: int) -> pl.Expr | pl.Series:
     if "raw" in frame.columns:
         size = pl.col("raw").str.len_bytes().cast(pl.Int64)
         return pl.when(size > LONG_ROW).then(size * LONG_ROW_COPIES).otherwise(size) + ROW_OVERHEAD
-    mean = frame.estimated_size() // max(1, frame.height) + (ROW_OVERHEAD if _has_text(frame) else 0)
+    mean = frame.estimated_size() // max(1, frame.height)
+    mean += ROW_OVERHEAD if _has_text(frame) else flags // FLAGS_IN_BYTE
     return pl.repeat(mean, frame.height, dtype=pl.Int64, eager=True)
 
 

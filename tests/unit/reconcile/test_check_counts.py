@@ -134,11 +134,19 @@ def test_flags_take_the_place_of_texts() -> None:
     counts, validator = CheckCounts(CONFIG), Validator(CONFIG, 200, keeps_rows=False)
     flags = counts.flags_of(validator.validate(batch("1,free,b|a,,7,x,yes,", "2,off,x|c,,many,,,"), 0))
     assert flags["id"].to_list() == ["1", "2"]
-    assert flags.select("v0", "b0").rows() == [(True, False), (None, True)]
-    assert flags.select("v1", "d1", "t1").rows() == [(True, None, None), (True, "x", "x|c")]
-    assert flags.select("v3", "b3").rows() == [(True, False), (None, True)]
+    assert flags.select("no0", "b0").rows() == [(None, False), (True, True)]
+    assert flags.select("d1", "t1").rows() == [(None, None), ("x", "x|c")]
+    assert flags.select("no3", "b3").rows() == [(None, False), (True, True)]
     texts = {name for name, kind in flags.schema.items() if kind == pl.String}
     assert texts == {"id", "d1", "t1"}, "nothing else of a cell is spooled"
+
+
+def test_healthy_rows_have_no_flags_and_every_value_counts() -> None:
+    counts, validator = CheckCounts(CONFIG), Validator(CONFIG, 200, keeps_rows=False)
+    rows = ("1,free,a,a,7,x,yes,2024-02-29", "2,pro,b,a,8,y,no,2024-03-01")
+    flags = counts.flags_of(validator.validate(batch(*rows), 0))
+    assert flags.columns == ["order", "id", "values", "bads", "b5"], "a blank one of `ok` would be bad"
+    assert counts.report(iter([flags])).tally.values == Counter(not_attempted=14)
 
 
 def test_no_line_is_kept_where_nothing_is_trimmed() -> None:

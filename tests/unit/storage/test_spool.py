@@ -76,6 +76,17 @@ def test_the_plan_is_the_same_each_time_and_a_piece_is_in_source_order(tmp_path:
             assert one["order"].is_sorted()
 
 
+def test_rows_that_get_flags_weigh_as_if_they_had_them(tmp_path: Path) -> None:
+    frame = rows(0, 20_000).select("id", "order")
+    plans = []
+    for flags in (0, 4000):
+        (tmp_path / str(flags)).mkdir()
+        writer = SpoolWriter(tmp_path / str(flags), flags=flags)
+        writer.add(frame, 0)
+        plans.append(writer.finish().plan())
+    assert [len(plan) for plan in plans] == [1, 3], "a thousand bytes a row, 8 MiB a chunk"
+
+
 def test_a_column_of_some_segments_is_null_in_the_others(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
