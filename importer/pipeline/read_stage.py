@@ -4,6 +4,7 @@ The snapshot is opened before, since it says which rows may be due. What was rea
 last: an attempt that finds it there relies on the whole spool.
 """
 
+import shutil
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -30,7 +31,7 @@ from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
 from importer.storage.run_history import RunHistory
 from importer.storage.spool import Spool, SpoolWriter
-from importer.storage.staging import staging_of
+from importer.storage.staging import folder_of, staging_of
 from importer.validate import identities
 from importer.validate.change_filter import ChangeFilter
 from importer.validate.read_result import ReadResult
@@ -50,9 +51,19 @@ class Read(NamedTuple):
 
 def read(spec: RunSpec, attempt: Attempt, journal: Journal, reports: RejectFiles, diff: Diff | None) -> Read:
     """Everything read, in this attempt or in an earlier one."""
-    found = _read_earlier(spec.folder, journal) or _read_sources(spec, attempt, journal, reports, diff)
+    found = _read_earlier(spec.folder, journal)
+    if found:
+        _drop_staged(spec)
+    else:
+        found = _read_sources(spec, attempt, journal, reports, diff)
     standard_input.remove(spec.folder)
     return found
+
+
+def _drop_staged(spec: RunSpec) -> None:
+    """Deletes what an attempt that was killed has left on a disk after it had read everything."""
+    if staged := folder_of(spec.staging, spec.folder.run_id):
+        shutil.rmtree(staged, ignore_errors=True)
 
 
 def check_counts(spec: RunSpec) -> CheckCounts | None:

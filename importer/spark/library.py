@@ -142,6 +142,7 @@ def _stage(df: "DataFrame", spec: RunSpec, observer: Observer) -> None:
         secrets.token_hex(4),
     )
     df.sparkSession.dataSource.register(ImporterSource)
+    staging.begin_job(job.token)
     try:
         df.write.format(NAME).option("job", job.dump()).mode("append").save()
     except Exception as error:  # noqa: BLE001 - Spark's errors have no common class, and quote values

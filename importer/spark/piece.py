@@ -4,6 +4,7 @@ It runs on executors, so nothing here sends, opens the state or sees a key.
 """
 
 import json
+import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from importer.config import loader
-from importer.core.errors import SourceError
+from importer.core.errors import SourceError, StateError
 from importer.core.events import Silent
 from importer.pipeline.source_reader import SourceReader
 from importer.pipeline.sources import Table, open_sources
@@ -74,19 +75,51 @@ def write_piece(
     """Reads and checks the rows of one task and publishes the piece.
 
     SourceError where they cannot be read as declared, or where another version of the importer is installed
-    here than at the caller.
+    here than at the caller. StateError where the job has ended, or is not to be seen from here.
     """
     import pyarrow as pa
 
+    _require_job(job)
     name = f"{job.token}-{partition:05d}-{attempt}"
-    folder = Path(tempfile.mkdtemp(prefix="importer-piece-"))
+    folder = Path(tempfile.mkdtemp(prefix="importer-piece-", dir=_local_folder()))
     try:
         table = pa.RecordBatchReader.from_batches(schema, batches)
         rows = _read(table, RunFolder(folder / "piece"), job, partition)
-        staging_of(job.location, job.run_id).publish(folder / "piece", name)
+        _publish(folder / "piece", name, job)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Written(name, partition, rows)
+
+
+def _local_folder() -> str | None:
+    """Spark's own folder for temporary files, which it deletes where an executor is killed; None without one.
+
+    PySpark's `shuffle.py` takes it from the same variable: folders separated by commas.
+    """
+    folders = os.environ.get("SPARK_LOCAL_DIRS", "").split(",")
+    return next((folder for folder in folders if folder and Path(folder).is_dir()), None)
+
+
+def _publish(piece: Path, name: str, job: Job) -> None:
+    """Puts the piece into the staging folder; StateError, and it is not there, where the job has ended.
+
+    So it ends where another attempt of the task was quicker, or another task has failed for good.
+    """
+    staging = staging_of(job.location, job.run_id)
+    staging.publish(piece, name)
+    try:
+        _require_job(job)
+    except StateError:
+        staging.remove(name)
+        raise
+
+
+def _require_job(job: Job) -> None:
+    if not staging_of(job.location, job.run_id).has_job(job.token):
+        raise StateError(
+            f"{job.location}: the job of this task is not there. Either it has ended, and the task is not "
+            "needed, or this is not the same place on all machines of the cluster."
+        )
 
 
 def _read(table: ArrowTable, folder: RunFolder, job: Job, partition: int) -> int:

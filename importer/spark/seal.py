@@ -19,6 +19,7 @@ def seal(job: Job, pieces: Sequence[Written]) -> None:
         named = [{"name": one.name, "rows": one.rows} for one in ordered]
         rows = sum(one.rows for one in ordered)
         staging.write_seal({"made_with": dict(job.made_with), "rows": rows, "pieces": named})
+    staging.end_job(job.token)  # first: a task that ends between these two lines removes its own piece
     remove_others(staging)
 
 
@@ -42,11 +43,9 @@ def remove_others(staging: Staging) -> None:
 
 
 def abandon(job: Job) -> None:
-    """Removes the pieces of a call that failed; a run that is sealed stays as it is.
-
-    A task that ends later still leaves its piece, which goes with the next call for the run or with `prune`.
-    """
+    """Removes the pieces of a call that failed; a run that is sealed stays as it is."""
     staging = staging_of(job.location, job.run_id)
+    staging.end_job(job.token)
     if staging.read_seal() is None:
         for name in staging.pieces():
             if job.token in name:

@@ -1,16 +1,19 @@
 """The folder or URL through which a cluster hands over the rows of a run.
 
     LOCATION/RUN/PIECE/   what one attempt of one task has read: its spool, its rejects, `piece.json` last
+    LOCATION/RUN/job-TOKEN   there while the tasks of one job of Spark may leave pieces
     LOCATION/RUN/sealed.json   which pieces are the run, written once all tasks have ended
 
 A piece is there whole or not at all, and is never changed. Whatever the seal does not name is left of a task
-that failed or ran twice.
+that failed or ran twice. Spark does not wait for such tasks when a job ends: they find that `job-TOKEN` is
+gone.
 """
 
 import json
 import os
 import shutil
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Protocol
@@ -26,6 +29,7 @@ from importer.storage.disk_errors import state_errors
 from importer.storage.spool import FORMAT
 
 SEAL = "sealed.json"
+JOB = "job-"
 PIECE = "piece.json"
 """The last file of a piece that is written."""
 
@@ -41,6 +45,15 @@ def made_with(config: Config) -> dict[str, str]:
 
 class Staging(Protocol):
     """The place of one run. Every method raises StateError or SourceError where it cannot be used."""
+
+    def begin_job(self, token: str) -> None:
+        """Lets the tasks of this job leave pieces, and those of an earlier one no more."""
+
+    def has_job(self, token: str) -> bool:
+        """Whether the tasks of this job may leave pieces."""
+
+    def end_job(self, token: str) -> None:
+        """No task of this job may leave a piece from here on."""
 
     def publish(self, piece: Path, name: str) -> None:
         """Makes a copy of a finished piece, a local folder, visible under its name."""
@@ -86,6 +99,20 @@ class _FolderStaging:
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
+
+    def begin_job(self, token: str) -> None:
+        atomic_files.make_folder(self._folder)
+        with state_errors(self._folder):
+            for path in self._folder.glob(f"{JOB}*"):
+                path.unlink(missing_ok=True)
+            (self._folder / f"{JOB}{token}").touch(atomic_files.OWNER_FILE)
+
+    def has_job(self, token: str) -> bool:
+        return (self._folder / f"{JOB}{token}").exists()
+
+    def end_job(self, token: str) -> None:
+        with state_errors(self._folder):
+            (self._folder / f"{JOB}{token}").unlink(missing_ok=True)
 
     def publish(self, piece: Path, name: str) -> None:
         part = self._folder / f".part-{name}"
@@ -136,6 +163,24 @@ class _StoreStaging:
         self._url = url
         self._library = obstore()
         self._store, self._prefix = store_of(url)
+
+    def begin_job(self, token: str) -> None:
+        with read_errors(self._url):
+            if earlier := [key for key in self._keys("") if key.startswith(self._prefix + JOB)]:
+                self._library.delete(self._store, earlier)
+            self._library.put(self._store, f"{self._prefix}{JOB}{token}", b"")
+
+    def has_job(self, token: str) -> bool:
+        with read_errors(self._url):
+            try:
+                self._library.head(self._store, f"{self._prefix}{JOB}{token}")
+            except FileNotFoundError:
+                return False
+            return True
+
+    def end_job(self, token: str) -> None:
+        with read_errors(self._url), suppress(FileNotFoundError):
+            self._library.delete(self._store, f"{self._prefix}{JOB}{token}")
 
     def publish(self, piece: Path, name: str) -> None:
         files = sorted((path for path in piece.rglob("*") if path.is_file()), key=lambda p: p.name == PIECE)

@@ -273,5 +273,11 @@ def test_pieces_of_a_cluster_are_handed_over_in_an_object_store(bucket: Any, tmp
     assert (tmp_path / "fetched" / "spool" / "segment-00000").read_bytes() == b"rows"
     staging.remove("other")
     assert list(staging.pieces()) == ["one"]
+    staging.begin_job("first")
+    staging.begin_job("second")
+    assert (staging.has_job("first"), staging.has_job("second")) == (False, True)
+    staging.end_job("second")
+    assert not staging.has_job("second")
+    assert list(staging.pieces()) == ["one"]
     staging.clear()
     assert "Contents" not in bucket.list_objects_v2(Bucket="lists", Prefix="staging/")

@@ -1,6 +1,6 @@
 """Pieces of a table, sealed and sent: the same as a run of the whole table."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,8 @@ from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
 from importer.spark.piece import PARTITIONS, Job, write_piece
 from importer.spark.seal import abandon, seal
-from importer.storage.staging import staging_of
+from importer.storage.run_folder import RunFolder
+from importer.storage.staging import Staging, staging_of
 from tests.unit.spark.staged import begun, job_of, names, staged, written
 
 KEY = "sk_test_pieces"
@@ -93,16 +94,74 @@ def test_only_the_sealed_attempts_count_and_nothing_else_stays(
 ) -> None:
     place = tmp_path / "staging"
     spec = begun(mapping, str(place), options(tmp_path, server))
-    job, (one, other) = job_of(spec), parts(2)
+    one, other = parts(2)
+    written(job_of(spec, "killed"), other, 1, 4)  # of a driver that was killed
+    job = job_of(spec)
     written(job, one, 0, 1)  # ran twice: Spark takes the other attempt
     pieces = [written(job, one, 0, 2), written(job, other, 1, 3)]
-    written(job_of(spec, "killed"), other, 1, 4)  # of a driver that was killed
     seal(job, pieces)
-    written(job, other, 1, 5)  # a speculative attempt that ends late
-    seal(job_of(spec, "later"), [written(job_of(spec, "later"), table(), 0)])  # the first seal stays
+    later = job_of(spec, "later")
+    seal(later, [written(later, table(), 0)])  # the first seal stays
     assert set(staging_of(str(place), spec.folder.run_id).pieces()) == {piece.name for piece in pieces}
     summary = importer.resume(tmp_path / "state", options=options(tmp_path, server))
     assert summary.rows["read"] == PEOPLE
+
+
+@pytest.mark.parametrize("end", [lambda job: seal(job, []), abandon], ids=["sealed", "failed"])
+@pytest.mark.parametrize("moment", ["before it began", "while it copied"])
+def test_a_task_that_ends_after_its_job_leaves_nothing(
+    end: Callable[[Job], None],
+    moment: str,
+    mapping: dict[str, Any],
+    server: SandboxServer,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    job = job_of(begun(mapping, str(tmp_path / "staging"), options(tmp_path, server)))
+    if moment == "before it began":
+        end(job)
+    else:
+        folder = type(staging_of("", ""))
+        publish = folder.publish
+
+        def slow(staging: Staging, piece: Path, name: str) -> None:
+            publish(staging, piece, name)
+            end(job)
+
+        monkeypatch.setattr(folder, "publish", slow)
+    with pytest.raises(StateError, match="the job of this task is not there"):
+        written(job, table(), 0)
+    assert [name for name in names(tmp_path / "staging") if "sealed.json" not in name] == []
+
+
+def test_a_task_uses_the_folder_for_temporary_files_that_spark_deletes(
+    mapping: dict[str, Any], server: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "local").mkdir()
+    monkeypatch.setenv("SPARK_LOCAL_DIRS", f"{tmp_path / 'gone'},{tmp_path / 'local'}")
+    made = []
+    monkeypatch.setattr(RunFolder, "make_folders", lambda folder: made.append(folder.path))
+    with pytest.raises(StateError):  # it cannot go on without its folders
+        written(job_of(begun(mapping, str(tmp_path / "staging"), options(tmp_path, server))), table(), 0)
+    assert [path.parents[1] for path in made] == [tmp_path / "local"]
+    assert list((tmp_path / "local").iterdir()) == []
+
+
+def test_what_is_staged_goes_also_where_an_attempt_was_killed_after_it_had_read_it(
+    mapping: dict[str, Any], server: SandboxServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def kill(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    spec = begun(mapping, str(tmp_path / "staging"), options(tmp_path, server))
+    staged(job_of(spec), parts(2))
+    with monkeypatch.context() as patched:
+        patched.setattr(type(staging_of("", "")), "clear", kill)
+        with pytest.raises(KeyboardInterrupt):
+            importer.resume(tmp_path / "state", options=options(tmp_path, server))
+    assert names(tmp_path / "staging")
+    importer.resume(tmp_path / "state", options=options(tmp_path, server))
+    assert names(tmp_path / "staging") == []
 
 
 def test_a_job_that_fails_leaves_nothing(

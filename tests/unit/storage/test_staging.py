@@ -62,3 +62,15 @@ def test_a_seal_is_whole_or_refused(staging: Staging, tmp_path: Path) -> None:
         staging.read_seal()
     staging.clear()
     assert not path.parent.exists()
+
+
+def test_the_tasks_of_one_job_may_leave_pieces_until_it_ends(staging: Staging) -> None:
+    assert not staging.has_job("first")
+    staging.begin_job("first")
+    assert staging.has_job("first")
+    staging.begin_job("second")
+    assert (staging.has_job("first"), staging.has_job("second")) == (False, True)
+    assert list(staging.pieces()) == []
+    for _ in range(2):
+        staging.end_job("second")
+        assert not staging.has_job("second")
