@@ -23,11 +23,10 @@ from importer.storage.counted_lists import ContentHash
 from importer.storage.disk_errors import state_errors
 from importer.storage.run_folder import RunFolder
 from importer.storage.spool import Spool, SpoolWriter
-from importer.storage.staging import PIECE, made_with, staging_of
+from importer.storage.staging import PIECE, ROW_HASH, made_with, staging_of
 from importer.validate.read_result import ReadResult, ReadSource
 from importer.validate.validator import Validator
 from importer.validate.value_shapes import ValueShapes
-from importer.values.row_hash import RowHasher
 
 
 class StagedReader:
@@ -137,8 +136,7 @@ def refuse_several_rows(rows: Spool, spec: RunSpec) -> None:
     """SourceError where people have several rows that differ, and nothing says which is the newest."""
     if spec.config.source.latest_by or all(f.takes_all for f in fields(spec.config)):
         return
-    hasher = RowHasher(spec.config, spec.destination.encoding)
-    people = sum(_differing(rows, plan, hasher) for plan in rows.plan())
+    people = sum(_differing(rows, plan) for plan in rows.plan())
     if people:
         staging_of(str(spec.staging), spec.folder.run_id).clear()
         raise SourceError(
@@ -148,17 +146,15 @@ def refuse_several_rows(rows: Spool, spec: RunSpec) -> None:
         )
 
 
-def _differing(rows: Spool, plan: spool.ChunkPlan, hasher: RowHasher) -> int:
-    """How many people of a chunk have rows that do not say the same."""
-    ids = rows.ids(plan)
-    if ids.hash().n_unique() == len(ids):
+def _differing(rows: Spool, plan: spool.ChunkPlan) -> int:
+    """How many people of a chunk have rows that do not say the same, by the hashes of their rows.
+
+    Rows of different people have different hashes: where there are as many hashes as people, no one differs.
+    """
+    hashes = rows.columns(plan, ["id", ROW_HASH])
+    people = rows.people([plan])
+    if people == plan.rows or (people == hashes[ROW_HASH].n_unique() and not hashes[ROW_HASH].null_count()):
         return 0
-    repeated = ids.filter(ids.is_duplicated()).unique().implode()
-    found = []
-    for _, piece in rows.read(plan):
-        several = piece.filter(pl.col("id").is_in(repeated))
-        cells = several["cells"].struct.unnest()
-        found.append(several.select("id", print=hasher.of(None, several, cells)))
-    prints = pl.col("print")
-    people = pl.concat(found).group_by("id").agg(n=prints.n_unique(), n_null=prints.null_count())
-    return people.filter((pl.col("n") > 1) | (pl.col("n_null") > 1)).height
+    several = hashes.filter(pl.col("id").is_duplicated())
+    found = several.group_by("id").agg(n=pl.col(ROW_HASH).n_unique(), n_null=pl.col(ROW_HASH).null_count())
+    return found.filter((pl.col("n") > 1) | (pl.col("n_null") > 1)).height

@@ -9,6 +9,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,8 +27,9 @@ from importer.source.table import ArrowTable
 from importer.storage import checked_files
 from importer.storage.run_folder import RunFolder
 from importer.storage.spool import SpoolWriter
-from importer.storage.staging import PIECE, made_with, staging_of
-from importer.validate.validator import Validator
+from importer.storage.staging import PIECE, ROW_HASH, made_with, staging_of
+from importer.validate.validator import ValidatedBatch, Validator
+from importer.values.row_hash import RowHasher
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
@@ -126,9 +128,11 @@ def _read(table: ArrowTable, folder: RunFolder, job: Job, partition: int) -> int
     config = loader.parse(json.loads(job.config))
     _refuse_other_version(made_with(config), job.made_with)
     folder.make_folders()
-    validator = Validator(config, config.build_destination().distinct_id_max)
+    destination = config.build_destination()
+    validator = Validator(config, destination.distinct_id_max)
     writer = SpoolWriter(folder.spool)
-    reader = SourceReader(validator, RejectFiles(folder), writer, Silent())
+    hashed = partial(_hashed, RowHasher(config, destination.encoding))
+    reader = SourceReader(validator, RejectFiles(folder), writer, Silent(), spooled=hashed)
     [source] = open_sources(config, [Table("table", table)])
     result = reader.read([_numbered(source, partition)])
     writer.finish()
@@ -141,6 +145,12 @@ def _read(table: ArrowTable, folder: RunFolder, job: Job, partition: int) -> int
     }
     checked_files.write_json(folder.path / PIECE, piece)
     return result.counts.rows_read
+
+
+def _hashed(hasher: RowHasher, batch: ValidatedBatch) -> pl.DataFrame:
+    """The rows of a batch with their hashes, by which the caller compares rows of one person."""
+    cells = batch.rows["cells"].struct.unnest()
+    return batch.rows.with_columns(hasher.of(None, batch.rows, cells).alias(ROW_HASH))
 
 
 def _refuse_other_version(here: Mapping[str, str], there: Mapping[str, str]) -> None:

@@ -168,6 +168,7 @@ class Spool:
         self._folder = folder
         self.segments = segments
         self._chunk_bytes = chunk_bytes
+        self._people: dict[int, int] = {}
 
     @classmethod
     def open(cls, folder: Path) -> "Spool":
@@ -196,18 +197,19 @@ class Spool:
             plans.append(ChunkPlan(len(plans), first, PARTITIONS, rows))
         return plans
 
-    def ids(self, plan: ChunkPlan) -> pl.Series:
-        """The ids of the chunk's rows."""
-        return pl.concat(rows["id"] for _, rows in self.read(plan, ["id"]))
+    def columns(self, plan: ChunkPlan, names: Sequence[str]) -> pl.DataFrame:
+        """These columns of all rows of the chunk; one of them is `id`, by which people are counted, too."""
+        files = [s.rows for s in self.segments if s.rows.height(plan.first, plan.end)]
+        found = pl.concat(rows.read(self._folder, plan.first, plan.end, names) for rows in files)
+        self._people[plan.number] = found["id"].n_unique()
+        return found
 
     def people(self, plans: Iterable[ChunkPlan]) -> int:
-        """How many different ids these chunks hold."""
-        found = 0
-        for plan in plans:
-            files = [s.rows for s in self.segments if s.rows.height(plan.first, plan.end)]
-            ids = [rows.read(self._folder, plan.first, plan.end, ["id"]) for rows in files]
-            found += pl.concat(ids)["id"].n_unique()
-        return found
+        """How many different ids these chunks hold; each chunk is read for it once."""
+        for plan in (plans := list(plans)):
+            if plan.number not in self._people:
+                self.columns(plan, ["id"])
+        return sum(self._people[plan.number] for plan in plans)
 
     def read(self, plan: ChunkPlan, columns: Sequence[str] = ()) -> Iterator[tuple[int, pl.DataFrame]]:
         """The chunk's rows as (layout, frame) pieces in source order, each of about `chunk_bytes` at most.

@@ -33,6 +33,9 @@ JOB = "job-"
 PIECE = "piece.json"
 """The last file of a piece that is written."""
 
+ROW_HASH = "row_hash"
+"""A column of the spool of a piece, beside those of every spool; null where rows cannot be compared by it."""
+
 
 def made_with(config: Config) -> dict[str, str]:
     """What the machines of a cluster and the caller must have alike: version, format, configuration."""
