@@ -45,6 +45,7 @@ def parse(data: Mapping[str, Any], path: Path | None = None) -> Config:
         mistakes += diff_mistakes(config)
         if config.source.clear_values and not kind.clears:
             mistakes.append(f"source.clear_values: {kind.name} has no way to clear a value; leave it out")
+        mistakes += _clear_mistakes(config, destination)
     if mistakes or config is None:
         raise ConfigError(listing(path, mistakes))
     return config
@@ -99,7 +100,19 @@ def _with_vendor_defaults(config: Config, kind: type[Destination]) -> Config:
 def _field_mistakes(config: Config) -> Iterable[str]:
     for key, attribute in config.attributes.items():
         if attribute.field is not None:
-            yield f'attributes.{key}.field: only for attentive with mode = "bulk"'
+            yield f'attributes.{key}.field: only for engagelab, and for attentive with mode = "bulk"'
+
+
+def _clear_mistakes(config: Config, destination: Destination) -> Iterable[str]:
+    """Attributes that a cell or `on_gone` could ask to clear, though there is no way to."""
+    if not config.clearing_cells or not destination.clears:
+        return
+    for key in config.attributes:
+        if not destination.can_clear(key):
+            yield (
+                f"attributes.{key}: {destination.name} has no way to clear it, and clear_values or on_gone "
+                "may ask for that; leave those out, or import it by a configuration of its own"
+            )
 
 
 def _column_mistakes(config: Config) -> Iterable[str]:

@@ -141,6 +141,10 @@ class Destination(ABC):
         """Where the calls go unless the configuration says otherwise."""
         return self.default_base_url
 
+    def can_clear(self, key: str) -> bool:
+        """Whether a stored value of this attribute can be removed."""
+        return self.clears
+
     def key_problem(self, key: str) -> str | None:
         """Why this key cannot work, without quoting it, or None; called before the first call goes out."""
         return None

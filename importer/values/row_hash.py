@@ -30,7 +30,8 @@ _BLANK = "\x00"
 
 def declaration(attribute: Attribute, column: str) -> str:
     """Changes where what is known of an attribute's values must not be relied on: its mapping or its type."""
-    return _digest([column, attribute.type, attribute.operation])
+    as_field = [attribute.field] if attribute.field else []
+    return _digest([column, attribute.type, attribute.operation, *as_field])
 
 
 class RowHasher:

@@ -3,6 +3,7 @@
 Sources, read 2026-11-24 (own words; what is not documented is a setting); below
 https://www.engagelab.com/docs/marketing-automation/
 set attributes   rest-api/attribu-setup                operations, codes; 0 is all of a call or part of it
+set contacts     rest-api/contact-setup                e-mail and phones; 0 is all of a call or part of it
 get euid         rest-api/get-euid                     100 ids of 256 characters; 0 is all of them or part
 overview         rest-api/overview-guide               hosts
 contribute       console/data-management/contribute    types
@@ -14,6 +15,7 @@ import math
 import re
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any, ClassVar, Literal
 
 from importer.core.models import (
@@ -32,6 +34,8 @@ from importer.core.models import (
 )
 from importer.destinations import base
 from importer.destinations.base import Definition, IdentityField
+from importer.destinations.engagelab import contacts
+from importer.destinations.engagelab.contacts import CONTACT
 from importer.destinations.responses import TRANSIENT_STATUS, contradiction, json_of
 
 REGISTER = "/v1/user/register"
@@ -48,9 +52,11 @@ HOSTS: Mapping[str, str] = {
 NAME = re.compile(r"[a-z][a-z0-9_]*")
 """The rule for names of another product of the vendor; EngageLab only says that there are rules."""
 
-_MEMBERS = '"properties":{'
+_MEMBERS: Mapping[str, str] = {PROPERTY: '"properties":{', CONTACT: '"contacts":{'}
+"""After this, the values stand in the body of a call to the path."""
+
 _BETWEEN = ",\n"
-"""Stands between the properties of a body. JSON text holds no raw line break, so it can be taken apart."""
+"""Stands between the values of a body. JSON text holds no raw line break, so it can be taken apart."""
 
 
 class Settings(base.Settings):
@@ -81,8 +87,9 @@ _STOPS: Mapping[int, str] = {
 _SPLITS: Mapping[int, str] = {
     55102: "the destination refuses this property's name",
     55103: "the destination takes this value for empty",
+    55014: "the destination says that this contact exists already",
 }
-"""One property at fault, and the answer does not say which."""
+"""One value at fault, and the answer does not say which."""
 
 _UNKNOWN_IDS: Mapping[int, str] = {
     40007: "the destination takes the euid for empty",
@@ -114,6 +121,7 @@ class Destination(base.Destination):
     whole_operations = frozenset({"increase"})
     dead_reasons = frozenset({"code_55102"})
     settings_type: ClassVar[type[base.Settings]] = Settings
+    takes_fields = True
 
     def __init__(self, settings: base.Settings, definitions: Sequence[Definition]) -> None:
         super().__init__(settings, definitions)
@@ -124,6 +132,7 @@ class Destination(base.Destination):
         moment = settings.datetime_format
         self.encoding = Encoding(true, false, settings.date_format, moment, moment, empty_list=False)
         self._delete_value = json.dumps(settings.delete_value, ensure_ascii=False)
+        self._contacts = {d.key: d.field for d in definitions if d.field is not None}
 
     def problems(self) -> Iterable[str]:
         """Settings that could never be sent, or that contradict one another."""
@@ -133,11 +142,16 @@ class Destination(base.Destination):
             yield "destination.delete_value: an empty value is refused by EngageLab (55103)"
         if self._own.properties_per_call < 0:
             yield "destination.properties_per_call: expected 0 for all together, or a number from 1"
+        yield from contacts.problems(self.definitions)
+
+    def can_clear(self, key: str) -> bool:
+        """Properties only: no page says how a contact is removed."""
+        return key not in self._contacts
 
     def warnings(self) -> Iterable[RunWarning]:
         """Names that the destination may refuse."""
         for d in self.definitions:
-            if not NAME.fullmatch(d.key):
+            if d.field is None and not NAME.fullmatch(d.key):
                 yield RunWarning("attribute_name_unusual", d.key, 0)
 
     def base_url(self) -> str:
@@ -182,27 +196,47 @@ class Destination(base.Destination):
         return Call("POST", REGISTER, json.dumps(body, ensure_ascii=False).encode(), tuple(targets))
 
     def calls_at_most(self, people: int, clears: int) -> int:
-        """A call for each operation of a person, or for each few properties of it, and those that resolve."""
+        """A call for each operation of a person, or for each few properties of it, and those that resolve.
+
+        The contacts of a person take one more.
+        """
         size = self._own.properties_per_call or len(self.definitions)
-        operations = Counter(d.operation for d in self.definitions)
-        each = sum(math.ceil(count / size) for count in operations.values())
+        operations = Counter(d.operation for d in self.definitions if d.field is None)
+        each = sum(math.ceil(count / size) for count in operations.values()) + bool(self._contacts)
         return people * each + clears + (math.ceil(people / IDS_PER_CALL) if self.resolves else 0)
 
     def calls(self, updates: Sequence[Update]) -> Sequence[Call]:
-        """One call for each operation of a person, or several where few properties go into one."""
+        """One call for each operation of a person, or several where few properties go into one.
+
+        The contacts that a person's first part sets go out in a call after that part's.
+        """
         return [call for u in updates for part in u.parts for call in self._part_calls(u, part)]
 
     def _part_calls(self, update: Update, part: Part) -> Iterable[Call]:
+        fields = [self._contacts.get(key) for key in part.keys] if part.operation == "set" else []
+        if not any(fields):
+            yield from self._property_calls(update, part)
+            return
+        left = contacts.without_contacts(part, self._contacts)
+        if left.keys:
+            yield from self._property_calls(update, left)
+        keys, members = contacts.renamed(part, fields)
+        target = Target(update.person, update.distinct_id, part.operation, keys)
+        yield _value_call(CONTACT, f'{{"euid":{self._euid_of(update)},{_MEMBERS[CONTACT]}', members, target)
+
+    def _euid_of(self, update: Update) -> str:
+        return update.user[0] if self._own.euid else update.resolved_id
+
+    def _property_calls(self, update: Update, part: Part) -> Iterable[Call]:
         kind = "delete" if part.operation == "clear" else part.operation
         members = part.members.split(SEPARATOR)
         if kind == "delete":
             members = [f"{json.dumps(k, ensure_ascii=False)}:{self._delete_value}" for k in part.keys]
         size = self._own.properties_per_call or len(members)
-        euid = update.user[0] if self._own.euid else update.resolved_id
-        head = f'{{"euid":{euid},"type":"{kind}",{_MEMBERS}'
+        head = f'{{"euid":{self._euid_of(update)},"type":"{kind}",{_MEMBERS[PROPERTY]}'
         for n in range(0, len(members), size):
             target = Target(update.person, update.distinct_id, part.operation, part.keys[n : n + size])
-            yield _property_call(head, members[n : n + size], target)
+            yield _value_call(PROPERTY, head, members[n : n + size], target)
 
     def classify(self, call: Call, answer: Answer) -> Classification:
         """By the body's code, whatever the status; a code of 0 counts only with a status of success."""
@@ -256,22 +290,22 @@ def _up_to(largest: str) -> str:
     return "|".join([shorter, *smaller, largest])
 
 
-def _property_call(head: str, members: Sequence[str], target: Target) -> Call:
-    """A body from its head, up to the properties, and its members. An increase counts whenever it is sent."""
+def _value_call(path: str, head: str, members: Sequence[str], target: Target) -> Call:
+    """A body from its head, up to the values, and its members. An increase counts whenever it is sent."""
     body = f"{head}{_BETWEEN.join(members)}}}}}"
-    return Call("POST", PROPERTY, body.encode(), (target,), repeatable=target.operation != "increase")
+    return Call("POST", path, body.encode(), (target,), repeatable=target.operation != "increase")
 
 
 def _split(call: Call, at_fault: Refusal) -> Classification:
-    """The call again in halves; a single property is the one at fault."""
+    """The call again in halves; a single value is the one at fault."""
     target = call.targets[0]
     if len(target.keys) == 1:
         return Classification(Verdict.DONE, (at_fault,))
     text = call.body.decode()
-    start = text.index(_MEMBERS) + len(_MEMBERS)
+    start = text.index(_MEMBERS[call.path]) + len(_MEMBERS[call.path])
     members, half = text[start:-2].split(_BETWEEN), len(target.keys) // 2
     halves = tuple(
-        _property_call(text[:start], part, Target(target.person, target.distinct_id, target.operation, keys))
+        _value_call(call.path, text[:start], part, replace(target, keys=keys))
         for part, keys in ((members[:half], target.keys[:half]), (members[half:], target.keys[half:]))
     )
     return Classification(

@@ -11,6 +11,7 @@ from typing import Any
 from importer.core.models import Answer
 from importer.destinations import base, simulator
 from importer.destinations.base import Definition
+from importer.destinations.engagelab.contacts import CONTACT, CONTACTS
 from importer.destinations.engagelab.destination import (
     EUID_MAX,
     IDS_PER_CALL,
@@ -49,10 +50,12 @@ class Sandbox(simulator.Sandbox):
         if not self._knows_key(request):
             return _coded(40050, 401)
         body = _read_body(request.body)
-        if request.path not in (REGISTER, PROPERTY):
+        if request.path not in (REGISTER, PROPERTY, CONTACT):
             return json_answer(404, {"message": "not found"})
         if request.method != "POST" or not isinstance(body, dict):
             return _coded(55004)
+        if request.path == CONTACT:
+            return self._contact(body)
         return self._register(body) if request.path == REGISTER else self._property(body)
 
     def documented_error(self, name: str) -> Answer | None:
@@ -130,6 +133,28 @@ class Sandbox(simulator.Sandbox):
         for key, value in properties.items():
             self._write(person, str(kind), key, value)
         return _coded(0) if self._undo else _coded(55102)
+
+    def _contact(self, body: Mapping[str, Any]) -> Answer:
+        """Stores contacts under the keys of their attributes; one that another person has sinks the call."""
+        euid, named = body.get("euid"), body.get("contacts")
+        if euid is None:
+            return _coded(40007)
+        person = self._person(euid)
+        if person is None:
+            return _coded(55108)
+        keys = {d.field: key for key, d in self.definitions.items() if d.field}
+        if not isinstance(named, dict) or not named.keys() <= keys.keys() & set(CONTACTS) or not named:
+            return _coded(55004)
+        if not all(isinstance(value, str) and value for value in named.values()):
+            return _coded(55004)
+        others = [values for one, values in self.stored.items() if one != person]
+        contacts = {keys[name]: value for name, value in named.items()}
+        if any(values.get(key) == value for key, value in contacts.items() for values in others):
+            return _coded(55014)
+        for key, value in contacts.items():
+            self._undo.append((person, key, self.stored.get(person, {}).get(key)))
+            self._store(person, key, value)
+        return _coded(0)
 
     def _person(self, euid: Any) -> str | None:
         """Whose number it is. Where the list brings the numbers, each that could be one is somebody's."""

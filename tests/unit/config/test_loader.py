@@ -186,7 +186,7 @@ def test_every_example_loads(vendor: str) -> None:
 def test_a_standard_field_is_for_a_destination_that_has_fields() -> None:
     declared = {"name": {"type": "free_text", "field": "firstName"}}
     assert refusal(with_keys(attributes=declared)) == (
-        'configuration: attributes.name.field: only for attentive with mode = "bulk".'
+        'configuration: attributes.name.field: only for engagelab, and for attentive with mode = "bulk".'
     )
 
 

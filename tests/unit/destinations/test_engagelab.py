@@ -27,6 +27,7 @@ from importer.config.options import Options
 from importer.core.errors import ConfigError
 from importer.core.models import Answer, Call, Classification, RunSummary, Target, Verdict
 from importer.destinations.base import Definition
+from importer.destinations.engagelab.contacts import CONTACT
 from importer.destinations.engagelab.destination import PROPERTY, REGISTER, Destination, Settings
 from importer.pipeline import runner
 from importer.report.summary import as_json
@@ -141,6 +142,33 @@ def stage(
 
 def paths(server: SandboxServer) -> Counter[str]:
     return Counter(request.path for request in server.log)
+
+
+# --- contacts
+
+MAIL = {"mail": {"type": "email", "field": "email"}, "age": {"type": "number"}}
+
+
+def test_contacts_arrive_and_one_that_somebody_has_is_rejected_alone(tmp_path: Path) -> None:
+    with stage(tmp_path, "503/3", attributes=MAIL) as (here, server):
+        vendor: Any = server._vendor
+        vendor.stored["other"] = {"mail": "taken@example.com"}
+        here.write([{"id": "p0", "mail": "taken@example.com", "age": "1"}, {"id": "p1", "mail": "b@x.org"}])
+        summary = here.run(run_id="r")
+        assert (summary.exit_code, summary.values["applied"], summary.values["rejected"]) == (1, 2, 1)
+        [line] = here.lines("r")
+        assert (line["distinct_id"], line["attribute"], line["reason"]) == ("p0", "mail", "code_55014")
+        assert (server.stored["p0"], server.stored["p1"]) == ({"age": 1}, {"mail": "b@x.org"})
+        assert CONTACT in paths(server)
+
+
+def test_a_cell_cannot_ask_to_clear_a_contact(tmp_path: Path) -> None:
+    here = Stage(tmp_path, "http://127.0.0.1:1", MAIL, {})
+    text = here.config.read_text("utf-8").replace("[source]", '[source]\nclear_values = ["DEL"]')
+    path = tmp_path / "clears.toml"
+    path.write_text(text, "utf-8")
+    with pytest.raises(ConfigError, match=r"attributes\.mail: engagelab has no way to clear it"):
+        configuration.load(path)
 
 
 # --- ids

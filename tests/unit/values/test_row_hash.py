@@ -116,8 +116,9 @@ def test_the_columns_that_decide_are_the_id_and_those_that_are_mapped() -> None:
     assert {"id", "plan", "first", "last"} <= decides(computed)
 
 
-def test_a_declaration_changes_with_column_type_and_operation_alone() -> None:
+def test_a_declaration_changes_with_column_type_operation_and_field_alone() -> None:
     before = declaration(Attribute(type="free_text"), "plan")
     assert declaration(Attribute(type="free_text", max_length=9), "plan") == before
     assert declaration(Attribute(type="free_text"), "tariff") != before
     assert declaration(Attribute(type="email"), "plan") != before
+    assert declaration(Attribute(type="free_text", field="email"), "plan") != before

@@ -8,6 +8,7 @@ import pytest
 
 from importer.core.models import ALL_APPLIED, SEPARATOR, Answer, Call, Part, Update, Verdict
 from importer.destinations.base import Definition
+from importer.destinations.engagelab.contacts import CONTACT
 from importer.destinations.engagelab.destination import EUID_MAX, PROPERTY, REGISTER, Destination, Settings
 from importer.destinations.responses import json_answer
 
@@ -53,6 +54,64 @@ def test_one_call_is_one_operation_and_an_increase_is_not_sent_twice() -> None:
 def test_few_properties_go_into_one_call_where_the_settings_say_so() -> None:
     made = engagelab(properties_per_call=2).calls([update(THREE)])
     assert [call.targets[0].keys for call in made] == [("a", "b"), ("c",)]
+
+
+CONTACTS = (
+    Definition("mail", "free_text", field="email"),
+    Definition("tel", "free_text", field="mobile_phone"),
+)
+WITH_CONTACTS = Part("set", ("mail", "a", "tel"), SEPARATOR.join(['"mail":"x@y.z"', '"a":1', '"tel":"+1"']))
+
+
+def test_contacts_go_out_in_a_call_of_their_own_after_the_properties() -> None:
+    first, second = engagelab(*CONTACTS).calls([update(WITH_CONTACTS)])
+    assert (first.path, json.loads(first.body)["properties"], first.targets[0].keys) == (
+        PROPERTY,
+        {"a": 1},
+        ("a",),
+    )
+    assert (second.path, json.loads(second.body)) == (
+        CONTACT,
+        {"euid": 7, "contacts": {"email": "x@y.z", "mobile_phone": "+1"}},
+    )
+    assert (second.targets[0].keys, second.repeatable) == (("mail", "tel"), True)
+    assert engagelab(*CONTACTS).calls_at_most(3, 0) == 3 + 1, "one call a person, one to register"
+
+
+def test_a_contact_that_exists_is_found_in_halves() -> None:
+    contacts = Part("set", ("mail", "tel"), SEPARATOR.join(['"mail":"x@y.z"', '"tel":"+1"']))
+    (call,) = engagelab(*CONTACTS).calls([update(contacts)])
+    found = engagelab(*CONTACTS).classify(call, coded(55014))
+    assert [json.loads(half.body)["contacts"] for half in found.follow_up] == [
+        {"email": "x@y.z"},
+        {"mobile_phone": "+1"},
+    ]
+    assert [half.path for half in found.follow_up] == [CONTACT, CONTACT]
+    alone = engagelab(*CONTACTS).classify(found.follow_up[1], coded(55014))
+    assert [(one.key, one.reason) for one in alone.refused] == [("tel", "code_55014")]
+
+
+@pytest.mark.parametrize(
+    ("more", "problem"),
+    [
+        ({"field": "fax"}, "attributes.x.field: engagelab has no such contact"),
+        ({"field": "email"}, "attributes.x.field: attributes.mail is sent as email already"),
+        ({"field": "whatsapp_phone", "type": "number"}, "attributes.x.field: a contact is only for type"),
+        (
+            {"field": "whatsapp_phone", "operation": "delete"},
+            'attributes.x.operation: a contact has "set" only',
+        ),
+        ({"field": "whatsapp_phone", "blank": "clear"}, "attributes.x.blank: a contact cannot be cleared"),
+    ],
+)
+def test_a_contact_that_cannot_be_sent_is_a_mistake(more: dict[str, Any], problem: str) -> None:
+    declared = Definition(**{"key": "x", "type": "free_text", **more})
+    [found] = engagelab(*CONTACTS, declared).problems()
+    assert found.startswith(problem)
+
+
+def test_a_contact_can_be_cleared_by_nothing() -> None:
+    assert [engagelab(*CONTACTS).can_clear(key) for key in ("mail", "a")] == [False, True]
 
 
 def test_a_number_of_the_list_is_checked_from_1_to_the_largest() -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from importer.core.models import Answer
 from importer.destinations.base import Definition
+from importer.destinations.engagelab.contacts import CONTACT
 from importer.destinations.engagelab.destination import (
     IDS_PER_CALL,
     PROPERTY,
@@ -27,6 +28,7 @@ DEFINITIONS = [
     Definition("topics", "multi_choice"),
     Definition("vip", "boolean"),
     Definition("old", "free_text", archived=True),
+    Definition("mail", "free_text", field="email"),
 ]
 ANN = 7
 
@@ -279,3 +281,25 @@ def test_nothing_is_documented_of_quotas(name: str) -> None:
 )
 def test_the_people_of_a_request(path: str, body: object, people: tuple[str, ...]) -> None:
     assert sandbox().distinct_ids(request(path, body)) == people
+
+
+@pytest.mark.parametrize(
+    ("body", "code"),
+    [
+        ({"euid": ANN, "contacts": {"email": "ann@example.com"}}, 0),
+        ({"euid": ANN, "contacts": {"email": "taken@example.com"}}, 55014),
+        ({"euid": ANN, "contacts": {"email": 7}}, 55004),
+        ({"euid": ANN, "contacts": {"fax": "7"}}, 55004),
+        ({"euid": ANN, "contacts": {}}, 55004),
+        ({"contacts": {"email": "ann@example.com"}}, 40007),
+        ({"euid": 1, "contacts": {"email": "ann@example.com"}}, 55108),
+    ],
+)
+def test_contacts_are_stored_under_their_attribute_unless_somebody_has_them(
+    body: dict[str, Any], code: int
+) -> None:
+    vendor = sandbox()
+    vendor.stored["bob"] = {"mail": "taken@example.com"}
+    answer = vendor.answer(request(CONTACT, body))
+    assert json.loads(answer.body)["code"] == code
+    assert vendor.stored.get("ann") == ({"mail": "ann@example.com"} if code == 0 else None)
