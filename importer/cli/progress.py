@@ -4,6 +4,7 @@ import logging
 import os
 import sys
 import threading
+import time
 from types import TracebackType
 from typing import TYPE_CHECKING, NoReturn, Self
 
@@ -40,7 +41,8 @@ class Progress:
         self._bar: tqdm[NoReturn] | None = None
         self._stage = ""
         self._rejects = 0
-        self._is_waiting = False
+        self._waits_since: float | None = None
+        self._moved = 0.0
         self._lock = threading.Lock()
         self._closed = threading.Event()
 
@@ -62,7 +64,7 @@ class Progress:
             self._read_bytes(event)
             return
         if event.kind == "waiting":
-            self._mark_waiting()
+            self._waits_since = time.monotonic()
         if event.kind == "began":
             self.run_id = str(event.fields.get("run_id", ""))
         if event.kind == "finishing":
@@ -91,20 +93,23 @@ class Progress:
             if self._stage != stage or self._bar is None:
                 self._close_bar()
                 self._stage, self._bar = stage, _bar(stage, done, total, unit)
-            self._is_waiting = self._is_waiting and done == self._bar.n
+            self._note_move(done != self._bar.n)
             self._bar.set_postfix_str(self._postfix(), refresh=False)
             self._bar.update(done - self._bar.n)
 
-    def _mark_waiting(self) -> None:
-        """Shows beside a bar that stands still that the importer waits; for what, the line above it says."""
-        with self._lock:
-            if self._bar is not None:
-                self._is_waiting = True
-                self._bar.set_postfix_str(self._postfix())
+    def _note_move(self, moves: bool) -> None:
+        """Ends a wait. What comes back at its beginning was in flight before, and ends none."""
+        now = time.monotonic()
+        if moves:
+            self._moved = now
+            if self._waits_since is not None and now - self._waits_since > _TICK:
+                self._waits_since = None
 
     def _postfix(self) -> str:
-        rejects = f"{self._rejects:,} rejects" if self._rejects else ""
-        return ", ".join(filter(None, (rejects, "waiting" if self._is_waiting else "")))
+        """The rejects, and whether the importer waits while nothing moves; for what, a line above says."""
+        stands = time.monotonic() - self._moved >= _TICK
+        waits = "waiting" if self._waits_since is not None and stands else ""
+        return ", ".join(filter(None, (f"{self._rejects:,} rejects" if self._rejects else "", waits)))
 
     def _close_bar(self) -> None:
         if self._bar is not None:
@@ -116,7 +121,7 @@ class Progress:
         while not self._closed.wait(_TICK):
             with self._lock:
                 if self._bar is not None:
-                    self._bar.refresh()
+                    self._bar.set_postfix_str(self._postfix())
 
 
 def _bar(stage: str, done: int, total: int | None, unit: str) -> "tqdm[NoReturn]":

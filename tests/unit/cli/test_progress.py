@@ -62,17 +62,24 @@ def test_a_stage_that_counts_nothing_shows_its_time_alone(monkeypatch: pytest.Mo
 
 
 def test_a_bar_that_stands_still_says_that_it_waits(monkeypatch: pytest.MonkeyPatch) -> None:
-    terminal = as_terminal(monkeypatch)
-    with Progress(quiet=True), Progress(quiet=False) as progress:
-        progress.tell(Event("waiting", "the lock of run r"))
-        progress.sending(1, 20, 3)
-        progress._bar.mininterval = 0  # type: ignore[union-attr]
-        progress.tell(Event("waiting", "429: next call in 3 s (Retry-After)"))
-        progress.sending(1, 20, 3)
-        assert terminal.getvalue().endswith("3 rejects, waiting]")
-        progress.sending(2, 20, 3)
-        progress._bar.refresh()  # type: ignore[union-attr]
-        assert terminal.getvalue().endswith("3 rejects]")
+    as_terminal(monkeypatch)
+    now = [100.0]
+    monkeypatch.setattr("importer.cli.progress.time.monotonic", lambda: now[0])
+    progress, waiting = Progress(quiet=True), Event("waiting", "429: next call in 4 s (Retry-After)")
+    progress._off = False  # without the thread that looks at the clock
+
+    def shown(at: float, rows: int) -> str:
+        now[0] = at
+        progress.sending(rows, 20, 3)
+        return progress._postfix()
+
+    assert shown(100, 1) == "3 rejects"
+    progress.tell(waiting)
+    assert shown(100.5, 2) == "3 rejects", "this call was in flight"
+    assert shown(102, 2) == "3 rejects, waiting"
+    assert shown(104.1, 3) == "3 rejects"
+    assert shown(106, 3) == "3 rejects", "slow, and no wait was said"
+    progress._close_bar()
 
 
 def test_what_was_done_before_a_resume_counts_for_no_speed(monkeypatch: pytest.MonkeyPatch) -> None:
