@@ -93,6 +93,7 @@ class Progress:
             if self._stage != stage or self._bar is None:
                 self._close_bar()
                 self._stage, self._bar = stage, _bar(stage, done, total, unit)
+                self._waits_since = None
             self._note_move(done != self._bar.n)
             self._bar.set_postfix_str(self._postfix(), refresh=False)
             self._bar.update(done - self._bar.n)

@@ -79,6 +79,10 @@ def test_a_bar_that_stands_still_says_that_it_waits(monkeypatch: pytest.MonkeyPa
     assert shown(102, 2) == "3 rejects, waiting"
     assert shown(104.1, 3) == "3 rejects"
     assert shown(106, 3) == "3 rejects", "slow, and no wait was said"
+    progress.tell(waiting)
+    assert shown(108, 3) == "3 rejects, waiting"
+    progress.tell(Event("finishing", "writing the reports"))
+    assert progress._postfix() == "3 rejects", "the next stage does not wait"
     progress._close_bar()
 
 
