@@ -316,12 +316,15 @@ def test_ten_thousand_people_in_forty_calls_killed_while_polling(tmp_path: Path)
             here.run()
         here.server.change(LOGGED)
         summary = here.resume()
+        requests = here.server.stats.requests
         assert summary.exit_code == 0
         assert submits(here.server) == 40, "nothing was handed in twice"
         assert here.server.stored == {f"p{n}": {"k0": n, "k1": f"name {n}"} for n in range(10_000)}
         assert summary.values["applied"] == summary.values["read"] == 20_000
         assert summary.confirms == "job"
         assert 40 + 1 + 80 <= summary.calls["sent"] < 1000, "each job is one call, in whichever attempt"
+        in_flight = 64  # of the killed attempt: sent or not when it was killed
+        assert abs(summary.calls["sent"] - requests) <= in_flight, "what was polled before the kill counts"
         bodies = {r.path for r in here.server.log}
         assert endpoints.CUSTOM not in bodies
         assert here.run(limit=10).exit_code == 0, "no job is open any more"

@@ -393,6 +393,16 @@ def test_an_unknown_euid_is_resolved_once_more_and_then_refused(code: int, tmp_p
         assert here.retry("r").values["rejected"] == 2, "an increase that was refused may be sent again"
 
 
+def test_ids_that_stay_unknown_stop_the_run_in_their_second_round(tmp_path: Path) -> None:
+    """The first time an id is asked for once more: the one that was kept may be old."""
+    with scripted(tmp_path, registering(Reply(200, {"code": 55108, "message": "-"}))) as (here, server):
+        here.write([{"id": f"p{n}", "age": "1"} for n in range(100)])
+        summary = here.run()
+        assert (summary.exit_code, summary.values["applied"]) == (4, 0)
+        assert "code_55108" in summary.message
+        assert len(server.calls) <= (1 + 100) + (1 + 20 + 8)
+
+
 def test_the_property_at_fault_is_found_and_its_column_is_not_sent_again(tmp_path: Path) -> None:
     attributes = {f"a{n}": {"type": "number"} for n in range(16)}
     with stage(tmp_path, "refuses_whole:1:times=0", attributes=attributes, undefined=frozenset({"a11"})) as (

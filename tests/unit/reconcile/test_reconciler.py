@@ -5,7 +5,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from importer.config.options import RejectLimit
 from importer.core.models import ALL_APPLIED, Call, Classification, Outcome, Refusal, Settled, Target, Verdict
+from importer.destinations.base import NORMALIZED
+from importer.pipeline.guards import limit_passed
 from importer.reconcile.reconciler import Answers, OpenChunk
 from importer.storage.journal import Journal
 from tests.unit.chunk.test_chunker import CONFIG, chunks, parse
@@ -70,6 +73,21 @@ def test_an_attribute_that_is_always_refused_is_not_sent_again(opened: OpenChunk
 def test_a_call_as_a_whole(opened: OpenChunk, classification: Classification, outcome: Outcome) -> None:
     _settled(opened, classification)
     assert _ends(opened)["c1"].to_list() == ["not_attempted", None, str(outcome)]
+
+
+def test_values_that_a_call_of_several_people_stores_otherwise_count_towards_the_reject_limit(
+    opened: OpenChunk,
+) -> None:
+    updates = list(opened.jobs())
+    parts = [(update, part) for update in updates for part in update.parts if part.operation == "set"]
+    targets = tuple(Target(u.person, u.distinct_id, part.operation, part.keys) for u, part in parts)
+    assert len({target.distinct_id for target in targets}) == 2
+    changed = tuple(Refusal(n, "age", NORMALIZED, "stored otherwise") for n in range(len(targets)))
+    call = Call("POST", "/", b"", targets)
+    opened.settle(Settled(call, Classification(Verdict.DONE, normalized=changed), 200, 1, 5.0))
+    assert (opened.answers.adjusted, opened.answers.rejected, opened.answers.bad) == (2, 0, 2)
+    assert limit_passed(RejectLimit(count=1), 0, opened.answers) is not None
+    assert limit_passed(RejectLimit(count=2), 0, opened.answers) is None
 
 
 def test_a_value_knows_its_row(opened: OpenChunk) -> None:
