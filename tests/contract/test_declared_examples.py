@@ -5,6 +5,7 @@ The files of `golden/declared/` are typed off the pages that they name. No examp
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -20,7 +21,9 @@ KEY = "name:secret"
 
 def cases() -> Iterator[Any]:
     for path in sorted(GOLDEN.glob("*.json")):
-        for case in json.loads(path.read_text("utf-8"))["cases"]:
+        data = json.loads(path.read_text("utf-8"))
+        assert date.fromisoformat(data["read"]), "the day on which the pages were read"
+        for case in data["cases"]:
             assert case["source"].startswith("https://")
             yield pytest.param(path.stem, case, id=f"{path.stem}: {case['what']}")
 

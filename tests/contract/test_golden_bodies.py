@@ -6,6 +6,7 @@ an answer stands for any value.
 
 import json
 from collections.abc import Iterator, Mapping
+from datetime import date
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -30,6 +31,7 @@ class Case(NamedTuple):
 def cases() -> Iterator[Case]:
     for path in GOLDEN:
         data = json.loads(path.read_text("utf-8"))
+        assert date.fromisoformat(data["read"]), "the day on which the pages were read"
         definitions = tuple(Definition(**d) for d in data["definitions"])
         for case in data["cases"]:
             assert case["source"].startswith("https://")
