@@ -6,7 +6,7 @@ changed or guessed. `--strict` refuses to send a list that has one of the signs 
 
 import re
 from collections import Counter
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,7 +15,7 @@ import polars as pl
 from importer.config.schema import Config
 from importer.core.models import RunWarning
 from importer.validate.edge_rows import EdgeRows
-from importer.validate.text_quality import Contents, TextQuality, columns_beyond_ascii
+from importer.validate.text_quality import Contents, TextQuality, beyond_ascii
 from importer.values import cell_texts, counted_moments
 from importer.values.distinct_ids import DistinctIds
 from importer.values.typed_column import TypedColumn
@@ -94,36 +94,39 @@ class DataQuality:
         cells: pl.DataFrame,
         numbers: pl.Series,
         ids: pl.Series,
-        text: bytes | None,
+        contents: Mapping[str, Contents],
         found: DistinctIds,
     ) -> None:
         """The good rows of one batch: cells, source orders, distinct ids; `found` are the ids of all rows.
 
-        `text` is what the cells were read from, where there is such a thing: a sign that is not in it is in
-        none of them.
+        `contents` says what the texts of a column contain at most, where that is known.
         """
         if not cells.height:
             return
         self._look_at_ids(ids.rename(self.config.identity.column), numbers, found)
         self._edges.look_at_cells(cells.drop(self.config.identity.column, strict=False), numbers)
         self._look_at_dates(cells, numbers)
-        contents = Contents.of(text)
-        beyond_ascii: Collection[str] = ()
-        if contents.more_than_ascii:
-            checked = {*self._typed, *([self.config.identity.column] if found.digits else [])}
-            beyond_ascii = columns_beyond_ascii(cells.drop(checked, strict=False))
+        id_column, anything = self.config.identity.column, Contents()
+        examined = [
+            c
+            for c in cells.columns
+            if c not in self._typed and contents.get(c, anything).more_than_ascii
+            if not (found.digits and c == id_column)
+        ]
+        foreign = beyond_ascii(cells.select(examined))
         for column in cells.get_columns():
             self._look_at_fill(column)
-            if found.digits and column.name == self.config.identity.column:
+            if found.digits and column.name == id_column:
                 continue
             sent = column.name in self._sent_as_text
             if column.dtype == pl.String:
-                for sign in self._texts.look(column, numbers, contents, sent=sent):
+                may_have = contents.get(column.name, anything)
+                for sign in self._texts.look(column, numbers, may_have, sent=sent):
                     self._add(sign.code, column, sign.found, sign.rows)
-                if column.name in beyond_ascii:
-                    for sign in self._texts.look_at_characters(column, numbers):
+                if column.name in foreign:
+                    for sign in self._texts.look_at_characters(column, numbers, foreign[column.name]):
                         self._add(sign.code, column, sign.found, sign.rows)
-            elif sent and column.dtype.is_float() and column.name != self.config.identity.column:
+            elif sent and column.dtype.is_float() and column.name != id_column:
                 self._add("float_as_text", column, column.is_not_null(), numbers)
 
     def look_at_typed(self, columns: Iterable[tuple[pl.Series, TypedColumn]], numbers: pl.Series) -> None:

@@ -1,6 +1,6 @@
 """Signs of damage in texts: what spreadsheets and wrong encodings leave in the cells of a column."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -55,9 +55,8 @@ class TextQuality:
     def _marked(self, column: pl.Series) -> pl.Series:
         return unwrap(column).str.contains("^=.") if self.unwraps else column.str.contains(LOOKS_LIKE)
 
-    def look_at_characters(self, column: pl.Series, numbers: pl.Series) -> Iterator[Sign]:
-        """The signs of a wrong encoding in a column that has more than ASCII."""
-        foreign = (column.str.len_bytes() != column.str.len_chars()).fill_null(value=False)
+    def look_at_characters(self, column: pl.Series, numbers: pl.Series, foreign: pl.Series) -> Iterator[Sign]:
+        """The signs of a wrong encoding in a column; `foreign`: where a text has more than ASCII."""
         text, rows = column.filter(foreign), numbers.filter(foreign)
         suspicious = text.str.contains(SUSPICIOUS)
         if suspicious.any():
@@ -78,30 +77,35 @@ class TextQuality:
         return [one for one, bad in examined.items() if bad]
 
 
-def columns_beyond_ascii(cells: pl.DataFrame) -> Collection[str]:
-    """The columns of text whose characters are not all one byte long; one pass over all of them."""
+def beyond_ascii(cells: pl.DataFrame) -> Mapping[str, pl.Series]:
+    """Where a text has more than ASCII, for each column with such a text; one pass over all of them."""
     text = pl.col(pl.String)
-    longer = cells.select(text.str.len_bytes().sum() > text.str.len_chars().sum())
-    return [name for name, found in longer.row(0, named=True).items() if found] if longer.width else []
+    longer = cells.select(text.str.len_bytes() != text.str.len_chars())
+    return {column.name: column for column in longer.get_columns() if column.any()}
 
 
 @dataclass(frozen=True, slots=True)
 class Contents:
-    """Which characters the text of a batch has at all: a sign without its character is in no cell."""
+    """Which characters some cells have at all: a sign without its character is in none of them."""
 
+    nul: bool = True
     hash: bool = True
     mark: bool = True
     exponent: bool = True
     more_than_ascii: bool = True
 
     @classmethod
-    def of(cls, text: bytes | None) -> "Contents":
-        """The contents of what the cells were read from; None = not known."""
-        if text is None:
-            return cls()
+    def of(cls, text: bytes) -> "Contents":
+        """The contents of a text that has all the cells."""
         return cls(
+            b"\0" in text,
             b"#" in text,
             b"'" in text or b"=" in text,
             b"+" in text,
             not text.isascii(),
         )
+
+    @classmethod
+    def of_column(cls, column: pl.Series) -> "Contents":
+        """The contents of a column of text: one search through all texts costs half of one in each text."""
+        return cls.of(column.str.join("").cast(pl.Binary).item())

@@ -4,22 +4,29 @@ A text file with such a byte loses the row in the reader. A table has whole rows
 only in the columns that are read.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 import polars as pl
 
+from importer.validate.text_quality import Contents
 from importer.values.cell_texts import decoded
 
 _NUL = "\0"
 
 
-def faults(cells: pl.DataFrame, columns: Sequence[str]) -> pl.Series | None:
+def contents_of(cells: pl.DataFrame, columns: Sequence[str]) -> Mapping[str, Contents]:
+    """What the texts of each of `columns` contain, where they are texts."""
+    return {name: Contents.of_column(cells[name]) for name in columns if cells.schema[name] == pl.String}
+
+
+def faults(cells: pl.DataFrame, columns: Sequence[str], contents: Mapping[str, Contents]) -> pl.Series | None:
     """What is wrong with each row, in one clause that quotes no cell, null for a good one; None = nothing.
 
-    Of a row with several such cells the first column of `columns` is named.
+    `contents` are those of `contents_of`. Of a row with several such cells the first column of `columns` is
+    named.
     """
     found: pl.Series | None = None
-    for bad, clause in _bad_cells(cells, columns):
+    for bad, clause in _bad_cells(cells, columns, contents):
         here = pl.Series([clause]).new_from_index(0, cells.height).set(~bad, None)
         found = here if found is None else found.zip_with(found.is_not_null(), here)
     return found
@@ -30,11 +37,13 @@ def with_text(cells: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     return cells.with_columns(decoded(cells[name]) for name in columns if cells.schema[name] == pl.Binary)
 
 
-def _bad_cells(cells: pl.DataFrame, columns: Sequence[str]) -> Iterator[tuple[pl.Series, str]]:
+def _bad_cells(
+    cells: pl.DataFrame, columns: Sequence[str], contents: Mapping[str, Contents]
+) -> Iterator[tuple[pl.Series, str]]:
     for column in (cells[name] for name in columns):
         if (bad := _undecodable(column)) is not None:
             yield bad, f'expected UTF-8 in column "{column.name}", found bytes that are not'
-        if (bad := _with_nul(column)) is not None:
+        if (bad := _with_nul(column, contents.get(column.name))) is not None:
             yield bad, f'expected text in column "{column.name}", found the character NUL'
 
 
@@ -46,19 +55,14 @@ def _undecodable(column: pl.Series) -> pl.Series | None:
     return None
 
 
-def _with_nul(column: pl.Series) -> pl.Series | None:
-    if column.dtype == pl.String and not _holds_nul(column):
+def _with_nul(column: pl.Series, contents: Contents | None = None) -> pl.Series | None:
+    if column.dtype == pl.String and not (contents or Contents.of_column(column)).nul:
         return None
     if column.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Binary):
         return _somewhere(decoded(column).cast(pl.String).str.contains(_NUL, literal=True))
     if column.dtype in (pl.List(pl.String), pl.List(pl.Binary)):
         return _in_a_member(column, _with_nul(column.explode()))
     return None
-
-
-def _holds_nul(column: pl.Series) -> bool:
-    """Whether any cell has a NUL: one search through all texts costs half of one in each text."""
-    return b"\0" in column.str.join("").cast(pl.Binary).item()
 
 
 def _in_a_member(lists: pl.Series, bad: pl.Series | None) -> pl.Series | None:

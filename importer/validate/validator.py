@@ -5,7 +5,7 @@ final here and already in file order.
 """
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 import polars as pl
@@ -28,6 +28,7 @@ from importer.validate.refused_rows import (
     rows_to_keep,
     with_original,
 )
+from importer.validate.text_quality import Contents
 from importer.values import cell_texts, column_types, messages
 from importer.values.cell_texts import all_texts
 from importer.values.column_types import cell_rules, count_blanks, typed_columns, with_computed
@@ -84,9 +85,9 @@ class Validator:
         rows = with_original(rows, batch) if self._keeps_rows else rows.with_row_index("at")
         self.counts.rows_read += rows.height + batch.set_aside.height
         rows, cells = self._not_empty(rows, batch.cells, source)
-        unreadable = nothing_refused(rows)
+        contents, unreadable = self._contents(cells, batch.text), nothing_refused(rows)
         if batch.raw is None:
-            rows, cells, unreadable = self._readable(rows, cells)
+            rows, cells, unreadable = self._readable(rows, cells, contents)
         cells = with_computed(self.config, cells)
         rows, cells = self._filtered(rows, cells, source)
         set_aside, end_marks, footer = split_counted(batch)
@@ -101,7 +102,7 @@ class Validator:
             rows, cells, untimed = self._timed(rows, cells, self.config.source.latest_by)
         if self._identity_fields:
             rows = rows.with_columns(identities.read(self.config, self._identity_fields, cells))
-        self.data_quality.look(cells, rows["order"], rows["id"], batch.text, ids)
+        self.data_quality.look(cells, rows["order"], rows["id"], contents, ids)
         refused = (unreadable, without_id, untimed, malformed)
         self._count_rows(*(part.rejects for part in refused))
         return IdentifiedBatch(rows, cells, refused)
@@ -164,11 +165,11 @@ class Validator:
         return rows.filter(~empty), cells.filter(~empty)
 
     def _readable(
-        self, rows: pl.DataFrame, cells: pl.DataFrame
+        self, rows: pl.DataFrame, cells: pl.DataFrame, contents: Mapping[str, Contents]
     ) -> tuple[pl.DataFrame, pl.DataFrame, RefusedRows]:
         """The rows of a table whose declared columns are text where they are bytes, and the others."""
         columns = self.config.declared_columns
-        found = unreadable_cells.faults(cells, columns)
+        found = unreadable_cells.faults(cells, columns, contents)
         cells = unreadable_cells.with_text(cells, columns)
         if found is None:
             return rows, cells, nothing_refused(rows)
@@ -178,6 +179,12 @@ class Validator:
             stage=pl.lit("read"), reason=pl.lit(ROW_MALFORMED), message=found.filter(bad)
         )
         return rows.filter(~bad), cells.filter(~bad), RefusedRows(rejects_frame(lines), refused)
+
+    def _contents(self, cells: pl.DataFrame, text: bytes | None) -> Mapping[str, Contents]:
+        """What the columns contain at most, by the text that they were read from, or else by their own."""
+        if text is None:
+            return unreadable_cells.contents_of(cells, self.config.declared_columns)
+        return dict.fromkeys(cells.columns, Contents.of(text))
 
     def _count_empty(self, count: int, source: int) -> None:
         if count:

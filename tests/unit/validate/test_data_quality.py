@@ -29,7 +29,7 @@ def watch(columns: dict[str, list[Any]], **attributes: dict[str, Any]) -> dict[t
     for start, part in ((0, cells[:half]), (half, cells[half:])):
         numbers = pl.Series(range(start + 1, start + part.height + 1), dtype=pl.Int64)
         ids = IdReader(config, 100).read(part["id"])
-        seen.look(part, numbers, ids.text, None, ids)
+        seen.look(part, numbers, ids.text, {}, ids)
     return {(w.code, w.column): w for w in seen.warnings(cells.columns)}
 
 

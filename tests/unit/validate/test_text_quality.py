@@ -9,7 +9,7 @@ from importer.validate.text_quality import (
     SUSPICIOUS,
     Contents,
     TextQuality,
-    columns_beyond_ascii,
+    beyond_ascii,
 )
 
 
@@ -19,8 +19,8 @@ def signs(cells: list[str | None], *, sent: bool = True, unwraps: bool = False) 
     column = pl.Series("c", cells, dtype=pl.String)
     quality = TextQuality(unwraps)
     found = list(quality.look(column, numbers, Contents(), sent=sent))
-    if columns_beyond_ascii(column.to_frame()):
-        found += quality.look_at_characters(column, numbers)
+    for foreign in beyond_ascii(column.to_frame()).values():
+        found += quality.look_at_characters(column, numbers, foreign)
     rows = {sign.code: sign.rows.filter(sign.found.fill_null(value=False)).to_list() for sign in found}
     return {code: numbers for code, numbers in rows.items() if numbers}
 
@@ -67,6 +67,7 @@ def test_what_ftfy_calls_bad_is_suspicious() -> None:
 
 
 def test_a_sign_is_not_looked_for_where_its_character_is_missing() -> None:
-    assert Contents.of(b"id,name\n1,ana\n") == Contents(False, False, False, False)
-    assert Contents.of("'=E+#ä".encode()) == Contents()
-    assert Contents.of(None) == Contents()
+    assert Contents.of(b"id,name\n1,ana\n") == Contents(False, False, False, False, False)
+    assert Contents.of("'=E+#ä\0".encode()) == Contents()
+    assert Contents.of_column(pl.Series(["#", None, "ä"])) == Contents(False, True, False, False, True)
+    assert Contents.of_column(pl.Series([None], dtype=pl.String)) == Contents.of(b"")

@@ -3,10 +3,15 @@
 import polars as pl
 import pytest
 
-from importer.validate.unreadable_cells import faults, with_text
+from importer.validate import unreadable_cells
+from importer.validate.unreadable_cells import contents_of, with_text
 
 BYTES = 'expected UTF-8 in column "c", found bytes that are not'
 NUL = 'expected text in column "c", found the character NUL'
+
+
+def faults(cells: pl.DataFrame, columns: list[str]) -> pl.Series | None:
+    return unreadable_cells.faults(cells, columns, contents_of(cells, columns))
 
 
 @pytest.mark.parametrize(
