@@ -144,3 +144,21 @@ async def test_a_call_comes_back_with_its_status_headers_and_body() -> None:
     async with await serve(OK) as server, open_httpx(Endpoint(url_of(server), {})) as client:
         answer = await client.send(Call("GET", "/v1/me", b"", ()))
     assert (answer.status, answer.headers.get("content-length"), answer.body) == (200, "2", b"{}")
+
+
+@pytest.mark.asyncio
+async def test_head_and_body_of_a_request_leave_in_one_piece() -> None:
+    pieces: list[bytes] = []
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        pieces.append(await reader.read(1 << 16))
+        writer.write(OK)
+        await writer.drain()
+        writer.close()
+
+    async with (
+        await asyncio.start_server(talk, "127.0.0.1", 0) as server,
+        open_httpx(Endpoint(url_of(server), {})) as client,
+    ):
+        await client.send(Call("POST", "/v1/me", b'{"a":1}', ()))
+    assert pieces[0].endswith(b'\r\n\r\n{"a":1}')
