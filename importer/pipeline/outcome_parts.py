@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+from importer.config.schema import Config
 from importer.core.models import Outcome
 from importer.core.rejects import REJECTS
 from importer.core.row_order import SOURCE_OF
@@ -66,15 +67,22 @@ def watch_unchanged(change_filter: ChangeFilter, spec: RunSpec, reading: ReadRes
     def put(number: int, layout: int, rows: pl.DataFrame) -> None:
         cells = reading.cells(layout, rows)
         prints = hasher.of(reading.sources[layout].layout, rows, cells)
-        computed = with_computed(config, cells)
-        found = rows.select("order", "line", distinct_id="id", fingerprint=prints)
-        values = pl.concat(
-            found.filter(has_value(a, cell_rules(config, a), computed[config.columns[key]])).with_columns(
-                attribute=pl.lit(key)
-            )
-            for key, a in config.attributes.items()
-        )
-        name = f"unchanged-{number:06d}"
-        files.put(name, values.with_columns(outcome=pl.lit(str(Outcome.UNCHANGED))), reading.paths)
+        values = unchanged_values(config, rows, cells, prints)
+        files.put(f"unchanged-{number:06d}", values, reading.paths)
 
     change_filter.on_unchanged = put
+
+
+def unchanged_values(
+    config: Config, rows: pl.DataFrame, cells: pl.DataFrame, prints: pl.Series
+) -> pl.DataFrame:
+    """The values of unchanged rows, as `OutcomeFiles.put` takes them; `prints` are their fingerprints."""
+    computed = with_computed(config, cells)
+    found = rows.select("order", "line", distinct_id="id", fingerprint=prints)
+    values = pl.concat(
+        found.filter(has_value(a, cell_rules(config, a), computed[config.columns[key]])).with_columns(
+            attribute=pl.lit(key)
+        )
+        for key, a in config.attributes.items()
+    )
+    return values.with_columns(outcome=pl.lit(str(Outcome.UNCHANGED)))

@@ -104,7 +104,8 @@ def _read_sources(
     ids = list[pl.DataFrame]()
     on_batch = collect_ids(ids) if spec.corrected else _stop_between_batches(attempt)
     if spec.staging:
-        staged = StagedReader(spec, reports, writer, attempt)
+        known = diff.snapshot.version(spec.folder.run_id) if diff and diff.compares else ""
+        staged = StagedReader(spec, reports, writer, attempt, known)
         result, shapes = staged.read(), staged.shapes
     else:
         reader = _source_reader(spec, attempt, reports, writer, on_batch, _change_filtering(spec, diff))

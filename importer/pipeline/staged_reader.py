@@ -17,7 +17,7 @@ from importer.pipeline.attempt import Attempt
 from importer.pipeline.run_spec import RunSpec
 from importer.pipeline.source_reader import warnings_of
 from importer.report.reject_files import RejectFiles
-from importer.storage import checked_files, spool
+from importer.storage import atomic_files, checked_files, spool
 from importer.storage.checked_files import DamagedError
 from importer.storage.counted_lists import ContentHash
 from importer.storage.disk_errors import state_errors
@@ -30,15 +30,21 @@ from importer.validate.value_shapes import ValueShapes
 
 
 class StagedReader:
-    """Joins the pieces of a sealed run. `shapes` are those of the values that the check refused."""
+    """Joins the pieces of a sealed run. `shapes` are those of the values that the check refused.
 
-    def __init__(self, spec: RunSpec, reports: RejectFiles, writer: SpoolWriter, attempt: Attempt) -> None:
+    `known` is the version of the snapshot with which the run compares, "" where it sends everything.
+    """
+
+    def __init__(
+        self, spec: RunSpec, reports: RejectFiles, writer: SpoolWriter, attempt: Attempt, known: str = ""
+    ) -> None:
         assert spec.staging is not None
         self._spec = spec
         self._staging = staging_of(spec.staging, spec.folder.run_id)
         self._reports = reports
         self._writer = writer
         self._attempt = attempt
+        self._known = known
         self._validator = Validator(spec.config, spec.destination.distinct_id_max)
         self._content = ContentHash()
         self.shapes = ValueShapes()
@@ -69,6 +75,12 @@ class StagedReader:
                 f"{self._spec.staging}: run {run_id} was staged with another configuration or version of the "
                 "importer; stage the table again under another run id."
             )
+        if seal.get("snapshot", "") not in ("", self._known):
+            raise StateError(
+                f"{self._spec.staging}: run {run_id} was staged without the people who were unchanged then; "
+                "now the run sends everything, or another run has sent values since. Stage the table again "
+                "under another run id."
+            )
         return seal
 
     def _stop_where_asked(self) -> None:
@@ -90,6 +102,7 @@ class StagedReader:
             ) from None
         self._writer.take(local.spool)
         self._take_rejects(local)
+        self._take_outcomes(local, name)
         self._absorb(known)
         shutil.rmtree(local.path)
         return [str(column) for column in known["columns"]]
@@ -102,6 +115,14 @@ class StagedReader:
                 number = first + int(path.stem.removeprefix("batch-"))
                 with state_errors(self._spec.folder.path):
                     path.replace(self._spec.folder.path / place / f"batch-{number:06d}.parquet")
+
+    def _take_outcomes(self, local: RunFolder, name: str) -> None:
+        """The outcomes of rows that were left out as unchanged, under the name of their piece."""
+        for path in local.outcomes.glob("outcome=*/*.parquet") if self._spec.writes_outcomes else ():
+            folder = self._spec.folder.outcomes / path.parent.name
+            atomic_files.make_folder(folder)
+            with state_errors(folder):
+                path.replace(folder / f"{path.stem}-{name}.parquet")
 
     def _absorb(self, known: Mapping[str, Any]) -> None:
         piece = ReadResult.load(known["reading"])

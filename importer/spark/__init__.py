@@ -4,6 +4,7 @@
 `spark`.
 """
 
+from importer.spark.changes import changed
 from importer.spark.library import check, resume, run
 
-__all__ = ["check", "resume", "run"]
+__all__ = ["changed", "check", "resume", "run"]

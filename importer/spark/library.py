@@ -8,7 +8,8 @@ import json
 import re
 import secrets
 from collections.abc import Callable
-from contextlib import closing
+from contextlib import closing, nullcontext
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,9 +27,11 @@ from importer.pipeline.library import ConfigLike, Progress
 from importer.pipeline.run_spec import RunSpec
 from importer.pipeline.sources import Staged, Table, open_sources
 from importer.send.shutdown import StopRequest
+from importer.spark.changes import marked
+from importer.spark.known import put_fingerprints, snapshot_to_compare
 from importer.spark.piece import Job
 from importer.spark.seal import abandon, remove_others
-from importer.storage import network_mounts
+from importer.storage import locks, network_mounts
 from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
 from importer.storage.staging import made_with, staging_of
@@ -134,17 +137,20 @@ def _stage(df: "DataFrame", spec: RunSpec, observer: Observer) -> None:
         raise ConfigError(f"pyspark is not installed; first: {install_command('spark')}") from None
     open_sources(spec.config, [Table("table", arrow_schema(df.schema).empty_table())])  # columns and types
     observer.tell(Event("staging", "Spark reads and checks the table"))
-    job = Job(
-        str(spec.staging),
-        spec.folder.run_id,
-        json.dumps(spec.config.as_mapping()),
-        made_with(spec.config),
-        secrets.token_hex(4),
-    )
+    config = json.dumps(spec.config.as_mapping())
+    token = secrets.token_hex(4)
+    job = Job(str(spec.staging), spec.folder.run_id, config, made_with(spec.config), token)
     df.sparkSession.dataSource.register(ImporterSource)
     staging.begin_job(job.token)
     try:
+        if spec.config.run.changed_only:
+            job = _with_snapshot(spec, job)
+        if job.snapshot:
+            df = marked(df, df.sparkSession.read.format(NAME).option("known", job.dump()).load(), config)
         df.write.format(NAME).option("job", job.dump()).mode("append").save()
+    except ImporterError:
+        abandon(job)
+        raise
     except Exception as error:  # noqa: BLE001 - Spark's errors have no common class, and quote values
         abandon(job)  # tasks that were still running when Spark gave up have left their pieces since
         raise _plain(error) from None
@@ -153,6 +159,21 @@ def _stage(df: "DataFrame", spec: RunSpec, observer: Observer) -> None:
             f"{spec.staging}: Spark has ended, and nothing is sealed there; is it the same place on all "
             "machines of the cluster?"
         )
+
+
+def _with_snapshot(spec: RunSpec, job: Job) -> Job:
+    """The job that compares with the snapshot, whose fingerprints are staged; the same job if none does.
+
+    No other run may change the snapshot meanwhile; a check reads it without the lock, as any check does.
+    """
+    lock = locks.import_lock(spec.state_dir, spec.config, spec.folder, spec.options.lock_timeout)
+    with lock if spec.sends else nullcontext():
+        known = snapshot_to_compare(spec)
+        if known is None:
+            return job
+        job = replace(job, snapshot=known.version(job.run_id))
+        put_fingerprints(known, job, spec.state_dir)
+    return job
 
 
 _OURS = re.compile(r"importer\.core\.errors\.(\w+Error): (.+)")

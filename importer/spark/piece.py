@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from importer.config import loader
+from importer.config.schema import Config
 from importer.core.errors import SourceError, StateError
 from importer.core.events import Silent
 from importer.pipeline.source_reader import SourceReader
@@ -24,6 +25,7 @@ from importer.report.reject_files import RejectFiles
 from importer.source.batch import Batch
 from importer.source.source import Source
 from importer.source.table import ArrowTable
+from importer.spark.unchanged import UnchangedRows, without_mark
 from importer.storage import checked_files
 from importer.storage.run_folder import RunFolder
 from importer.storage.spool import SpoolWriter
@@ -43,13 +45,17 @@ PARTITIONS = 1 << 14
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What each task has to know; `token` tells its pieces from those of another call for the same run."""
+    """What each task has to know; `token` tells its pieces from those of another call for the same run.
+
+    `snapshot` is the version of the snapshot by which rows are marked as unchanged, "" = none is marked.
+    """
 
     location: str
     run_id: str
     config: str
     made_with: Mapping[str, str]
     token: str
+    snapshot: str = ""
 
     @classmethod
     def load(cls, text: str) -> "Job":
@@ -58,7 +64,7 @@ class Job:
 
     def dump(self) -> str:
         """As JSON, for the options of a data source."""
-        names = ("location", "run_id", "config", "made_with", "token")
+        names = ("location", "run_id", "config", "made_with", "token", "snapshot")
         return json.dumps({name: getattr(self, name) for name in names})
 
 
@@ -83,17 +89,24 @@ def write_piece(
 
     _require_job(job)
     name = f"{job.token}-{partition:05d}-{attempt}"
-    folder = Path(tempfile.mkdtemp(prefix="importer-piece-", dir=_local_folder()))
+    folder = Path(tempfile.mkdtemp(prefix="importer-piece-", dir=local_folder()))
     try:
+        local = RunFolder(folder / job.run_id)
+        config = loader.parse(json.loads(job.config))
+        _refuse_other_version(made_with(config), job.made_with)
+        unchanged = None
+        if job.snapshot:
+            unchanged = UnchangedRows(config, local, partition * ROWS + ROWS // 2)
+            schema, batches = without_mark(schema), unchanged.left_out(batches)
         table = pa.RecordBatchReader.from_batches(schema, batches)
-        rows = _read(table, RunFolder(folder / "piece"), job, partition)
-        _publish(folder / "piece", name, job)
+        rows = _read(table, local, config, partition, unchanged)
+        _publish(local.path, name, job)
     finally:
         shutil.rmtree(folder, ignore_errors=True)
     return Written(name, partition, rows)
 
 
-def _local_folder() -> str | None:
+def local_folder() -> str | None:
     """Spark's own folder for temporary files, which it deletes where an executor is killed; None without one.
 
     PySpark's `shuffle.py` takes it from the same variable: folders separated by commas.
@@ -124,9 +137,9 @@ def _require_job(job: Job) -> None:
         )
 
 
-def _read(table: ArrowTable, folder: RunFolder, job: Job, partition: int) -> int:
-    config = loader.parse(json.loads(job.config))
-    _refuse_other_version(made_with(config), job.made_with)
+def _read(
+    table: ArrowTable, folder: RunFolder, config: Config, partition: int, unchanged: UnchangedRows | None
+) -> int:
     folder.make_folders()
     destination = config.build_destination()
     validator = Validator(config, destination.distinct_id_max)
@@ -136,6 +149,8 @@ def _read(table: ArrowTable, folder: RunFolder, job: Job, partition: int) -> int
     [source] = open_sources(config, [Table("table", table)])
     result = reader.read([_numbered(source, partition)])
     writer.finish()
+    if unchanged:
+        unchanged.absorbed_by(validator)
     piece: dict[str, Any] = {
         "columns": list(source.columns),
         "reading": result.dump(),

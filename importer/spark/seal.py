@@ -18,7 +18,8 @@ def seal(job: Job, pieces: Sequence[Written]) -> None:
         ordered = sorted(pieces, key=lambda one: one.partition)
         named = [{"name": one.name, "rows": one.rows} for one in ordered]
         rows = sum(one.rows for one in ordered)
-        staging.write_seal({"made_with": dict(job.made_with), "rows": rows, "pieces": named})
+        seal = {"made_with": dict(job.made_with), "snapshot": job.snapshot, "rows": rows, "pieces": named}
+        staging.write_seal(seal)
     staging.end_job(job.token)  # first: a task that ends between these two lines removes its own piece
     remove_others(staging)
 

@@ -4,7 +4,7 @@ Spark calls `write` on executors, once for each attempt of a task, and `commit` 
 process of the driver that is not the caller's.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
@@ -23,8 +23,10 @@ from pyspark.sql.types import StructType
 
 from importer.core.outcome_table import OUTCOME_COLUMNS
 from importer.spark import seal
+from importer.spark.known import fingerprint_pieces, read_fingerprints
 from importer.spark.piece import Job, Written, write_piece
 from importer.storage.run_folder import RunFolder
+from importer.storage.snapshot_exports import EXPORT_COLUMNS
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
@@ -36,7 +38,7 @@ class ImporterSource(DataSource):
     """The format `importer`.
 
     To write it takes the option `job`, a `Job`; to read, the options `state`, a state folder, and `run`, the
-    id of a run that has written `outcomes/`.
+    id of a run that has written `outcomes/`, or `known`, a `Job` for which fingerprints are staged.
     """
 
     @classmethod
@@ -45,19 +47,26 @@ class ImporterSource(DataSource):
         return NAME
 
     def schema(self) -> str:
-        """The columns of a table of outcomes."""
-        kinds = {pl.String: "string", pl.Int64: "bigint", pl.Int32: "int", pl.Datetime: "timestamp"}
-        columns = [f"{name} {kinds[kind.base_type()]}" for name, kind in OUTCOME_COLUMNS.items()]
-        return ", ".join([*columns, "outcome string"])
+        """The columns of a table of outcomes, or of fingerprints."""
+        if "known" in self.options:
+            return _columns(EXPORT_COLUMNS)
+        return f"{_columns(OUTCOME_COLUMNS)}, outcome string"
 
-    def reader(self, schema: StructType) -> "OutcomeReader":
-        """Reads the outcomes of a run."""
+    def reader(self, schema: StructType) -> DataSourceReader:
+        """Reads the outcomes of a run, or staged fingerprints."""
+        if "known" in self.options:
+            return KnownReader(Job.load(self.options["known"]), schema)
         run = RunFolder(Path(self.options["state"]) / "runs" / self.options["run"])
         return OutcomeReader(run.outcomes, schema)
 
     def writer(self, schema: StructType, overwrite: bool) -> "PieceWriter":
         """What each task gets."""
         return PieceWriter(Job.load(self.options["job"]), schema)
+
+
+def _columns(kinds: Mapping[str, pl.DataType]) -> str:
+    names = {pl.String: "string", pl.Int64: "bigint", pl.Int32: "int", pl.Datetime: "timestamp"}
+    return ", ".join(f"`{name}` {names[kind.base_type()]}" for name, kind in kinds.items())
 
 
 @dataclass
@@ -127,4 +136,29 @@ class OutcomeReader(DataSourceReader):
         if isinstance(partition, OutcomePart):  # where there is no file, Spark asks once for nothing
             table = pl.read_parquet(partition.path, glob=False, hive_partitioning=False)
             table = table.with_columns(outcome=pl.lit(partition.outcome))
+            yield from table.to_arrow().cast(arrow_schema(self._schema)).to_batches()
+
+
+class KnownPart(InputPartition):
+    """One piece of staged fingerprints."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+
+class KnownReader(DataSourceReader):
+    """Reads the fingerprints that are staged for a call, piece by piece."""
+
+    def __init__(self, job: Job, schema: StructType) -> None:
+        self._job = job
+        self._schema = schema
+
+    def partitions(self) -> list[InputPartition]:
+        """The pieces."""
+        return [KnownPart(name) for name in fingerprint_pieces(self._job)]
+
+    def read(self, partition: InputPartition) -> "Iterator[pa.RecordBatch]":
+        """The people of one piece."""
+        if isinstance(partition, KnownPart):
+            table = read_fingerprints(self._job, partition.name)
             yield from table.to_arrow().cast(arrow_schema(self._schema)).to_batches()

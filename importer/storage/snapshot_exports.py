@@ -10,6 +10,7 @@ An export is of use until the next run: `snapshot` tells whether a run has chang
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
 
@@ -95,11 +96,19 @@ def _sink(rows: pl.LazyFrame, file: IO[bytes]) -> None:
 
 
 def _upload(url: str, state_dir: Path, frames: Iterator[pl.DataFrame]) -> None:
-    atomic_files.make_folder(_folder(state_dir))
-    folder = Path(tempfile.mkdtemp(prefix="upload-", dir=_folder(state_dir)))
-    try:
+    with temporary_folder(state_dir) as folder:
         _write(folder / "export.parquet", frames)
         _put(url, folder / "export.parquet")
+
+
+@contextmanager
+def temporary_folder(state_dir: Path) -> Iterator[Path]:
+    """A folder for a file that goes elsewhere; what a kill leaves there, `erase` and `prune` find."""
+    atomic_files.make_folder(_folder(state_dir))
+    with state_errors(_folder(state_dir)):
+        folder = Path(tempfile.mkdtemp(prefix="upload-", dir=_folder(state_dir)))
+    try:
+        yield folder
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
@@ -124,8 +133,10 @@ def _put(url: str, path: Path) -> None:
 def erase_from_exports(state_dir: Path, person: str) -> tuple[int, set[str]]:
     """Takes a person out of every file on a disk; how many had the person, and the URLs of the others.
 
-    StateError where a file cannot be used.
+    StateError where a file cannot be used. What a kill has left half written is deleted.
     """
+    for folder in _folder(state_dir).glob("upload-*"):
+        shutil.rmtree(folder, ignore_errors=True)
     places = _places(state_dir)
     files = [*_own_files(state_dir), *(Path(place) for place in places if not URL.match(place))]
     erased = sum(_erase_from(path, person) for path in files if path.exists())
@@ -153,6 +164,9 @@ def prune_exports(state_dir: Path, before: float) -> int:
     for path in old:
         with state_errors(path):
             path.unlink()
+    for folder in _folder(state_dir).glob("upload-*"):
+        if folder.stat().st_mtime < before:
+            shutil.rmtree(folder, ignore_errors=True)
     if places:
         with short_lock(state_dir, _LOCK):
             _save(state_dir, [p for p in _places(state_dir) if URL.match(p) or Path(p).exists()])

@@ -36,6 +36,7 @@ def test_a_table_without_rows_is_sealed(job: Job) -> None:
     seal(job, [])
     assert staging_of(job.location, job.run_id).read_seal() == {
         "made_with": {"version": "1"},
+        "snapshot": "",
         "rows": 0,
         "pieces": [],
     }
