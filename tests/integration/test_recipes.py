@@ -17,8 +17,12 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import duckdb
+import jinja2
 import pytest
+import yaml
 
+import importer
 from importer.config import loader as configuration
 from importer.config import secrets
 from importer.core.errors import ConfigError
@@ -385,3 +389,28 @@ def test_more_rejects_than_allowed_are_no_success(
         with pytest.raises(FailForGood, match=r"exit 6: .*--max-rejects 1% is passed"):
             jobs[form]()
     assert server.stats.requests == 0
+
+
+def test_the_model_of_dbt_has_one_row_of_each_customer(tmp_path: Path) -> None:
+    """dbt needs an environment of its own, so its project is parsed, and DuckDB runs what the model says."""
+    project = RECIPES / "dbt"
+    for name in ("dbt_project.yml", "profiles.yml", "models/customers.yml"):
+        assert yaml.safe_load((project / name).read_text())
+    settings: dict[str, str] = {}
+    model = jinja2.Environment(autoescape=False).from_string((project / "models/customers.sql").read_text())
+    lists = {"DBT_LIST": str(ROOT / "samples" / "customers.csv"), "DBT_OUTPUT": str(tmp_path / "c.parquet")}
+
+    def configured(**keys: str) -> str:
+        settings.update(keys)
+        return ""
+
+    query = model.render(config=configured, env_var=lambda key, _: lists[key])
+    database = duckdb.connect()
+    database.execute(f"copy ({query}) to '{settings['location']}' (format parquet)")
+    ids = database.execute(f"select customer_id from '{settings['location']}'").fetchall()
+    [known] = database.execute(f"select count(distinct customer_id) from '{lists['DBT_LIST']}'").fetchall()
+    assert len(ids) == len(set(ids)) == known[0] > 1_000
+    text = (ROOT / "docs" / "how-to" / "tables.md").read_text()
+    config = tomllib.loads(text.partition("```toml people.toml\n")[2].partition("```")[0])
+    found = importer.check(config, settings["location"], importer.Options(state_dir=tmp_path / "state"))
+    assert (found.state, found.rows["read"]) == ("finished", len(ids))
