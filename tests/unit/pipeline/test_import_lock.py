@@ -56,7 +56,7 @@ def test_a_second_run_of_the_import_is_refused(state: Path) -> None:
 
 def test_a_run_that_waits_says_for_which_run(state: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(locks, "_POLL_SECONDS", 0.001)
-    observer, waiting = Listening(), spec_of(state, "a-2", lock_timeout=0.01)
+    observer, waiting = Listening(), spec_of(state, "a-2", lock_timeout=0.5)
     with (
         locked(spec_of(state, "a-1"), None, Silent()),
         pytest.raises(StateError),
