@@ -99,10 +99,10 @@ class _Parser(argparse.ArgumentParser):
         if wrong:
             names = re.findall(r"[\w-]+", wrong[3])
             what = "unknown command" if wrong[1] == "COMMAND" else f"{wrong[1]}: unknown name"
-            if wrong[1] == "COMMAND" and wrong[2].endswith(".toml"):
-                what = f"a configuration stands behind a command, importer check {printable(wrong[2])}"
             few = f" One of: {', '.join(names)}." if len(names) <= _FEW else ""
             message = f'{what} "{printable(wrong[2])}".{did_you_mean(wrong[2], names) or few}'
+            if wrong[1] == "COMMAND" and wrong[2].endswith(".toml"):
+                message = f"a configuration stands behind a command: importer check {printable(wrong[2])}"
         end = "" if message.endswith(("?", ".")) else ";"
         see = "see" if end else "See"
         raise ConfigError(f"{message}{end} {see}: {self.prog} --help")

@@ -28,7 +28,7 @@ def read_reference(reference: str, what: str, environ: Mapping[str, str] = os.en
     kind, _, place = reference.partition(":")
     secret = _of_environment(place, what, environ) if kind == "env" else _of_file(place)
     if not secret or not secret.isascii() or not secret.isprintable():
-        key, found = what.rpartition(" ")[2], "found others" if secret else "found nothing"
+        key, found = what.rpartition(" ")[2], "found other characters" if secret else "found nothing"
         raise ConfigError(
             f"{reference}: expected a {key} of one line of printable ASCII characters, {found}."
         )
@@ -74,7 +74,9 @@ def _of_file(name: str) -> str:
         mode = path.stat().st_mode
         text = path.read_text("ascii").strip()
     except (OSError, UnicodeDecodeError):
-        raise ConfigError(f"{path}: the key file is missing or cannot be read as ASCII text.") from None
+        raise ConfigError(
+            f"{path}: the key file is missing or cannot be read as ASCII text; correct it or its path."
+        ) from None
     if stat.S_IMODE(mode) & (0o007 if _is_credential(path) else 0o077):
         raise ConfigError(f"{path}: the key file is readable by others; run: chmod 600 {path}")
     return text

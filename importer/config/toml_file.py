@@ -67,7 +67,8 @@ def _layered(path: Path, bases: int) -> dict[str, Any]:
         raise ConfigError(f'{path}: extends: expected the path of a file, like extends = "base.toml".')
     if not bases:
         raise ConfigError(
-            f"{path}: extends: more than {MOST_BASES} files extend one another, or in a circle."
+            f"{path}: extends: more than {MOST_BASES} files extend one another, or in a circle; "
+            "take one extends out."
         )
     return _merged(_layered(path.parent / base, bases - 1), data)
 

@@ -131,9 +131,11 @@ class HeaderReader:
         while line := self._next():
             if line.strip(b"\r\n"):
                 return line
-        skipped = self._options.skip_lines
-        what = f"has no line behind the {skipped} of skip_lines" if skipped else "is empty"
-        raise SourceError(f"{self._path}: the file {what}; a header was expected.")
+        if skipped := self._options.skip_lines:
+            raise SourceError(
+                f"{self._path}: no line is left for the header behind the {skipped} of skip_lines."
+            )
+        raise SourceError(f"{self._path}: the file is empty; a header was expected; export the list again.")
 
     def _next(self) -> bytes:
         """One physical line with its end; b"" at the end of the text."""

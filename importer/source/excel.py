@@ -87,7 +87,7 @@ def _sheet(path: str, options: SourceOptions) -> _Sheet:
         return _Sheet(options.columns, _of_width(rows[at:], len(options.columns)), at + 1)
     at = next((place for place in range(at, len(rows)) if any(cell != "" for cell in rows[place])), len(rows))
     if at == len(rows):
-        raise SourceError(f"{path}: the sheet is empty; a header was expected.")
+        raise SourceError(f"{path}: the sheet is empty; a header was expected; export the list again.")
     header = [_cell_text(cell) or "" for cell in rows[at]]
     at += 1 + options.skip_after_header
     return _Sheet(header, rows[at:], at + 1)

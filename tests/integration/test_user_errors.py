@@ -420,7 +420,12 @@ CASES = (
         listing(LIST.replace(",", "\t").encode("utf-16")),
     ),
     Case("title above the header", 3, "skip_lines = 1", listing("Customers of March\n\n" + LIST)),
-    Case("more skipped than there is", 3, "no line behind the 50 of skip_lines", source(skip_lines=50)),
+    Case(
+        "more skipped than there is",
+        3,
+        "no line is left for the header behind the 50 of skip_lines",
+        source(skip_lines=50),
+    ),
     Case(
         "quotes of another kind",
         3,
@@ -456,7 +461,12 @@ CASES = (
         'region: "UK".*write "GB"',
         replaced('"number"', '"phone"\nregion = "UK"'),
     ),
-    Case("config without a command", 2, r"importer check import\.toml", command("import.toml")),
+    Case(
+        "config without a command",
+        2,
+        r"behind a command: importer check import\.toml; see",
+        command("import.toml"),
+    ),
     Case("file for a run", 2, "importer retry RUN FILE", command("retry", "list.csv")),
     Case(
         "draft over a file", 2, "-o: list.csv is there already", command("init", "list.csv", "-o", "list.csv")
