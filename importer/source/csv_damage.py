@@ -9,7 +9,7 @@ A list without a quoted line break so far is taken to have none where one damage
 explain the fault: then only that row is set aside.
 """
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
@@ -70,6 +70,7 @@ class DamageSearch:
     _doubtful: set[int] = field(default_factory=set)
     _texts: dict[int, str] = field(default_factory=dict)
     _quoted: list[int] = field(default_factory=list)
+    _filled: list[int] = field(default_factory=list)
     _starts: list[int] = field(default_factory=list)
     _next: int = 0
     _grammar: Grammar = field(init=False)
@@ -105,6 +106,7 @@ class DamageSearch:
         wanted = quoted | (codes >= UNREADABLE)
         self._texts = dict(zip(wanted.arg_true().to_list(), lines.filter(wanted).to_list(), strict=True))
         self._quoted = quoted.arg_true().to_list()
+        self._filled = (codes != BLANK).arg_true().to_list()
         self._starts = [0, *(lines.str.len_bytes().cast(pl.Int64) + 1).cum_sum().to_list()]
 
     def size(self, start: int, end: int) -> int:
@@ -256,9 +258,8 @@ class DamageSearch:
 
     def _goes_on(self, line: int) -> bool:
         """Whether a healthy row begins on this line, or the source ends before it."""
-        while line < len(self.codes) and self.codes[line] == BLANK:
-            line += 1
-        if line == len(self.codes) or self.codes[line] in (HEALTHY, UNREADABLE):
+        at = bisect_left(self._filled, line)
+        if at == len(self._filled) or self.codes[line := self._filled[at]] in (HEALTHY, UNREADABLE):
             return True
         if self.codes[line] == BROKEN:
             return False
@@ -302,9 +303,14 @@ class DamageSearch:
                 yield self.units[i]
                 at = self.units[i].start
                 continue
-            at -= 1
+            at = self._filled_before(at, self.units[i - 1].end if i else 0)
             if self.codes[at] == HEALTHY:
                 yield Unit(at, at + 1)
+
+    def _filled_before(self, at: int, end: int) -> int:
+        """The nearest line before `at` that is not blank; the end of the unit before it where that is nearer."""
+        place = bisect_left(self._filled, at)
+        return max(self._filled[place - 1] if place else 0, end if end < at else 0)
 
     def _has_quote(self, line: int) -> bool:
         quote = self._grammar.signs.quote

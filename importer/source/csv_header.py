@@ -16,6 +16,8 @@ MAX_COLUMNS = 10_000
 
 _SEPARATOR = re.compile(rb'"?sep=([^"\r\n\0])"?(?:\r\n|\n|\r)', re.IGNORECASE)
 _LINE_END = re.compile(rb"\r\n|\r(?!\Z)|\n")
+_ANYTHING = re.compile(b"")
+_FILLED = re.compile(rb"[^\r\n]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,10 +91,14 @@ class HeaderReader:
         return record, tuple(_out_of_signs(grammar, cell) for cell in grammar.cells(text))
 
     def _header_record(self) -> str:
-        """The first record that is not blank, with its line end. Each of its lines is looked at once."""
+        """The first record that is not blank, with its line end. Each of its lines is looked at once.
+
+        Inside a quoted field only a line with a quote is looked at: no other one can end it.
+        """
+        quote = re.compile(re.escape(self.dialect.quote.encode()))
         lines = [self._decoded(self._first_line())]
         state = self._state(lines[0], inside=False)
-        while state == "open" and (more := self._next()):
+        while state == "open" and (more := self._next(quote)):
             lines.append(self._decoded(more))
             state = self._state(lines[-1], inside=True)
         if state != "done" or "\0" in "".join(lines):
@@ -128,19 +134,19 @@ class HeaderReader:
 
     def _first_line(self) -> bytes:
         """The next line with anything on it, with its end."""
-        while line := self._next():
-            if line.strip(b"\r\n"):
-                return line
+        if line := self._next(_FILLED).lstrip(b"\r\n"):
+            return line
         if skipped := self._options.skip_lines:
             raise SourceError(
                 f"{self._path}: no line is left for the header behind the {skipped} of skip_lines."
             )
         raise SourceError(f"{self._path}: the file is empty; a header was expected; export the list again.")
 
-    def _next(self) -> bytes:
-        """One physical line with its end; b"" at the end of the text."""
+    def _next(self, wanted: re.Pattern[bytes] = _ANYTHING) -> bytes:
+        """The lines up to the first one with `wanted`, with their ends; b"" at the end of the text."""
         while True:
-            end = _LINE_END.search(self.text, self._at)
+            found = wanted.search(self.text, self._at)
+            end = _LINE_END.search(self.text, found.start()) if found else None
             if end is None and len(self.text) <= MAX_HEADER and self._more():
                 continue
             stop = end.end() if end else len(self.text)
@@ -149,9 +155,9 @@ class HeaderReader:
                     f"{self._path}: no header ends within the first {MAX_HEADER >> 20} MiB; check the "
                     "delimiter, the quotes and the encoding, or whether this is a list at all."
                 )
-            line, self._at = self.text[self._at : stop], stop
-            self._line += bool(line)
-            return line
+            lines, self._at = self.text[self._at : stop], stop
+            self._line += len(lines.splitlines())
+            return lines
 
     def _more(self) -> bool:
         """Reads on; whether there was anything left."""
