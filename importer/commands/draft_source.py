@@ -319,7 +319,7 @@ def _rows_after(rows: pl.Series, batches: Sequence[Batch], texts: pl.DataFrame) 
         first_kept -= 1
     tail = range(first_kept + 1, last + 1)
     says_so = any(
-        re.search(_NO_PERSON, aside[row].decode("utf-8", "replace")) for row in tail if row in aside
+        re.search(_NO_PERSON, (aside[row] or b"").decode("utf-8", "replace")) for row in tail if row in aside
     )
     return len(tail) if says_so or (tail and differ.issuperset(tail)) else 0
 

@@ -230,7 +230,7 @@ class _RowFiles:
             file = self._open[source] = self._stack.enter_context(_create(self._name(source)))
             file.write(header)
         newline = self._originals[source].newline
-        for row in rows:  # one may be of 64 MiB, so none is copied
+        for row in rows:  # a damaged one may be of 16 MiB, so none is copied
             file.write(row)
             file.write(newline)
 

@@ -27,7 +27,8 @@ class Batch:
     row        Int64, 1-based data row in the file, for each row of `cells`; set-aside rows count too
     line       Int64, physical line on which the row starts, from 1; null for Parquet
     raw        String, the record as it stands without its line end, or what makes it; None for Parquet
-    set_aside  row, line, raw (Binary, as in the file without the last line end), reason, message
+    set_aside  row, line, raw (Binary, as in the file without the last line end, null for a row that is too
+               long), reason, message
     text       what the cells were read from: what is not in it is in none of them; None for Parquet
     untyped    of a column of text, the rows whose cell was no text and no whole number: 7.5, a date
     """

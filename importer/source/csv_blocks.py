@@ -7,6 +7,7 @@ import polars as pl
 
 from importer.core.errors import SourceError
 from importer.source.csv_grammar import Layout, grammar_of
+from importer.source.row_size import without_long_lines
 
 TAIL_ROWS = 8
 """Rows at the end of a block that wait for the next one: it may show that they were cut short."""
@@ -25,7 +26,8 @@ class Block:
         self.damaged = False  # holds bytes that are not UTF-8; known once `lines` were asked for
         self.has_cr = b"\r" in data
         self._lines: pl.Series | None = None
-        self._see(data)
+        self._text, self._long = without_long_lines(data, layout.dialect)
+        self._see(self._text)
 
     def _see(self, data: bytes) -> None:
         self.grammar = grammar_of(self._layout, data)
@@ -49,15 +51,28 @@ class Block:
     def _split(self) -> pl.Series:
         try:
             return _long_lines(self.view) if self._has_long_lines() else _short_lines(self.view)
-        except (pl.exceptions.PolarsError, UnicodeDecodeError):
+        except pl.exceptions.PolarsError:
             if self.damaged:
                 raise SourceError("the text cannot be split into lines") from None
         self.damaged = True
-        self._see(_without_damage(self.data))
+        self._see(_without_damage(self._text))
         return self._split()
 
     def _has_long_lines(self) -> bool:
         return len(self.view) > LONG_LINE * (1 + self.view.count(b"\n"))
+
+    @property
+    def is_shortened(self) -> bool:
+        """Whether a line is over MAX_ROW, so that `lines` has it with a NUL and without its texts."""
+        return bool(self._long)
+
+    def size_if_too_long(self, start: int, end: int) -> int:
+        """Bytes of those lines in [start, end) that are over MAX_ROW."""
+        return sum(size for line, size in self._long.items() if start <= line < end)
+
+    def true_widths(self, widths: pl.Series) -> pl.Series:
+        """The bytes of all lines, where `widths` are those of `lines`, in which long ones are shortened."""
+        return widths.scatter(list(self._long), list(self._long.values())) if self._long else widths
 
     @property
     def height(self) -> int:
@@ -135,8 +150,8 @@ def _short_lines(view: bytes) -> pl.Series:
 
 def _long_lines(view: bytes) -> pl.Series:
     """The same in a third of the memory, which matters for lines of megabytes."""
-    lines = view.decode().split("\n")
-    return pl.Series("raw", lines if lines[-1] else lines[:-1], pl.String)
+    lines = view.split(b"\n")
+    return pl.Series("raw", lines if lines[-1] else lines[:-1], pl.Binary).cast(pl.String)
 
 
 def _without_damage(data: bytes) -> bytes:
@@ -155,6 +170,11 @@ def _cut_end(text: str) -> str:
 def cut_end_bytes(data: bytes) -> bytes:
     """The line without its end."""
     return data[: len(data) - len(_line_end(data[-2:]))]
+
+
+def lines_of(record: str) -> int:
+    """How many lines a record has."""
+    return 1 + len(re.findall("\r\n|\r|\n", record))
 
 
 def line_count(data: bytes) -> int:

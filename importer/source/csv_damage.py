@@ -32,11 +32,15 @@ BLANK, HEALTHY, UNREADABLE, OPEN, BROKEN = range(5)
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """Lines [start, end) that are one row; set aside with `message`, or healthy when that is None."""
+    """Lines [start, end) that are one row; set aside with `message`, or healthy when that is None.
+
+    Of one that is `too_long` no text is kept.
+    """
 
     start: int
     end: int
     message: str | None = None
+    too_long: bool = False
 
 
 @dataclass(slots=True)
@@ -107,7 +111,8 @@ class DamageSearch:
         self._texts = dict(zip(wanted.arg_true().to_list(), lines.filter(wanted).to_list(), strict=True))
         self._quoted = quoted.arg_true().to_list()
         self._filled = (codes != BLANK).arg_true().to_list()
-        self._starts = [0, *(lines.str.len_bytes().cast(pl.Int64) + 1).cum_sum().to_list()]
+        widths = self.block.true_widths(lines.str.len_bytes().cast(pl.Int64))
+        self._starts = [0, *(widths + 1).cum_sum().to_list()]
 
     def size(self, start: int, end: int) -> int:
         """Bytes of lines [start, end)."""
@@ -308,7 +313,7 @@ class DamageSearch:
                 yield Unit(at, at + 1)
 
     def _filled_before(self, at: int, end: int) -> int:
-        """The nearest line before `at` that is not blank; the end of the unit before it where that is nearer."""
+        """The nearest line before `at` that is not blank, or the end of the unit before it."""
         place = bisect_left(self._filled, at)
         return max(self._filled[place - 1] if place else 0, end if end < at else 0)
 

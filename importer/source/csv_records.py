@@ -1,10 +1,11 @@
 """Finds the records of one block: vectorised where the block is healthy, line by line where it is not."""
 
 from collections.abc import Mapping
+from dataclasses import replace
 
 import polars as pl
 
-from importer.source.csv_blocks import TAIL_ROWS, Block
+from importer.source.csv_blocks import TAIL_ROWS, Block, lines_of
 from importer.source.csv_damage import (
     BLANK,
     BROKEN,
@@ -29,6 +30,7 @@ from importer.source.csv_grammar import (
 )
 from importer.source.csv_padding import unpadded
 from importer.source.csv_stray_returns import rejoin
+from importer.source.row_size import MAX_ROW, too_long
 
 TAIL_BYTES = 1 << 20
 FEW_ROWS = 3
@@ -48,7 +50,9 @@ class RecordFinder:
     def find(self, block: Block, *, final: bool) -> Records:
         """The records of a block; `final` where no other block follows."""
         found = self.healthy(block, final=final)
-        return found or self._with_harmless(block, rejoin(block, self._find(block, final)))
+        return found or _without_long(
+            block, self._with_harmless(block, rejoin(block, self._find(block, final)))
+        )
 
     def _with_harmless(self, block: Block, found: Records) -> Records:
         """Takes lines for records that have no damage but empty fields too many, or blanks around quotes."""
@@ -97,7 +101,7 @@ class RecordFinder:
         if not block.has(signs.quote) and not block.has(signs.escape):
             found = self._plain(block, final)
         else:
-            found = self._quoted(block, final)
+            found = None if block.is_shortened else self._quoted(block, final)
         return found or self._searched(block, final)
 
     # -- no quote in the block: counting bytes shows every row with a field too few or too many
@@ -105,10 +109,11 @@ class RecordFinder:
     def _plain(self, block: Block, final: bool) -> Records | None:
         lines = block.lines
         width = lines.str.len_bytes().cast(pl.Int64)
+        true_width = block.true_widths(width)
         at = pl.int_range(lines.len(), eager=True, dtype=pl.Int64)
         view = block.view
         if width.min() == 0:
-            at = at.filter(width > 0)
+            at, true_width = at.filter(width > 0), true_width.filter(width > 0)
             lines, width = lines.filter(width > 0), width.filter(width > 0)
             view = "\n".join(lines.to_list()).encode()
         names, signs = column_names(self._layout), block.grammar.signs
@@ -123,7 +128,7 @@ class RecordFinder:
         right = _width(cells) + (len(names) - 1) == width
         if nul is not None:
             right &= ~nul
-        cut = block.height if final else self._cut_before_tail(at, width, block.height)
+        cut = block.height if final else self._cut_before_tail(at, true_width, block.height)
         return self._split_plain(block, cut, cells, lines, at, right)
 
     def _split_plain(
@@ -141,9 +146,9 @@ class RecordFinder:
         """The line from which on rows wait for the next block: the last TAIL_ROWS, or fewer long ones.
 
         `end` is the line behind the last row and its blank lines, `last` counts the lines of the last row. No
-        row waits where more blank lines follow than one record can hold.
+        row waits where more blank lines follow than one record can hold, or where the last row is too long.
         """
-        if not at.len() or end - int(at[-1]) - last > TAIL_BLANKS:
+        if not at.len() or end - int(at[-1]) - last > TAIL_BLANKS or width[-1] > MAX_ROW:
             return end
         waiting = size = 0
         for one in reversed(width.tail(TAIL_ROWS).to_list()):
@@ -235,6 +240,22 @@ class RecordFinder:
         raw, at = raw.gather(order), at.gather(order)
         cells = cells_of(self._layout, block.grammar, raw, "\n".join(raw.to_list()).encode())
         return Records(cut, raw, cells, at, [unit for unit in units if unit.message is not None])
+
+
+def _without_long(block: Block, found: Records) -> Records:
+    """The same with each row over MAX_ROW set aside as such. A long line was read as one with a NUL."""
+    if len(block.data) <= MAX_ROW:
+        return found
+    units = []
+    for unit in found.units:
+        size = block.size_if_too_long(unit.start, unit.end)
+        units.append(replace(unit, message=too_long(size), too_long=True) if size else unit)
+    records = found.records(block)
+    long = records.str.len_bytes() > MAX_ROW
+    for at, text in zip(found.at.filter(long), records.filter(long), strict=True):
+        units.append(Unit(at, at + lines_of(text), too_long(len(text.encode())), too_long=True))
+    good = ~long
+    return Records(found.cut, records.filter(good), found.cells.filter(good), found.at.filter(good), units)
 
 
 def _has_systematic_extras(found: Records, one_more: Mapping[int, str]) -> bool:
@@ -333,7 +354,7 @@ def _cut_before_tail_units(search: DamageSearch) -> int:
     limit = len(search.codes) if search.undecided is None else search.undecided
     cut, kept = limit, 0
     for unit in search.units_before(limit):
-        if limit - unit.end > TAIL_BLANKS and not kept:
+        if not kept and (limit - unit.end > TAIL_BLANKS or search.size(unit.start, unit.end) > MAX_ROW):
             break
         far = kept >= TAIL_ROWS and limit - cut >= search.line_breaks.reach
         if far or (kept and search.size(unit.start, limit) > TAIL_BYTES):

@@ -62,15 +62,21 @@ class SetAside:
         )
 
     def _ends_with_mark(self, block: Block, last: Unit) -> bool:
-        return last.end == block.height and cut_end_bytes(block.kept[last.start]) == END_MARK
+        if last.too_long or last.end < block.height:
+            return False
+        return cut_end_bytes(block.kept[last.start]) == END_MARK
 
     def _raws(self, block: Block, units: list[Unit]) -> pl.Series:
-        """The bytes of the units as they stand in the file, without the last line end."""
+        """The bytes of the units as they stand in the file, without the last line end; null if too long."""
+        if any(unit.too_long for unit in units):
+            return pl.Series([None if u.too_long else self._raw(block, u) for u in units], dtype=pl.Binary)
         if self._restore is bytes and not block.damaged and all(u.end - u.start == 1 for u in units):
             lines = block.lines.gather([unit.start for unit in units])
             return block.grammar.signs.restore(lines).cast(pl.Binary)
-        raws = [self._restore(cut_end_bytes(b"".join(block.kept[u.start : u.end]))) for u in units]
-        return pl.Series(raws, dtype=pl.Binary)
+        return pl.Series([self._raw(block, unit) for unit in units], dtype=pl.Binary)
+
+    def _raw(self, block: Block, unit: Unit) -> bytes:
+        return self._restore(cut_end_bytes(b"".join(block.kept[unit.start : unit.end])))
 
     def _reasons(self, block: Block, units: list[Unit], offset: int) -> list[tuple[str, str]]:
         if block.damaged or block.has(BOM):
@@ -81,7 +87,8 @@ class SetAside:
     def _reason(self, block: Block, unit: Unit, offset: int) -> tuple[str, str]:
         if unit.message == AGAIN or self._is_header(block, unit):
             return HEADER_REPEATED, AGAIN
-        if block.damaged and (where := self._bad_byte(block, unit)) is not None:
+        is_read = block.damaged and not unit.too_long
+        if is_read and (where := self._bad_byte(block, unit)) is not None:
             return ROW_MALFORMED, (f"expected {self._encoding}, {NOT_DECODED} {offset + where} of the file")
         return ROW_MALFORMED, unit.message or ""
 

@@ -1,6 +1,5 @@
 """Blocks of text into batches of rows: numbers the records, and sets aside what is no good row."""
 
-import re
 from collections.abc import Callable, Iterator
 from functools import partial
 
@@ -8,7 +7,7 @@ import polars as pl
 
 from importer.core.errors import SourceError
 from importer.source.batch import Batch
-from importer.source.csv_blocks import Block, last_line_end, line_count
+from importer.source.csv_blocks import Block, last_line_end, line_count, lines_of
 from importer.source.csv_damage import Unit
 from importer.source.csv_found import Records
 from importer.source.csv_grammar import BOM, UNKNOWN_ESCAPE, UNNAMED, Layout, grammar_of, named_cells
@@ -108,7 +107,7 @@ class Splitter:
     def _end(self, block: Block, found: Records, start: int) -> int:
         """The line behind the record that starts on line `start`."""
         text = found.records(block)[int(found.at.search_sorted(start))]
-        return start + 1 + len(re.findall("\r\n|\r|\n", text))
+        return start + lines_of(text)
 
     def _suspects(self, block: Block, cells: pl.DataFrame) -> Iterator[tuple[str, pl.Series]]:
         """Healthy records that are no good rows: why, and which, of those that are left each time."""

@@ -17,6 +17,7 @@ from importer.source.batch import ROW_MALFORMED, SET_ASIDE, Batch
 from importer.source.csv_header import MAX_COLUMNS
 from importer.source.errors import read_errors
 from importer.source.names import unique_names
+from importer.source.row_size import MAX_ROW, too_long
 from importer.source.source import Source
 from importer.source.streams import open_stream
 from importer.source.table_rows import MAX_EXACT
@@ -91,6 +92,8 @@ def _lines(path: str) -> Iterator[_Line]:
 
 def _cells(line: bytes) -> Cells | str:
     """The cells of a line, or what is wrong with it, in a clause that quotes nothing of it."""
+    if len(line) > MAX_ROW:
+        return too_long(len(line))
     try:
         text = line.decode()
     except UnicodeDecodeError as error:
@@ -177,7 +180,8 @@ def _batch(block: list[_Line], names: Mapping[str, str], first: int) -> Batch:
     for row, line in enumerate(block, first):
         cells = _cells(line.data)
         if isinstance(cells, str):
-            bad.append((row, line.number, line.data, ROW_MALFORMED, cells))
+            kept = line.data if len(line.data) <= MAX_ROW else None
+            bad.append((row, line.number, kept, ROW_MALFORMED, cells))
         else:
             numbers.append(row)
             lines.append(line.number)

@@ -1,17 +1,20 @@
 """What Parquet files and tables of the calling program have in common: columns with types."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 
 import polars as pl
 
 from importer.core.errors import SourceError
-from importer.source.batch import SET_ASIDE, Batch
+from importer.source.batch import ROW_MALFORMED, SET_ASIDE, Batch
 from importer.source.errors import read_errors
 from importer.source.names import unique_names
+from importer.source.row_size import MAX_ROW, too_long
 from importer.source.source import Source
 
 TABLE_ROWS = 50_000
-"""Rows of a table delivered at a time."""
+TABLE_BYTES = 8 << 20
+"""Rows of a table delivered at a time, and bytes of their text."""
 
 MAX_EXACT = 1 << 53
 """Below this a 64-bit float holds every whole number."""
@@ -52,8 +55,31 @@ def _batches(
     with read_errors(path):
         for found in frames():
             for cells in found.rename(dict(zip(found.columns, columns, strict=True))).iter_slices(TABLE_ROWS):
-                yield table_batch(cells, first)
-                first += cells.height
+                for piece, sizes in _pieces(cells):
+                    yield _without_long(table_batch(piece, first), sizes)
+                    first += piece.height
+
+
+def _pieces(cells: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
+    """The rows in pieces of about TABLE_BYTES of text, and the bytes of text of each row."""
+    sizes = _text_sizes(cells)
+    if int(sizes.sum()) <= TABLE_BYTES:
+        yield cells, sizes
+        return
+    piece, at = (sizes.cum_sum() - sizes) // TABLE_BYTES, 0
+    for height in piece.rle().struct.field("len"):
+        yield cells.slice(at, height), sizes.slice(at, height)
+        at += height
+
+
+def _text_sizes(cells: pl.DataFrame) -> pl.Series:
+    sizes: list[pl.Expr] = [
+        (pl.col(name).str.len_bytes() if kind == pl.String else pl.col(name).bin.size()).cast(pl.Int64)
+        for name, kind in cells.schema.items()
+        if kind in (pl.String, pl.Binary)
+    ]
+    zero = pl.repeat(0, cells.height, dtype=pl.Int64)
+    return cells.select(size=pl.sum_horizontal(zero, *sizes))["size"]
 
 
 def table_batch(cells: pl.DataFrame, first: int) -> Batch:
@@ -61,3 +87,19 @@ def table_batch(cells: pl.DataFrame, first: int) -> Batch:
     row = pl.int_range(first, first + cells.height, eager=True, dtype=pl.Int64).alias("row")
     line = pl.Series("line", [None], dtype=pl.Int64).new_from_index(0, cells.height)
     return Batch(cells, row, line, None, pl.DataFrame(schema=SET_ASIDE))
+
+
+def _without_long(batch: Batch, sizes: pl.Series) -> Batch:
+    """The batch with each row set aside that is over MAX_ROW; `sizes` are the bytes of its rows."""
+    good = sizes <= MAX_ROW
+    if good.all():
+        return batch
+    rows, messages = batch.row.filter(~good), [too_long(size) for size in sizes.filter(~good)]
+    aside = rows.to_frame().with_columns(reason=pl.lit(ROW_MALFORMED), message=pl.Series(messages))
+    return replace(
+        batch,
+        cells=batch.cells.filter(good),
+        row=batch.row.filter(good),
+        line=batch.line.filter(good),
+        set_aside=pl.concat([batch.set_aside, aside], how="diagonal"),
+    )

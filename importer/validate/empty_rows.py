@@ -35,4 +35,6 @@ def split_counted(batch: Batch) -> tuple[pl.DataFrame, int, int]:
     """The rows set aside that are to be reported; how many are the mark at the end, how many a footer."""
     reason = batch.set_aside["reason"]
     is_mark, is_footer = reason == ROW_EMPTY, reason == ROW_OF_FOOTER
+    if not is_mark.any() and not is_footer.any():
+        return batch.set_aside, 0, 0
     return batch.set_aside.filter(~is_mark & ~is_footer), int(is_mark.sum()), int(is_footer.sum())

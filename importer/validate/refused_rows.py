@@ -54,8 +54,10 @@ def damaged_rows(batch: Batch, source: int) -> RefusedRows:
     """The damaged rows; of these the bytes are kept."""
     if not batch.set_aside.height:
         return _NO_DAMAGE
-    frame = batch.set_aside.with_columns(order=pl.col("row") + (source << ORDER_SHIFT), stage=pl.lit("read"))
-    return RefusedRows(rejects_frame(frame), frame.select("order", bytes="raw"))
+    order = pl.col("row") + (source << ORDER_SHIFT)
+    lines = batch.set_aside.drop("raw").with_columns(order=order, stage=pl.lit("read"))
+    kept = batch.set_aside.select(order=order, bytes="raw")
+    return RefusedRows(rejects_frame(lines), kept.drop_nulls() if kept["bytes"].null_count() else kept)
 
 
 _NO_REJECTS = pl.DataFrame(schema=dict(REJECTS))
@@ -65,6 +67,7 @@ _NO_DAMAGE = RefusedRows(_NO_REJECTS, pl.DataFrame(schema={"order": pl.Int64, "b
 
 def in_order(frames: Sequence[pl.DataFrame], *by: str) -> pl.DataFrame:
     """The rows of all frames by source order; damaged rows have other columns than healthy ones."""
-    if not any(frame.height for frame in frames):
-        return frames[0]
-    return pl.concat(frames, how="diagonal").sort(by)
+    found = [frame for frame in frames if frame.height]
+    if len(found) < 2:  # polars copies the cells of a table of one row each time, and they may be long
+        return found[0] if found else frames[0]
+    return pl.concat(found, how="diagonal").sort(by)

@@ -19,7 +19,7 @@ _OF_A_SHAPE = 5
 """Accepted values of one shape that are kept: a column of one shape leaves room for a second one."""
 
 LONGEST_VALUE = 1_000
-"""Characters of a refused value that are looked at; a cell may have 64 MiB."""
+"""Characters of a refused value that are looked at; a cell may have 2 MiB."""
 
 ROUNDED = r"^[+-]?[0-9][.,][0-9]+[eE][+]?[0-9]+$"
 """What a spreadsheet makes of a long number: 4.91512E+11."""

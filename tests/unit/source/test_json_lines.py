@@ -6,9 +6,10 @@ import polars as pl
 import pytest
 
 from importer.core.errors import SourceError
-from importer.source import json_lines
+from importer.source import json_lines, row_size
 from importer.source.batch import ROW_MALFORMED
 from importer.source.json_lines import open_json_lines
+from importer.source.row_size import too_long
 
 
 def write(tmp_path: Path, *lines: str | bytes) -> str:
@@ -108,6 +109,18 @@ def test_a_long_list_comes_in_blocks_and_again_from_the_first_row(tmp_path: Path
         assert len(batches) > 3
         assert [row for batch in batches for row in batch.row] == list(range(1, 101))
         assert [id_ for batch in batches for id_ in batch.cells["id"]] == [str(n) for n in range(100)]
+
+
+def test_a_line_that_is_too_long_is_set_aside_without_its_text(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for module in (json_lines, row_size):
+        monkeypatch.setattr(module, "MAX_ROW", 20)
+    path = write(tmp_path, '{"id": "1"}', '{"id": "2", "n": "too long"}', '{"id": "3"}')
+    (batch,) = open_json_lines(path).batches()
+    assert batch.cells["id"].to_list() == ["1", "3"]
+    assert batch.row.to_list() == [1, 3]
+    assert batch.set_aside.select("row", "line", "raw", "message").rows() == [(2, 2, None, too_long(28))]
 
 
 def test_what_is_no_json_lines_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -1,0 +1,66 @@
+"""How long a row may be. A longer one is set aside before it is split into cells, and no copy of it is kept.
+
+What reads, checks and reports a text takes several times its size in memory. So a bound on the row is what
+bounds the memory. No destination takes an update of this size.
+"""
+
+from collections.abc import Iterator
+
+from importer.source.csv_grammar import Dialect
+
+MAX_ROW = 2 << 20
+"""Bytes of a row, at most."""
+
+_PIECE = 1 << 16
+
+
+def too_long(size: int) -> str:
+    """What is wrong with a row of so many bytes."""
+    return f"expected at most {MAX_ROW:,} bytes in a row, found {size:,}; rejected_rows has no copy of it"
+
+
+def without_long_lines(data: bytes, dialect: Dialect) -> tuple[bytes, dict[int, int]]:
+    """The text without the long texts of lines over MAX_ROW, and the bytes of these lines by number from 0.
+
+    Such a line begins with NUL, so that it is a row for no reader. Its delimiters and quotes stay: what it
+    leaves in quotes is not taken for rows. The text itself is returned where it has no such line.
+    """
+    pieces, sizes, at = list[bytes](), dict[int, int](), 0
+    for start, end in _long_lines(data):
+        pieces += [data[at:start], b"\0", *_shortened(data, start, end, dialect)]
+        sizes[_lines_before(data, start)] = end - start
+        at = end
+    return (b"".join([*pieces, data[at:]]) if pieces else data), sizes
+
+
+def _lines_before(data: bytes, at: int) -> int:
+    return data.count(b"\n", 0, at) + data.count(b"\r", 0, at) - data.count(b"\r\n", 0, at)
+
+
+def _long_lines(data: bytes) -> Iterator[tuple[int, int]]:
+    """Where the text of each line over MAX_ROW starts and ends: it has a byte at a multiple of MAX_ROW."""
+    end = -1
+    for at in range(MAX_ROW, len(data), MAX_ROW):
+        if at > end:
+            start = max(data.rfind(b"\n", 0, at), data.rfind(b"\r", 0, at)) + 1
+            end = _line_end(data, at)
+            if end - start > MAX_ROW:
+                yield start, end
+
+
+def _line_end(data: bytes, at: int) -> int:
+    ends = (data.find(b"\n", at), data.find(b"\r", at))
+    return min((end for end in ends if end >= 0), default=len(data))
+
+
+def _shortened(data: bytes, start: int, end: int, dialect: Dialect) -> Iterator[bytes]:
+    """A line, piece by piece, with one letter for each text between delimiters, quotes and escapes."""
+    signs = (dialect.delimiter + dialect.quote + dialect.escape).encode()
+    letter = next(letter for letter in b"xyzabcdefgh" if letter not in signs)
+    one, two = bytes([letter]), bytes([letter] * 2)
+    table = bytes(byte if byte in signs else letter for byte in range(256))
+    for at in range(start, end, _PIECE):
+        piece = data[at : min(at + _PIECE, end)].translate(table)
+        while two in piece:
+            piece = piece.replace(two, one)
+        yield piece
