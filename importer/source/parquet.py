@@ -12,7 +12,7 @@ from importer.source.source import Source
 from importer.source.streams import refuse_folder
 from importer.source.table_rows import TABLE_ROWS, table_source
 
-PARQUET_FIRST = 1
+PARQUET_FIRST = 16
 PARQUET_BYTES = 32 << 20
 """Rows read first, while their width is not known, and bytes of cells read at a time behind them."""
 

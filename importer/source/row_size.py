@@ -6,6 +6,7 @@ bounds the memory. No destination takes an update of this size.
 
 from collections.abc import Iterator
 
+from importer.core.errors import SourceError
 from importer.source.csv_grammar import Dialect
 
 MAX_ROW = 2 << 20
@@ -23,11 +24,16 @@ def without_long_lines(data: bytes, dialect: Dialect) -> tuple[bytes, dict[int, 
     """The text without the long texts of lines over MAX_ROW, and the bytes of these lines by number from 0.
 
     Such a line begins with NUL, so that it is a row for no reader. Its delimiters and quotes stay: what it
-    leaves in quotes is not taken for rows. The text itself is returned where it has no such line.
+    leaves in quotes is not taken for rows. Of a line with more than MAX_ROW of these signs they do not stay:
+    SourceError where it may leave a quote open. The text itself is returned where it has no such line.
     """
     pieces, sizes, at = list[bytes](), dict[int, int](), 0
     for start, end in _long_lines(data):
-        pieces += [data[at:start], b"\0", *_shortened(data, start, end, dialect)]
+        short = list(_shortened(data, start, end, dialect))
+        if sum(map(len, short)) > MAX_ROW:
+            _refuse_open_quote(data, start, end, dialect.quote.encode())
+            short = []
+        pieces += [data[at:start], b"\0", *short]
         sizes[_lines_before(data, start)] = end - start
         at = end
     return (b"".join([*pieces, data[at:]]) if pieces else data), sizes
@@ -51,6 +57,14 @@ def _long_lines(data: bytes) -> Iterator[tuple[int, int]]:
 def _line_end(data: bytes, at: int) -> int:
     ends = (data.find(b"\n", at), data.find(b"\r", at))
     return min((end for end in ends if end >= 0), default=len(data))
+
+
+def _refuse_open_quote(data: bytes, start: int, end: int, quote: bytes) -> None:
+    if quote and data.count(quote, start, end) % 2:
+        raise SourceError(
+            f"a line has over {MAX_ROW >> 20} MiB of delimiters and quotes, and a quote that is not closed: "
+            "declare the delimiter, quote and encoding the file is written in"
+        )
 
 
 def _shortened(data: bytes, start: int, end: int, dialect: Dialect) -> Iterator[bytes]:

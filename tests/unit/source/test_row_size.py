@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from importer.core.errors import SourceError
 from importer.source import csv_records, row_size, table_rows
 from importer.source.batch import ROW_MALFORMED, Batch
 from importer.source.csv_grammar import Dialect, Layout
@@ -50,8 +51,9 @@ def read(batches: list[Batch]) -> list[tuple[int, int, str, str]]:
         (b"y" * 21, b"\0x"),
         (b'1,"' + b"y" * 20, b'\0x,"x'),
         (b'1,"' + "ä".encode() * 20 + b'"', b'\0x,"x"'),
-        (b"," * 21, b"\0" + b"," * 21),
-        (b'1,"' + b'\\"a' * 10 + b",", b'\0x,"' + b'\\"x' * 10 + b","),
+        (b"," * 20 + b"y", b"\0"),
+        (b'"' * 22, b"\0"),
+        (b'1,"\\"' + b"y" * 20 + b",", b'\0x,"\\"x,'),
     ],
 )
 @pytest.mark.parametrize("end", [b"\n", b"\r\n", b"\r"])
@@ -67,6 +69,11 @@ def test_a_line_of_several_pieces_keeps_its_signs(monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(row_size, "_PIECE", 7)
     text, _ = without_long_lines(b'1,"' + b"y" * 20 + b'"",,\n', Dialect())
     assert text.replace(b"x", b"") == b'\0,""",,\n'
+
+
+def test_a_line_of_too_many_signs_may_leave_no_quote_open() -> None:
+    with pytest.raises(SourceError, match="a quote that is not closed"):
+        without_long_lines(b'"' * (LIMIT + 1), Dialect())
 
 
 def test_a_text_without_long_lines_stays_the_same_object() -> None:
