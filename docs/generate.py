@@ -30,6 +30,7 @@ from importer.core import errors
 from importer.core.outcome_table import OUTCOME_COLUMNS
 from importer.core.rejects import REPORT_COLUMNS
 from importer.destinations.attentive.settings import User
+from importer.destinations.base import Destination
 from importer.destinations.http.settings import AnswerRule, RefusedList
 from importer.report import summary
 from importer.sandbox import faults
@@ -177,9 +178,16 @@ def _vendors() -> str:
     rows = (
         ("longest distinct id, in characters", *(str(kind.distinct_id_max) for kind in kinds)),
         ("ceiling in requests/s, by default", *(f"{kind.requests_per_second:g}" for kind in kinds)),
-        ('can clear a value (`blank = "clear"`)', *("yes" if kind.clears else "no" for kind in kinds)),
+        ('can clear a value (`blank = "clear"`)', *map(_clears, kinds)),
     )
     return table(("", *destinations.own_names()), rows)
+
+
+def _clears(kind: type[Destination]) -> str:
+    """Whether a destination can clear a value, or by which of its settings."""
+    if "clear_as" in kind.settings_type.model_fields:
+        return "with `clear_as`"
+    return "yes" if kind.clears else "no"
 
 
 # ------------------------------------------------------------------- all of them

@@ -43,7 +43,7 @@ def parse(data: Mapping[str, Any], path: Path | None = None) -> Config:
             mistakes += _field_mistakes(config)
         mistakes += _column_mistakes(config)
         mistakes += diff_mistakes(config)
-        if config.source.clear_values and not kind.clears:
+        if config.source.clear_values and not destination.clears:
             mistakes.append(f"source.clear_values: {kind.name} has no way to clear a value; leave it out")
         mistakes += _clear_mistakes(config, destination)
     if mistakes or config is None:
@@ -127,7 +127,7 @@ def diff_mistakes(config: Config) -> Iterable[str]:
         if config.run.on_gone == "clear":
             yield 'run.on_gone: "clear" needs changed_only = true, by which it is known who was there'
         return
-    if config.run.on_gone == "clear" and not type(config.build_destination()).clears:
+    if config.run.on_gone == "clear" and not config.build_destination().clears:
         yield f'run.on_gone: {config.destination.type} has no way to clear a value; take "ignore"'
     if not config.destination.account:
         yield (

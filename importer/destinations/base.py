@@ -118,7 +118,7 @@ class Destination(ABC):
     resolves: bool = False
     """Whether distinct ids are resolved to the vendor's own ids before people are written (`prepare`)."""
     settings_type: ClassVar[type[Settings]] = Settings
-    clears: ClassVar[bool] = True
+    clears: bool = True
     """Whether a stored value can be removed: an update may have a part with the operation `clear`."""
     fixes_types: ClassVar[bool] = False
     """Whether the first value seen of an attribute decides its type for good."""

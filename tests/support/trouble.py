@@ -71,7 +71,7 @@ class Case:
     def declared(self) -> dict[str, dict[str, Any]]:
         """The attributes of the run, few of the example's."""
         known = tomllib.loads(EXAMPLES[self.example].read_text("utf-8"))["attributes"]
-        return {key: {**known[key], **more} for key, more in self.attributes.items()}
+        return {key: {**known.get(key, {}), **more} for key, more in self.attributes.items()}
 
     @property
     def repeats_all(self) -> bool:
@@ -114,6 +114,12 @@ CASES: Mapping[str, Case] = {
     ),
     "attentive": Case("attentive", {}, _SET),
     "attentive-bulk": Case("attentive-bulk", _FAST_POLLS, _SET),
+    "declared": Case(
+        "braze",
+        {"people_per_call": 3, "clear_as": "null"},
+        {key: _SET[key] for key in ("first_name", "age", "plan", "newsletter")}
+        | {"city": {"type": "free_text", "blank": "clear"}},
+    ),
     "engagelab": Case("engagelab", {}, {**_CLEARED, "topics": {}}),
     "engagelab-sums": Case(
         "engagelab", {}, {"first_name": {}, "age": {}, "lifetime_value": {"operation": "increase"}}

@@ -11,7 +11,17 @@ from dataclasses import replace
 from functools import partial
 from typing import ClassVar
 
-from importer.core.models import SEPARATOR, Answer, Call, Classification, Encoding, Target, Update, Verdict
+from importer.core.models import (
+    SEPARATOR,
+    Answer,
+    Call,
+    Classification,
+    Encoding,
+    Part,
+    Target,
+    Update,
+    Verdict,
+)
 from importer.destinations import base, value_search
 from importer.destinations.http import answers, template
 from importer.destinations.http.settings import Settings
@@ -33,7 +43,6 @@ class Destination(base.Destination):
     default_base_url = ""
     distinct_id_max = 255
     requests_per_second = 10
-    clears = False
     splits = True
     settings_type: ClassVar[type[base.Settings]] = Settings
 
@@ -42,6 +51,7 @@ class Destination(base.Destination):
         assert isinstance(settings, Settings)
         self._own = settings
         self.people_per_call = settings.people_per_call
+        self.clears = settings.clear_as is not None
         self.distinct_id_max = settings.distinct_id_max  # type: ignore[misc] # known only with the settings
         self.encoding = Encoding(
             date=settings.date_format,
@@ -52,15 +62,15 @@ class Destination(base.Destination):
         self._person = None if settings.person is None else template.compiled(settings.person)
 
     def problems(self) -> Iterable[str]:
-        """A declared API writes values and does nothing else with them."""
+        """A declared API sets values, and clears them where it is declared how."""
         yield from (f"destination.{problem}" for problem in self._own.problems())
         structure = self._own.body if self._own.person is None else self._own.person
         neighbours = template.neighbours(structure)
         for d in self.definitions:
             if d.operation != "set":
                 yield f'attributes.{d.key}.operation: http has "set" only'
-            if d.blank == "clear":
-                yield f'attributes.{d.key}.blank: http has no way to clear a value; take "skip"'
+            if d.blank == "clear" and not self.clears:
+                yield f'attributes.{d.key}.blank: needs destination.clear_as, which says how; or take "skip"'
             if d.key in neighbours:
                 yield f"attributes.{d.key}: the declared call has another member of this name beside it"
 
@@ -89,15 +99,30 @@ class Destination(base.Destination):
         """The declared headers that are references."""
         return self._own.secret_headers
 
-    def calls(self, updates: Sequence[Update]) -> Sequence[Call]:
-        """Calls of several people, as far as they fit; one with a doubtful value goes alone."""
-        together = [u for u in updates if not u.doubtful]
-        alone = [self._alone(u) for u in updates if u.doubtful]
-        entries = [(_target(u), u.parts[0].members) for u in together]
-        return [*(self._call(group) for group in self._groups(entries)), *alone]
+    def calls_at_most(self, people: int, clears: int) -> int:
+        """What is cleared goes out in calls of its own."""
+        groups = -(-people // self.people_per_call)
+        return groups + min(groups, clears)
 
-    def _alone(self, update: Update) -> Call:
-        return value_search.first_call(update, update.parts[0], partial(self._carrying, update.distinct_id))
+    def calls(self, updates: Sequence[Update]) -> Sequence[Call]:
+        """Calls of several people, as far as they fit; one with a doubtful value goes alone.
+
+        What is cleared of the people goes out after that: one call has each person once.
+        """
+        parts = [(u, part) for u in updates for part in u.parts]
+        sets = [(_target(u, p), p.members) for u, p in parts if p.operation == "set" and not u.doubtful]
+        alone = [self._alone(u, p) for u, p in parts if p.operation == "set" and u.doubtful]
+        clears = [(_target(u, p), self._clearing(p.keys)) for u, p in parts if p.operation == "clear"]
+        together, after = ([self._call(group) for group in self._groups(e)] for e in (sets, clears))
+        return [*together, *alone, *after]
+
+    def _alone(self, update: Update, part: Part) -> Call:
+        return value_search.first_call(update, part, partial(self._carrying, update.distinct_id))
+
+    def _clearing(self, keys: Sequence[str]) -> str:
+        """The members that remove the values of these attributes."""
+        value = "null" if self._own.clear_as == "null" else '""'
+        return SEPARATOR.join(f"{json.dumps(key, ensure_ascii=False)}:{value}" for key in keys)
 
     def _groups(self, entries: Sequence[tuple[Target, str]]) -> Iterator[Sequence[tuple[Target, str]]]:
         """People in groups, each at most `people_per_call` and about `body_bytes_max` long."""
@@ -158,8 +183,8 @@ class Destination(base.Destination):
         return self._call(people[:middle]), self._call(people[middle:])
 
 
-def _target(update: Update) -> Target:
-    return Target(update.person, update.distinct_id, "set", update.parts[0].keys)
+def _target(update: Update, part: Part) -> Target:
+    return Target(update.person, update.distinct_id, part.operation, part.keys)
 
 
 DESTINATION = Destination

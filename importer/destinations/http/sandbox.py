@@ -74,15 +74,25 @@ class Sandbox(simulator.Sandbox):
 
     def _fits(self, key: str, values: Mapping[str, Any]) -> bool:
         definition = self.definitions.get(key)
-        return definition is not None and not definition.archived and _is_of(definition, values[key])
+        if definition is None or definition.archived:
+            return False
+        return self._is_clear(values[key]) or _is_of(definition, values[key])
+
+    def _is_clear(self, value: Any) -> bool:
+        """Whether it stands for a value that is to be removed."""
+        return (self._own.clear_as, value) in (("null", None), ("empty_text", ""))
 
     def _store(
         self, distinct_id: str, values: Mapping[str, Any], bad: set[str], *, names_values: bool
     ) -> None:
         """All values of a person but the bad ones, or none where the API refuses whole people."""
         kept = {key: value for key, value in values.items() if key not in bad}
-        if kept and (names_values or not bad):
-            self.stored.setdefault(distinct_id, {}).update(kept)
+        if not kept or (bad and not names_values):
+            return
+        stored = self.stored.setdefault(distinct_id, {})
+        stored.update(kept)
+        for key in [key for key, value in kept.items() if self._is_clear(value)]:
+            del stored[key]
 
     def distinct_ids(self, request: Request) -> tuple[str, ...]:
         """The people of a body."""

@@ -86,6 +86,7 @@ class RefusedList(_Table):
 class Settings(base.Settings):
     """A declared API. `body` is the JSON of a call, `person` an entry of its `"{people}"`.
 
+    `clear_as` is what stands in place of a value that is to be removed; without it, nothing can be cleared.
     Of `answers` the first that fits counts. An answer that none fits is read by its status: 401 and 403 stop
     the run; 408, 425, 429, 500, 502, 503 and 504 repeat the call, and so does any 2xx; any other refuses it.
     """
@@ -103,6 +104,7 @@ class Settings(base.Settings):
     date_format: str = "%Y-%m-%d"
     datetime_format: str = "%Y-%m-%dT%H:%M:%S"
     datetime_utc_format: str = "%Y-%m-%dT%H:%M:%SZ"
+    clear_as: Literal["null", "empty_text"] | None = None
     answers: tuple[AnswerRule, ...] = Field(min_length=1)
     refused: tuple[RefusedList, ...] = ()
 

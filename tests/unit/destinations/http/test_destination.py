@@ -54,6 +54,53 @@ def call_of(*people: str, **changes: Any) -> tuple[Destination, Call]:
 # ------------------------------------------------------------------- calls
 
 
+def both(person: str, doubtful: tuple[str, ...] = ()) -> Update:
+    """A person with a value to set and two to clear."""
+    parts = (Part("set", ("age",), '"age":1'), Part("clear", ("a", "b"), ""))
+    return Update(0, person, parts, doubtful=doubtful)
+
+
+@pytest.mark.parametrize(("clear_as", "value"), [("null", None), ("empty_text", "")])
+def test_what_is_cleared_goes_out_after_the_values_of_the_same_people(clear_as: str, value: object) -> None:
+    destination = built(clear_as=clear_as)
+    calls = destination.calls([both("p0"), both("p1"), update("p2", age=2)])
+    assert [json.loads(call.body)["people"] for call in calls] == [
+        [{"id": "p0", "set": {"age": 1}}, {"id": "p1", "set": {"age": 1}}, {"id": "p2", "set": {"age": 2}}],
+        [{"id": "p0", "set": {"a": value, "b": value}}, {"id": "p1", "set": {"a": value, "b": value}}],
+    ]
+    assert {(t.operation, t.keys) for t in calls[1].targets} == {("clear", ("a", "b"))}
+    assert destination.calls_at_most(3, 4) == 2
+
+
+def test_what_is_cleared_of_a_person_with_a_doubtful_value_goes_with_the_others() -> None:
+    calls = built(clear_as="null").calls([both("p0", doubtful=("age",)), both("p1")])
+    assert [[(t.distinct_id, t.operation) for t in call.targets] for call in calls] == [
+        [("p1", "set")],
+        [("p0", "set")],
+        [("p0", "clear"), ("p1", "clear")],
+    ]
+
+
+def test_a_clear_that_is_refused_is_found_in_halves() -> None:
+    destination = built(clear_as="null")
+    call = destination.calls([both("p0"), both("p1")])[1]
+    halves = destination.classify(call, json_answer(400, {})).follow_up
+    assert [[t.distinct_id for t in half.targets] for half in halves] == [["p0"], ["p1"]]
+    [first] = destination.classify(halves[0], json_answer(400, {})).follow_up
+    assert json.loads(first.body)["people"] == [{"id": "p0", "set": {"a": None}}]
+    assert first.targets[0].operation == "clear"
+
+
+def test_nothing_is_cleared_where_it_is_not_declared_how() -> None:
+    definitions = [Definition("age", "number", blank="clear")]
+    [problem] = Destination(Settings.model_validate(MANY), definitions).problems()
+    assert problem.startswith("attributes.age.blank: needs destination.clear_as")
+    assert not list(
+        Destination(Settings.model_validate({**MANY, "clear_as": "null"}), definitions).problems()
+    )
+    assert (built().clears, built(clear_as="null").clears) == (False, True)
+
+
 def test_people_go_together_up_to_the_limit() -> None:
     calls = built().calls([update(f"p{n}", age=n) for n in range(6)])
     assert [[target.distinct_id for target in call.targets] for call in calls] == [
@@ -259,7 +306,7 @@ def test_what_an_attribute_cannot_be_is_said() -> None:
     found = mistakes({"id": {"type": "number", "operation": "increase", "column": "n"}}, person=beside)
     assert 'attributes.id.operation: http has "set" only' in found
     assert "attributes.id: the declared call has another member of this name beside it" in found
-    assert "http has no way to clear a value" in mistakes({"age": {"type": "number", "blank": "clear"}})
+    assert "needs destination.clear_as" in mistakes({"age": {"type": "number", "blank": "clear"}})
 
 
 def test_a_key_of_the_file_is_never_quoted() -> None:
@@ -315,3 +362,12 @@ def test_the_simulator_refuses_a_call_or_what_the_declaration_can_name() -> None
     listed = {"ok": True, "bad": [{"at": 1, "key": "age", "why": "invalid"}]}
     assert json.loads(asked(single, body).body) == listed
     assert single.stored == {"a": {"age": 1, "plan": "x"}, "b": {"plan": "x"}}
+
+
+@pytest.mark.parametrize(("clear_as", "value"), [("null", None), ("empty_text", "")])
+def test_the_simulator_removes_what_is_cleared(clear_as: str, value: object) -> None:
+    sandbox = simulator(clear_as=clear_as)
+    assert asked(sandbox, {"people": [person("a", age=1, plan="x")]}).status == 200
+    assert asked(sandbox, {"people": [person("a", age=value)]}).status == 200
+    assert sandbox.stored == {"a": {"plan": "x"}}
+    assert asked(simulator(), {"people": [person("a", age=value)]}).status == 400, "not declared"
