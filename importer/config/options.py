@@ -10,6 +10,7 @@ from importer.config import loader as configuration
 from importer.config import urls
 from importer.config.schema import Config
 from importer.core.errors import ConfigError
+from importer.core.text import printable
 
 _WHOLE = 100
 
@@ -30,7 +31,10 @@ class RejectLimit:
         except ValueError:
             value = -1
         if not 0 <= value < float("inf") or (text.endswith("%") and value > _WHOLE):
-            raise ConfigError("--max-rejects: expected a number of values like 250, or a share like 2%.")
+            raise ConfigError(
+                "--max-rejects: expected a number of values like 250, or a share like 2%, found "
+                f'"{printable(text)}".'
+            )
         return cls(percent=value) if text.endswith("%") else cls(count=int(value))
 
     def passed(self, rejected: int, of: int) -> bool:

@@ -11,7 +11,7 @@ from typing import Any
 
 from importer.config.schema import NAME, Config
 from importer.core.errors import ConfigError, StateError, command
-from importer.core.text import did_you_mean
+from importer.core.text import did_you_mean, printable
 from importer.storage import account, atomic_files, foreign_folder, run_folder
 from importer.storage.disk_errors import state_errors
 from importer.storage.locks import holder_of, short_lock
@@ -47,7 +47,10 @@ def new_run(state_dir: Path, run_id: str | None) -> RunFolder:
     """The folder of a new run, not there yet; ConfigError where the id is not one, or another run has it."""
     run_id = run_folder.new_run_id() if run_id is None else run_id
     if not NAME.fullmatch(run_id):
-        raise ConfigError("--run-id: expected a letter or digit, then up to 63 of A-Z a-z 0-9 . _ -")
+        raise ConfigError(
+            "--run-id: expected a letter or digit, then up to 63 of A-Z a-z 0-9 . _ -, found "
+            f'"{printable(run_id)}"'
+        )
     folder = RunFolder(state_dir / "runs" / run_id)
     if folder.meta.exists():
         raise _id_is_used(run_id)
