@@ -1,23 +1,23 @@
-"""A Spark session on this machine: two tasks at a time, each tried four times.
+"""Spark on this machine: in one process, and as a cluster.
 
 Without pyspark or Java these tests are skipped with a word; where CI=true they fail, so that CI never passes
 because it could not run them.
 """
 
+import faulthandler
 import importlib.util
 import os
-import shutil
-import sys
-import warnings
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.spark.cluster import Cluster, running
+from tests.spark.people import PEOPLE, rows
+from tests.spark.sessions import PANDAS, java, session
+
 HERE = Path(__file__).parent
-PANDAS = "PySpark does not yet fully support pandas"
-"""What pyspark says of pandas 3, which we do not use."""
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
@@ -31,28 +31,7 @@ def missing() -> str:
     """What these tests lack; "" where they can run."""
     if importlib.util.find_spec("pyspark") is None:
         return "pyspark is not installed: see CONTRIBUTING.md, Checks"
-    return "" if shutil.which("java") or os.environ.get("JAVA_HOME") else "there is no Java on this machine"
-
-
-def session(name: str) -> Any:
-    """A session as small as possible; the executors use this very Python."""
-    from pyspark.sql import SparkSession
-
-    os.environ |= {"PYSPARK_PYTHON": sys.executable, "SPARK_LOCAL_IP": "127.0.0.1"}
-    settings = {
-        "spark.ui.enabled": "false",
-        "spark.ui.showConsoleProgress": "false",
-        "spark.sql.shuffle.partitions": "3",
-        "spark.sql.session.timeZone": "Asia/Kolkata",
-        "spark.driver.memory": "1g",
-        "spark.log.level": "ERROR",
-    }
-    with warnings.catch_warnings():
-        warnings.filterwarnings("ignore", PANDAS, FutureWarning)
-        builder = SparkSession.builder.master("local[2,4]").appName(name)
-        for key, value in settings.items():
-            builder = builder.config(key, value)
-        return builder.getOrCreate()
+    return "" if java() else "there is no Java on this machine"
 
 
 @pytest.fixture(autouse=True, scope="session")
@@ -61,8 +40,30 @@ def _can_run() -> None:
         (pytest.fail if os.environ.get("CI") == "true" else pytest.skip)(lack)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(autouse=True)
+def _no_time_limit() -> None:
+    """That of the other tests (`faulthandler_timeout`) is too short where the machine has much else to do."""
+    faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.fixture(scope="module")
 def spark(_can_run: None) -> Iterator[Any]:
-    started = session("tests")
+    """A session of this machine. A process has one at a time, so it ends with its module."""
+    started = session()
     yield started
     started.stop()
+
+
+@pytest.fixture(scope="session")
+def cluster(_can_run: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    """A standalone cluster. One session at a time: each takes all of its cores."""
+    with running(tmp_path_factory.mktemp("spark") / "cluster") as started:
+        yield started
+
+
+@pytest.fixture(scope="session")
+def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The list as a Parquet file."""
+    path = tmp_path_factory.mktemp("lake") / "people.parquet"
+    rows(PEOPLE).write_parquet(path)
+    return path

@@ -1,15 +1,24 @@
-"""A program that imports a data frame, to be killed: `python -m tests.spark.driver TABLE FOLDER URL RUN`."""
+"""A program that imports a data frame, to be killed.
 
+`python -m tests.spark.driver MASTER TABLE FOLDER URL RUN SETTINGS LAST`: settings as JSON; `seal` as the last
+argument lets it wait where it would begin to send.
+"""
+
+import json
 import sys
+import time
 from pathlib import Path
 
 import importer.spark
-from tests.spark.conftest import session
+from importer.pipeline import library
 from tests.spark.people import mapping, options
+from tests.spark.sessions import session
 
 
-def main(table: str, folder: str, url: str, run_id: str) -> None:
-    df = session("driver").read.parquet(table).repartition(6)
+def main(master: str, table: str, folder: str, url: str, run_id: str, settings: str, last: str) -> None:
+    if last == "seal":
+        setattr(library, "resume", lambda *_, **__: time.sleep(3600))  # noqa: B010 - mypy refuses the short form
+    df = session(master, json.loads(settings)).read.parquet(table).repartition(6)
     place = Path(folder)
     asked = options(place, url, run_id=run_id)
     importer.spark.run(df, mapping(), asked, staging=place / "staging")

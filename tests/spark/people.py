@@ -9,6 +9,7 @@ import importer
 from importer.core.models import RunSummary
 
 KEY = "sk_test_spark"
+PEOPLE = 3_000
 
 
 def mapping() -> dict[str, Any]:

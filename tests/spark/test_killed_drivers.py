@@ -1,11 +1,6 @@
 """A driver that is killed at any moment: the run goes on, nothing is lost and nothing is sent twice."""
 
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -14,15 +9,14 @@ import pytest
 import importer
 import importer.spark
 from importer.config import loader
-from importer.core.models import RunSummary
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
-from tests.spark.conftest import HERE
-from tests.spark.people import KEY, facts, left, mapping, options, rows
-
-PEOPLE = 3_000
-LATENCY = 0.02
+from tests.spark.cluster import Cluster, settings
+from tests.spark.killing import LATENCY, assert_whole, driver, pieces, sealed_driver
+from tests.spark.people import KEY, PEOPLE, left, mapping, options
+from tests.spark.sessions import LOCAL
+from tests.spark.waiting import until
 
 
 @pytest.fixture(autouse=True)
@@ -36,71 +30,74 @@ def server() -> Iterator[SandboxServer]:
         yield server
 
 
-@pytest.fixture(scope="module")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    path = tmp_path_factory.mktemp("lake") / "people.parquet"
-    rows(PEOPLE).write_parquet(path)
-    return path
-
-
-def killed_when(reached: Callable[[], bool], table: Path, folder: Path, url: str) -> None:
-    """Starts a driver and kills it and its JVM as soon as `reached` says so."""
-    command = [sys.executable, "-m", "tests.spark.driver", str(table), str(folder), url, "night"]
-    driver = subprocess.Popen(command, cwd=HERE.parents[1], start_new_session=True)
-    try:
-        while not reached():
-            assert driver.poll() is None, "the driver has ended before it could be killed"
-            time.sleep(0.002)
-    finally:
-        os.killpg(driver.pid, signal.SIGKILL)  # its JVM too; the workers end with that
-        driver.wait()
-
-
-def plain(tmp_path: Path) -> tuple[dict[str, Any], int]:
-    """What a plain run comes to, and how many calls it takes."""
-    with sandbox.running(loader.parse(mapping()), SandboxOptions(), KEY) as other:
-        summary = importer.run(mapping(), rows(PEOPLE), options(tmp_path / "plain", other.url))
-        return facts(summary, other.stored), other.stats.writes
-
-
-def assert_whole(summary: RunSummary, server: SandboxServer, tmp_path: Path) -> None:
-    """As a plain run; only what was open or answered within the last commit interval is sent twice.
-
-    That interval is long on a machine that has much else to do, so a tenth of the calls is allowed.
-    """
-    expected, calls = plain(tmp_path)
-    assert facts(summary, server.stored) == expected
-    assert server.stats.writes <= calls * 1.1
-    assert left(tmp_path / "staging") == []
-
-
-def pieces(folder: Path) -> list[Path]:
-    return [path for path in (folder / "staging" / "night").glob("*") if not path.name.startswith(".")]
-
-
 def test_killed_while_staging_the_same_call_stages_again(
     spark: Any, table: Path, server: SandboxServer, tmp_path: Path
 ) -> None:
-    killed_when(lambda: bool(pieces(tmp_path)), table, tmp_path, server.url)
+    with driver(LOCAL, table, tmp_path, server.url) as process:
+        until(lambda: bool(pieces(tmp_path)), "the first piece", process)
     df = spark.read.parquet(str(table)).repartition(6)
     asked = options(tmp_path, server.url, run_id="night")
-    assert_whole(importer.spark.run(df, mapping(), asked, staging=tmp_path / "staging"), server, tmp_path)
+    summary = importer.spark.run(df, mapping(), asked, staging=tmp_path / "staging")
+    assert_whole(summary, server, tmp_path, again=0)
 
 
 def test_killed_between_sealing_and_sending_resume_sends(
     table: Path, server: SandboxServer, tmp_path: Path
 ) -> None:
-    sealed = tmp_path / "staging" / "night" / "sealed.json"
-    killed_when(sealed.exists, table, tmp_path, server.url)
+    with sealed_driver(LOCAL, table, tmp_path, server.url):
+        pass
     summary = importer.resume(tmp_path / "state", "night", options(tmp_path, server.url))
-    assert_whole(summary, server, tmp_path)
+    assert_whole(summary, server, tmp_path, again=0)
 
 
+@pytest.mark.parametrize("place", ["local", pytest.param("cluster", marks=pytest.mark.slow)])
 def test_killed_while_sending_resume_sends_the_rest(
-    table: Path, server: SandboxServer, tmp_path: Path
+    place: str, table: Path, server: SandboxServer, tmp_path: Path, request: pytest.FixtureRequest
 ) -> None:
-    killed_when(lambda: server.stats.writes > PEOPLE // 5, table, tmp_path, server.url)
-    sent = server.stats.writes
+    master = LOCAL if place == "local" else request.getfixturevalue("cluster").master
+    with driver(master, table, tmp_path, server.url, {} if place == "local" else settings()) as process:
+        until(lambda: server.stats.writes > PEOPLE // 5, "a fifth of the calls", process)
+        sent = server.stats.writes
     summary = importer.resume(tmp_path / "state", "night", options(tmp_path, server.url))
     assert 0 < sent < summary.people["called"]  # it was killed in the middle
     assert_whole(summary, server, tmp_path)
+
+
+def test_killed_while_a_cluster_stages_its_tasks_leave_nothing(
+    spark: Any, cluster: Cluster, table: Path, server: SandboxServer, tmp_path: Path
+) -> None:
+    with driver(cluster.master, table, tmp_path, server.url, settings()) as process:
+        until(lambda: bool(pieces(tmp_path)), "the first piece", process)
+    df = spark.read.parquet(str(table)).repartition(6)
+    asked = options(tmp_path, server.url, run_id="night")
+    summary = importer.spark.run(df, mapping(), asked, staging=tmp_path / "staging")
+    assert_whole(summary, server, tmp_path, again=0)
+    until(lambda: left(cluster.local) == [], "the workers delete what executors had on disk")
+
+
+def test_on_a_cluster_the_key_is_nowhere_and_after_the_seal_resume_sends(
+    cluster: Cluster, table: Path, server: SandboxServer, tmp_path: Path
+) -> None:
+    events = tmp_path / "events"
+    events.mkdir()
+    log = {"enabled": "true", "dir": events.as_uri(), "compress": "false", "rolling.enabled": "false"}
+    asked = settings(**{f"spark.eventLog.{name}": value for name, value in log.items()})
+    with sealed_driver(cluster.master, table, tmp_path, server.url, asked) as process:
+        places = [*(path / "environ" for path in cluster.executors()), *left(tmp_path), *left(cluster.folder)]
+        texts = {path: text_of(path) for path in places}
+        own = text_of(Path(f"/proc/{process.pid}/environ"))
+    assert [path for path, text in texts.items() if KEY in text] == []
+    assert KEY in own  # where it is, it is found
+    for kind in ("environ", "piece.json", "sealed.json", "stderr", events.name):
+        assert any(text for path, text in texts.items() if kind in path.parts)
+    assert any("Physical Plan" in text for path, text in texts.items() if path.is_relative_to(events))
+    summary = importer.resume(tmp_path / "state", "night", options(tmp_path, server.url))
+    assert_whole(summary, server, tmp_path, again=0)
+
+
+def text_of(path: Path) -> str:
+    """The text of a file, also where it is not text; "" where it is gone in the meantime."""
+    try:
+        return path.read_bytes().decode("latin-1")
+    except OSError:
+        return ""

@@ -14,9 +14,7 @@ from importer.pipeline import library
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
-from tests.spark.people import KEY, facts, left, mapping, options, outcomes, rows
-
-PEOPLE = 3_000
+from tests.spark.people import KEY, PEOPLE, facts, left, mapping, options, outcomes, rows
 
 
 @pytest.fixture(autouse=True)
