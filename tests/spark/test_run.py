@@ -128,13 +128,3 @@ def test_the_key_is_in_no_piece_and_no_plan(
     staged = left(tmp_path / "staging")
     assert any(path.name == "sealed.json" for path in staged)
     assert not [path for path in staged if KEY.encode() in path.read_bytes()]
-
-
-@pytest.mark.slow
-def test_a_million_rows_are_the_same_run(spark: Any, server: SandboxServer, tmp_path: Path) -> None:
-    rows(1_000_000).write_parquet(tmp_path / "people.parquet")
-    asked = options(tmp_path / "plain", server.url)
-    expected = importer.check(mapping(), str(tmp_path / "people.parquet"), asked)
-    df = spark.read.parquet(str(tmp_path / "people.parquet")).repartition(8)
-    summary = importer.spark.check(df, mapping(), options(tmp_path, server.url), staging=tmp_path / "staging")
-    assert facts(summary, {}) == facts(expected, {})
