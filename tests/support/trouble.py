@@ -114,12 +114,6 @@ CASES: Mapping[str, Case] = {
     ),
     "attentive": Case("attentive", {}, _SET),
     "attentive-bulk": Case("attentive-bulk", _FAST_POLLS, _SET),
-    "declared": Case(
-        "braze",
-        {"people_per_call": 3, "clear_as": "null"},
-        {key: _SET[key] for key in ("first_name", "age", "plan", "newsletter")}
-        | {"city": {"type": "free_text", "blank": "clear"}},
-    ),
     "engagelab": Case("engagelab", {}, {**_CLEARED, "topics": {}}),
     "engagelab-sums": Case(
         "engagelab", {}, {"first_name": {}, "age": {}, "lifetime_value": {"operation": "increase"}}
@@ -131,6 +125,12 @@ CASES: Mapping[str, Case] = {
         "engagelab",
         {"euid": "legacy_score"},
         {"first_name": {}, "age": {"operation": "increase"}, "lifetime_value": {"operation": "increase"}},
+    ),
+    "declared": Case(
+        "braze",
+        {"people_per_call": 3, "clear_as": "null"},
+        {key: _SET[key] for key in ("first_name", "age", "plan", "newsletter")}
+        | {"city": {"type": "free_text", "blank": "clear"}},
     ),
 }
 
