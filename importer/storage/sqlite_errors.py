@@ -21,20 +21,22 @@ def connect(path: Path) -> sqlite3.Connection:
     """
     with state_errors(path):
         atomic_files.make_if_missing(path)
-    database = connect_again(path)
-    try:
-        database.execute("PRAGMA journal_mode = WAL")
-        database.execute("PRAGMA synchronous = NORMAL")
-    except sqlite3.Error:
-        database.close()
-        raise
-    return database
+    return _opened(path, "journal_mode = WAL", "synchronous = NORMAL")
 
 
 def connect_again(path: Path) -> sqlite3.Connection:
     """One more connection to a database that this process has open. Raises SQLite's errors."""
+    return _opened(path)
+
+
+def _opened(path: Path, *settings: str) -> sqlite3.Connection:
     database = sqlite3.connect(path, _PATIENCE, isolation_level=None, check_same_thread=False)
-    database.execute("PRAGMA temp_store = MEMORY")
+    try:
+        for setting in ("temp_store = MEMORY", *settings):
+            database.execute(f"PRAGMA {setting}")
+    except sqlite3.Error:
+        database.close()
+        raise
     return database
 
 

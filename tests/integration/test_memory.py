@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.long.test_memory import DECLARED, HEADER, LIMIT, all_wrong, malformed, megabytes
+from tests.support.long_lists import DECLARED, HEADER, LIMIT, all_wrong, malformed, megabytes
 from tests.support.oracle.program import config_text, importer
 
 
