@@ -329,6 +329,7 @@ class ChunkStream:
             self._next_rounds.append(progress)
             return
         del self.unfinished[number]
+        del progress.settle, progress.park  # they refer to it, and it would wait for the garbage collector
         if progress.parked:
             with self._stopping():
                 self._ledger.suspend(number)

@@ -252,6 +252,8 @@ def _without_long(block: Block, found: Records) -> Records:
         units.append(replace(unit, message=too_long(size), too_long=True) if size else unit)
     records = found.records(block)
     long = records.str.len_bytes() > MAX_ROW
+    if not long.any():
+        return replace(found, units=units)
     for at, text in zip(found.at.filter(long), records.filter(long), strict=True):
         units.append(Unit(at, at + lines_of(text), too_long(len(text.encode())), too_long=True))
     good = ~long

@@ -1,12 +1,15 @@
 """The jobs of one chunk after another, as the sender takes them."""
 
 import asyncio
+import gc
 from pathlib import Path
+from weakref import ref
 
 import pytest
 
 from importer.config import loader
 from importer.core.errors import OutOfTimeError
+from importer.core.models import ALL_APPLIED, Settled
 from importer.pipeline.chunk_stream import ChunkStream, limits_of
 from importer.pipeline.ledger import Ledger
 from importer.send.shutdown import Stop
@@ -43,6 +46,31 @@ def test_after_a_stop_no_other_chunk_is_opened(tmp_path: Path, monkeypatch: pyte
     monkeypatch.setattr(spool, "CHUNK_BYTES", 1)
     with staged(tmp_path, text=LIST) as it, it.ledger() as ledger:
         assert len(asyncio.run(taken(ledger, it.attempt.stop, after=1))) == 1
+
+
+async def left(ledger: Ledger, stop: Stop) -> int:
+    """How many chunks are in memory once every call was applied and every chunk is closed."""
+    stream, chunks = ChunkStream(ledger, None, stop, Listening(), None), list[ref[object]]()
+    async for job in stream:
+        chunks += [ref(progress) for progress in stream.unfinished.values()]
+        for call in job.calls:
+            job.settle(Settled(call, ALL_APPLIED, 200, 1, 0.0))
+        job.finish()
+        del job, call
+    assert len(chunks) >= len(ledger.plans) > 1
+    return sum(chunk() is not None for chunk in chunks)
+
+
+def test_a_closed_chunk_does_not_wait_for_the_garbage_collector(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spool, "CHUNK_BYTES", 1)
+    with staged(tmp_path, text=LIST) as it, it.ledger() as ledger:
+        gc.disable()
+        try:
+            assert asyncio.run(left(ledger, it.attempt.stop)) == 0
+        finally:
+            gc.enable()
 
 
 def test_the_limits_are_those_of_the_destination_section() -> None:
