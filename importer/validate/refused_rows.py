@@ -67,7 +67,6 @@ _NO_DAMAGE = RefusedRows(_NO_REJECTS, pl.DataFrame(schema={"order": pl.Int64, "b
 
 def in_order(frames: Sequence[pl.DataFrame], *by: str) -> pl.DataFrame:
     """The rows of all frames by source order; damaged rows have other columns than healthy ones."""
-    found = [frame for frame in frames if frame.height]
-    if len(found) < 2:  # polars copies the cells of a table of one row each time, and they may be long
-        return found[0] if found else frames[0]
-    return pl.concat(found, how="diagonal").sort(by)
+    if not any(frame.height for frame in frames):
+        return frames[0]
+    return pl.concat(frames, how="diagonal").sort(by)

@@ -295,7 +295,7 @@ class Validator:
                 self.counts.reasons["check", reason, key] += count
         if not found:
             return nothing_refused(rows)
-        rejects = pl.concat(found)
+        rejects = pl.concat(found).sort("order", "position")
         return RefusedRows(rejects, rows.join(rejects, on="order", how="semi"))
 
     def _count_column(self, key: str, column: pl.Series, typed: TypedColumn) -> None:

@@ -83,6 +83,16 @@ def test_each_bad_value_has_a_line_and_its_row_is_kept_once() -> None:
     assert counts.undeclared == Counter(plan=1)
 
 
+def test_bad_values_of_several_attributes_come_in_the_order_of_the_rows() -> None:
+    table = (("p1", "a", "old", ""), ("p2", "z", "1", ""), ("p3", "a", "old", ""))
+    validator = Validator(config_of(), 200)
+    identified = validator.identify(batch(*table), 0)
+    at_once = Validator(config_of(), 200).validate(batch(*table), 0)
+    for found in (at_once, validator.validate_identified(identified.rows, identified.cells)):
+        assert found.rejects["attribute"].to_list() == ["age", "plan", "age"]
+        assert found.rejects["order"].is_sorted()
+
+
 def test_a_row_without_a_usable_id_is_set_aside() -> None:
     validator = Validator(config_of(), 4)
     table = (("", "a", "1", ""), ("null", "a", "2", ""), ("p1234", "a", "3", ""), ("p1", "a", "4", ""))
