@@ -8,7 +8,7 @@ import pytest
 
 from importer.sandbox.faults import parse_fault
 from importer.sandbox.options import SandboxOptions
-from tests.support.disturbed_runs import QUICK, assert_whole, faults, playing, started, until
+from tests.support.disturbed_runs import PATIENT, QUICK, assert_whole, faults, playing, started, until
 from tests.support.oracle.program import Result
 
 TRANSIENT = (
@@ -73,7 +73,7 @@ def test_all_of_them_at_once(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("status", [400, 404, 413, 301])
 def test_refusals_that_begin_in_mid_run_stop_it_and_cost_nobody(status: int, tmp_path: Path) -> None:
-    with playing(tmp_path, 200, faults(f"{status}@40-:times=0")) as (setting, server):
+    with playing(tmp_path, 200, faults(f"{status}@40-:times=0"), **PATIENT) as (setting, server):
         result = setting.run()
         assert result.code == 4, result.err
         assert "10 calls in a row" in result.err
@@ -117,7 +117,7 @@ def test_what_contradicts_to_the_end_is_unconfirmed(fault: str, people: int, tmp
 def test_a_stop_lets_out_no_more_than_was_in_flight(
     options: Mapping[str, Any], code: int, word: str, tmp_path: Path
 ) -> None:
-    with playing(tmp_path, 400, {**options, "latency": 0.005}) as (setting, server):
+    with playing(tmp_path, 400, {**options, "latency": 0.005}, **PATIENT) as (setting, server):
         result = setting.run()
         assert result.code == code, result.err
         assert word in result.err
@@ -133,7 +133,7 @@ def test_a_stop_lets_out_no_more_than_was_in_flight(
 
 
 def test_a_destination_that_goes_down_and_comes_back(tmp_path: Path) -> None:
-    with playing(tmp_path, 600, {"latency": 0.005}) as (setting, server):
+    with playing(tmp_path, 600, {"latency": 0.005}, **PATIENT) as (setting, server):
         with started("run", setting.config, "--run-id", "r", cwd=tmp_path) as process:
             until(lambda: server.stats.requests > 100)
             server.change(SandboxOptions(faults=(parse_fault("reset_before/1:times=0"),)))
@@ -149,7 +149,7 @@ def test_a_destination_that_goes_down_and_comes_back(tmp_path: Path) -> None:
 @pytest.mark.parametrize("fault", ["reset_before", "500", "503", "wrong_shape", "truncate"])
 def test_a_destination_that_stays_down_stops_the_run(fault: str, tmp_path: Path) -> None:
     down = faults(f"{fault}@100-:times=0")
-    with playing(tmp_path, 400, {**down, "latency": 0.002}, give_up_after=2.0) as (setting, server):
+    with playing(tmp_path, 400, down | {"latency": 0.002}, **PATIENT, give_up_after=2.0) as (setting, server):
         result = setting.run()
         assert result.code == 5, result.err
         assert "importer resume r" in result.err

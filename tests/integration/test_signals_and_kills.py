@@ -11,6 +11,7 @@ import pytest
 from importer.sandbox.options import SandboxOptions
 from tests.support.disturbed_runs import (
     GROUP,
+    PATIENT,
     assert_whole,
     control,
     faults,
@@ -51,7 +52,7 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(tmp_path: Pat
 @pytest.mark.parametrize("client", ["httpx", "fast"])
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
 def test_a_signal_drains_and_nobody_is_called_twice(number: int, client: str, tmp_path: Path) -> None:
-    with playing(tmp_path, 600, {"latency": 0.01}, http_client=client) as (setting, server):
+    with playing(tmp_path, 600, {"latency": 0.01}, **PATIENT, http_client=client) as (setting, server):
         command = ("run", setting.config, "--run-id", "r")
         context = run_until(setting, *command, end=lambda: server.stats.people > 100, number=number)
         assert context.code == 128 + number, context.err

@@ -34,6 +34,9 @@ DECLARED = Declared(
 QUICK: dict[str, Any] = {"connect_timeout": 2.0, "read_timeout": 0.5, "retry_wait": 0.01, "max_in_flight": 16}
 """Short waits, so that many faults take seconds."""
 
+PATIENT: dict[str, Any] = {"read_timeout": 60.0}
+"""For a test that counts calls where no answer is withheld: a busy machine answers late, too."""
+
 
 def people(count: int) -> dict[str, dict[str, Any]]:
     """Everybody on the list, as the destination must hold them in the end."""
