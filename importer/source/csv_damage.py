@@ -19,7 +19,7 @@ from importer.source.csv_blocks import Block
 from importer.source.csv_grammar import Grammar
 from importer.source.csv_row_ends import RowEnds, row_ends_for
 
-MAX_RECORD = 16 << 20
+MAX_RECORD = 4 << 20
 MAX_RECORD_LINES = 1_000_000
 """Bytes and lines after which an open quote is taken for a stray one."""
 

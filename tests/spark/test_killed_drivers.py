@@ -63,6 +63,7 @@ def test_killed_while_sending_resume_sends_the_rest(
     assert_whole(summary, server, tmp_path)
 
 
+@pytest.mark.slow
 def test_killed_while_a_cluster_stages_its_tasks_leave_nothing(
     spark: Any, cluster: Cluster, table: Path, server: SandboxServer, tmp_path: Path
 ) -> None:

@@ -35,7 +35,7 @@ QUICK: dict[str, Any] = {"connect_timeout": 2.0, "read_timeout": 0.5, "retry_wai
 """Short waits, so that many faults take seconds."""
 
 PATIENT: dict[str, Any] = {"read_timeout": 60.0}
-"""For a test that counts calls where no answer is withheld: a busy machine answers late, too."""
+"""For a test that counts calls where each one is answered: a busy machine answers late, too."""
 
 
 def people(count: int) -> dict[str, dict[str, Any]]:
