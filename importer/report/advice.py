@@ -107,7 +107,7 @@ _WARNINGS: Mapping[str, tuple[str, str]] = {
         "Write the column as text, or declare it as a number.",
     ),
     "edge_rows_differ": (
-        "The first or last rows have other ids than all others, or few cells: a header, a total or a note",
+        "First or last rows that would be sent as people look like a header, a total or a note",
         "Declare skip_after_header or skip_footer under [source], or take the rows out.",
     ),
     "control_characters": (
