@@ -59,6 +59,9 @@ def damage(chance: random.Random, folder: Path, figures: Figures) -> None:
         at = chance.choice((0, *(chance.randint(1, operations) for _ in range(4))))
         done = go_on(here, kill_at=at)
         figures.note(f"operation {at} of {operations}: exit {done.code}")
+        if not _files(here):
+            figures.note("killed before the first file")
+            return
         path = _hit(chance, here, figures)
         _command(chance.choice(READING), here, figures)
         done = go_on(here)
@@ -81,8 +84,7 @@ def _command(words: Sequence[str], here: World, figures: Figures) -> None:
 
 def _hit(chance: random.Random, here: World, figures: Figures) -> Path:
     """Damages one file; its path."""
-    files = sorted(path for path in here.state.rglob("*") if path.is_file() and not path.is_symlink())
-    path, name = chance.choice(files), chance.choice(list(DAMAGES))
+    path, name = chance.choice(_files(here)), chance.choice(list(DAMAGES))
     changed = DAMAGES[name](chance, path.read_bytes())
     if changed is None:
         path.unlink()
@@ -91,6 +93,10 @@ def _hit(chance: random.Random, here: World, figures: Figures) -> Path:
     figures.count("damaged files")
     figures.note(f"{path.relative_to(here.state)}: {name}")
     return path
+
+
+def _files(here: World) -> list[Path]:
+    return sorted(path for path in here.state.rglob("*") if path.is_file() and not path.is_symlink())
 
 
 def is_over(here: World, done: Attempt, path: Path) -> bool:
