@@ -50,15 +50,11 @@ def _decompressed(file: IO[bytes], path: str) -> Iterator[IO[bytes]]:
         with open_member(file, path) as member, _decompressed(member, member.name) as stream:
             yield stream
     elif name.endswith(".gz") or _is_gzip(file):
-        if _TEXT.fullmatch(_head(file)):
-            raise SourceError(f"{path}: its name ends with .gz, but it is not packed: take .gz off the name.")
+        _refuse_text(file, path, ".gz")
         with gzip.GzipFile(fileobj=file) as stream:
             yield stream  # type: ignore[misc]
     elif name.endswith(".zst"):
-        if _TEXT.fullmatch(_head(file)):
-            raise SourceError(
-                f"{path}: its name ends with .zst, but it is not packed: take .zst off the name."
-            )
+        _refuse_text(file, path, ".zst")
         with zstd_module().ZstdFile(file) as stream:
             yield stream
     else:
@@ -70,6 +66,14 @@ def _is_gzip(file: IO[bytes]) -> bool:
     return _head(file).startswith(b"\x1f\x8b")
 
 
+def _refuse_text(file: IO[bytes], path: str, suffix: str) -> None:
+    """SourceError where the bytes are text: stores and browsers unpack a file and leave its name."""
+    if _TEXT.fullmatch(_head(file)):
+        raise SourceError(
+            f"{path}: its name ends with {suffix}, but it is not packed: take {suffix} off the name."
+        )
+
+
 def _head(file: IO[bytes]) -> bytes:
     peek = getattr(file, "peek", None)
     return bytes(peek(_HEAD_BYTES)[:_HEAD_BYTES]) if peek else b""
@@ -77,7 +81,7 @@ def _head(file: IO[bytes]) -> bytes:
 
 _HEAD_BYTES = 64
 _TEXT = re.compile(rb"[^\0-\x08\x0b\x0e-\x1f\x7f]+")
-"""What gzip never begins with: no control character but tab, line end and form feed."""
+"""What gzip and zstd never begin with: no control character but tab, line end and form feed."""
 
 
 def zstd_module() -> Any:
