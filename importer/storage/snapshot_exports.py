@@ -9,7 +9,7 @@ An export is of use until the next run: `snapshot` tells whether a run has chang
 
 import shutil
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO
@@ -138,8 +138,7 @@ def erase_from_exports(state_dir: Path, person: str) -> tuple[int, set[str]]:
     for folder in _folder(state_dir).glob("upload-*"):
         shutil.rmtree(folder, ignore_errors=True)
     places = _places(state_dir)
-    files = [*_own_files(state_dir), *(Path(place) for place in places if not URL.match(place))]
-    erased = sum(_erase_from(path, person) for path in files if path.exists())
+    erased = sum(_erase_from(path, person) for path in _files_on_disk(state_dir, places))
     return erased, {place for place in places if URL.match(place)}
 
 
@@ -159,8 +158,7 @@ def _erase_from(path: Path, person: str) -> bool:
 def prune_exports(state_dir: Path, before: float) -> int:
     """Deletes the files on a disk that were written before this Unix time; how many."""
     places = _places(state_dir)
-    files = [*_own_files(state_dir), *(Path(place) for place in places if not URL.match(place))]
-    old = [path for path in files if path.exists() and path.stat().st_mtime < before]
+    old = [path for path in _files_on_disk(state_dir, places) if path.stat().st_mtime < before]
     for path in old:
         with state_errors(path):
             path.unlink()
@@ -173,8 +171,11 @@ def prune_exports(state_dir: Path, before: float) -> int:
     return len(old)
 
 
-def _own_files(state_dir: Path) -> list[Path]:
-    return sorted(_folder(state_dir).glob("*.parquet"))
+def _files_on_disk(state_dir: Path, places: Iterable[str]) -> Iterator[Path]:
+    """The exports in the state folder, and those of `places` that are still there."""
+    yield from sorted(_folder(state_dir).glob("*.parquet"))
+    elsewhere = (Path(place) for place in places if not URL.match(place))
+    yield from (path for path in elsewhere if path.exists())
 
 
 def _folder(state_dir: Path) -> Path:
