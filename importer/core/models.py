@@ -3,6 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
+from json.encoder import encode_basestring
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -52,6 +53,11 @@ class Part:
             return self
         by_key = dict(zip(self.keys, self.members.split(SEPARATOR), strict=False))
         return Part(self.operation, tuple(keys), SEPARATOR.join(by_key.get(k, "") for k in keys))
+
+
+def member_value(key: str, member: str) -> str:
+    """The JSON value of a member of a part, `"age":42`."""
+    return member[len(encode_basestring(key)) + 1 :]  # as members are made: `ensure_ascii=False`
 
 
 @frozen

@@ -16,6 +16,7 @@ from importer.core.models import (
     Target,
     Update,
     Verdict,
+    member_value,
 )
 from importer.destinations.attentive import fields
 from importer.destinations.attentive.endpoints import (
@@ -92,7 +93,7 @@ def _record_keys(
 
 def _attributes(keys: Sequence[str], members: Mapping[str, str], standard: Mapping[str, str]) -> str:
     """The members of a record's `attributes`: standard fields, then the custom ones, if there are any."""
-    named = {standard[key]: fields.member_value(key, members[key]) for key in keys if key in standard}
+    named = {standard[key]: member_value(key, members[key]) for key in keys if key in standard}
     custom = ",".join(members[key] for key in keys if key not in standard)
     return ",".join([*fields.nested(named), *([f'"custom":{{{custom}}}'] if custom else [])])
 

@@ -4,7 +4,6 @@ Names and types are those of the vendor's OpenAPI of v2, snapshot 2026-08-22, an
 https://docs.attentive.com/reference/postbulkuserattributes. They take priority over custom attributes.
 """
 
-import json
 from collections.abc import Iterator, Mapping, Sequence
 
 from importer.destinations.base import Definition
@@ -50,11 +49,6 @@ def problems(definitions: Sequence[Definition]) -> Iterator[str]:
         elif d.field in seen:
             yield f"{place}: attributes.{seen[d.field]} is sent as {d.field} already"
         seen.setdefault(d.field, d.key)
-
-
-def member_value(key: str, member: str) -> str:
-    """The JSON value of a member of a part, `"age":42`."""
-    return member[len(json.dumps(key, ensure_ascii=False)) + 1 :]
 
 
 def nested(values: Mapping[str, str]) -> Iterator[str]:

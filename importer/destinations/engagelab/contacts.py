@@ -5,10 +5,9 @@ body with `mobile_phone` and `email`, texts both, and the code 55014 for a conta
 names are in the manual of the vendor's SDK. How a contact is removed, no page says.
 """
 
-import json
 from collections.abc import Iterable, Iterator, Sequence
 
-from importer.core.models import SEPARATOR, Part
+from importer.core.models import SEPARATOR, Part, member_value
 from importer.destinations.base import Definition
 
 CONTACT = "/v1/user/contact"
@@ -48,9 +47,5 @@ def renamed(part: Part, fields: Sequence[str | None]) -> tuple[tuple[str, ...], 
     `fields` are the contacts of the part's attributes, None for a property.
     """
     named = zip(part.keys, fields, part.members.split(SEPARATOR), strict=True)
-    found = [(key, f'"{field}"{member[len(_name(key)) :]}') for key, field, member in named if field]
+    found = [(key, f'"{field}":{member_value(key, member)}') for key, field, member in named if field]
     return tuple(key for key, _ in found), [member for _, member in found]
-
-
-def _name(key: str) -> str:
-    return json.dumps(key, ensure_ascii=False)

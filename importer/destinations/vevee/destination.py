@@ -28,6 +28,7 @@ from importer.core.models import (
     Target,
     Update,
     Verdict,
+    member_value,
 )
 from importer.destinations import base
 from importer.destinations.responses import TRANSIENT_STATUS, contradiction, unreadable
@@ -168,7 +169,7 @@ def _set_all(update: Update, part: Part) -> Call:
 
 
 def _set_one(update: Update, key: str, member: str) -> Call:
-    value = member[len(_text(key)) + 1 :]
+    value = member_value(key, member)
     body = f'{{"distinctId":{_text(update.distinct_id)},"attribute":{_text(key)},"value":{value}}}'
     return Call("POST", VALUES, body.encode(), (Target(update.person, update.distinct_id, "set", (key,)),))
 

@@ -4,7 +4,8 @@ import json
 
 import pytest
 
-from importer.destinations.attentive.fields import FIELDS, member_value, nested, problems
+from importer.core.models import member_value
+from importer.destinations.attentive.fields import FIELDS, nested, problems
 from importer.destinations.base import Definition
 
 
