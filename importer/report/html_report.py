@@ -10,10 +10,11 @@ import json
 import platform
 from collections.abc import Mapping
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from importer.core.durations import spoken
 from importer.core.rejects import SET_ASIDE_FREE
@@ -34,6 +35,9 @@ from importer.report.trends import previous_summary
 from importer.storage import atomic_files
 from importer.storage.run_folder import RunFolder
 from importer.validate.data_quality import DAMAGE
+
+if TYPE_CHECKING:
+    from jinja2 import Template
 
 VALUES_IN_ALL = 12_000
 """So many frequent values are shown over all groups, so that the file stays under 5 MB."""
@@ -128,6 +132,17 @@ def _page(folder: RunFolder, summary: Mapping[str, Any], *, values: bool) -> str
 
 def render(template: str, **facts: Any) -> str:
     """A page of a template, with the style and the script inside and a policy that allows only those."""
+    style, script = (_TEMPLATES.joinpath(name).read_text("utf-8") for name in ("report.css", "report.js"))
+    policy = (
+        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; "
+        "form-action 'none'"
+    )
+    return compiled(template).render(style=style, script=script, policy=policy, **facts)
+
+
+@cache
+def compiled(template: str) -> "Template":
+    """A template, compiled once in a process: that takes as long as all else of a short run."""
     from jinja2 import Environment, FileSystemLoader, StrictUndefined  # 50 ms that no other command pays
 
     environment = Environment(
@@ -137,13 +152,8 @@ def render(template: str, **facts: Any) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    style, script = (_TEMPLATES.joinpath(name).read_text("utf-8") for name in ("report.css", "report.js"))
-    policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; "
-        "form-action 'none'"
-    )
     environment.filters |= {"n": _number, "words": _words, "short": _short}
-    return environment.get_template(template).render(style=style, script=script, policy=policy, **facts)
+    return environment.get_template(template)
 
 
 def _hash(text: str) -> str:
@@ -363,7 +373,8 @@ def _source(source: Mapping[str, Any], summary: Mapping[str, Any]) -> dict[str, 
     }
 
 
-def _versions() -> dict[str, str]:
+@cache
+def _versions() -> Mapping[str, str]:
     names = ("customer-importer", "polars", "pydantic")
     found = dict(zip_longest(names, (metadata.version(name) for name in names)))
     return {**found, "Python": platform.python_version(), "system": platform.system()}
