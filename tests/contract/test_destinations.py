@@ -24,14 +24,10 @@ from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
 from importer.testing.values import bad, good, plain
+from tests.support.examples import EXAMPLES, HEADER, KEY, KEY_NAME, as_oracle
 from tests.support.oracle.program import Result, importer, toml
-from tests.support.oracle.reading import Attribute, Declared, Expected, expect, read
+from tests.support.oracle.reading import Declared, Expected, expect, read
 
-ROOT = Path(__file__).parents[2]
-EXAMPLES = {path.stem: path for path in sorted((ROOT / "config").glob("*.toml"))}
-HEADER = (ROOT / "samples" / "customers.csv").read_text("utf-8").splitlines()[0].split(",")
-KEY = "sk_contract:secret"  # fits what each vendor calls a key
-KEY_NAME = "CONTRACT_API_KEY"
 QUICK: dict[str, Any] = {
     "requests_per_second": 0,
     "connect_timeout": 2.0,
@@ -104,12 +100,6 @@ class Example:
         for title, table in (tables | keyed).items():
             lines += ["", f"[{title}]", *(f"{k} = {toml(v)}" for k, v in table.items())]
         return "\n".join(lines) + "\n"
-
-
-def as_oracle(key: str, declared: Mapping[str, Any]) -> Attribute:
-    known = Attribute.__dataclass_fields__.keys() & declared.keys()
-    fields: dict[str, Any] = {name: declared[name] for name in known}
-    return Attribute(key, **fields | {"options": tuple(declared.get("options", ()))})
 
 
 def quick(name: str) -> dict[str, Any]:

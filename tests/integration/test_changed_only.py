@@ -5,11 +5,9 @@ sandbox. After a night in which everything was acknowledged the destination hold
 lists, and a further night without changes makes no call.
 """
 
-import csv
 import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, nullcontext, suppress
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -20,105 +18,19 @@ from hypothesis import strategies as st
 import importer
 from importer.config import loader as configuration
 from importer.core.errors import ConfigError, StateError
-from importer.core.models import RunSummary
 from importer.pipeline.ledger import Ledger
-from importer.sandbox import server as sandbox
-from importer.sandbox.faults import parse_fault
-from importer.sandbox.options import SandboxOptions
-from importer.sandbox.server import SandboxServer
 from importer.storage import run_folder, state_folder
 from importer.storage.journal import Journal
+from tests.support.nights import List, World, mapping, world
 
-KEY = "sk_test_nights"
 PEOPLE = [f"p{n}" for n in range(6)]
 PLANS = ["a", "b", "c", ""]
 NOTES = ["x", "y", ""]
 AGES = ["1", "2", "bad", ""]
 
-Row = tuple[str, str, str, str]
-List = list[Row]
-
-
-def mapping(source: Path, url: str, **run: Any) -> dict[str, Any]:
-    """A configuration with one attribute that is cleared by a blank."""
-    return {
-        "name": "nights",
-        "source": {"path": str(source)},
-        "identity": {"column": "id"},
-        "destination": {
-            "type": "vevee",
-            "api_key": "env:NIGHTS_KEY",
-            "base_url": url,
-            "account": "test",
-            "requests_per_second": 0,
-            "retry_attempts": 1,
-            "retry_wait": 0.01,
-            "read_timeout": 1.0,
-            "max_in_flight": 2,
-        },
-        "run": {"changed_only": True, **run},
-        "attributes": {
-            "plan": {"type": "single_choice", "options": ["a", "b", "c"]},
-            "age": {"type": "number"},
-            "note": {"type": "free_text", "blank": "clear"},
-        },
-    }
-
 
 class Killed(BaseException):
     """Stands for `kill -9`: nothing of the run's own code catches it."""
-
-
-@dataclass
-class World:
-    """A list, a destination, a state folder, and what the destination should hold once all is well."""
-
-    folder: Path
-    server: SandboxServer
-    expected: dict[str, dict[str, Any]] = field(default_factory=dict)
-    changes: dict[str, Any] = field(default_factory=dict)
-
-    @property
-    def source(self) -> Path:
-        return self.folder / "list.csv"
-
-    @property
-    def state(self) -> Path:
-        return self.folder / "state"
-
-    def config(self) -> dict[str, Any]:
-        data = mapping(self.source, self.server.url)
-        for table, keys in self.changes.items():
-            data[table] = {**data.get(table, {}), **keys}
-        return data
-
-    def write(self, rows: List) -> None:
-        with self.source.open("w", newline="") as file:
-            csv.writer(file).writerows([("id", "plan", "age", "note"), *rows])
-
-    def night(self, rows: List | None = None, **options: Any) -> RunSummary:
-        if rows is not None:
-            self.write(rows)
-        return importer.run(self.config(), (), importer.Options(state_dir=self.state, **options))
-
-    def resume(self) -> RunSummary:
-        return importer.resume(self.state, None, importer.Options())
-
-    def faults(self, *texts: str) -> None:
-        self.server.change(SandboxOptions(faults=tuple(parse_fault(text) for text in texts)))
-
-    def calls(self) -> int:
-        return int(self.server.stats.requests)
-
-
-@contextmanager
-def world(folder: Path) -> Iterator[World]:
-    os.environ["NIGHTS_KEY"] = KEY
-    source = folder / "list.csv"
-    source.write_text("id,plan,age,note\n")
-    config = configuration.parse(mapping(source, "http://127.0.0.1:1"))
-    with sandbox.running(config, SandboxOptions(), KEY) as server:
-        yield World(folder, server)
 
 
 def fold(rows: List, into: Mapping[str, dict[str, Any]]) -> dict[str, dict[str, Any]]:

@@ -7,7 +7,7 @@ import pytest
 import importer
 from importer.commands.erase import erase
 from importer.core.errors import ConfigError
-from tests.integration.test_changed_only import World, world
+from tests.support.nights import World, world
 from tests.support.oracle.program import importer as program
 
 NAME = "zz-Forget-Me"

@@ -6,7 +6,7 @@ import pytest
 
 import importer
 from importer.core.errors import ConfigError
-from tests.integration.test_changed_only import List, World, world
+from tests.support.nights import List, World, world
 
 ROWS: List = [(f"p{n}", "a", str(n), "x") for n in range(10)]
 

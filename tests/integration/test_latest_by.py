@@ -7,7 +7,7 @@ import pytest
 
 import importer
 from importer.core.errors import ConfigError
-from tests.integration.test_changed_only import World, world
+from tests.support.nights import World, world
 
 HEAD = "id,plan,age,note,at\n"
 

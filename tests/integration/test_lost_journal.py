@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.engagelab import KEY, KEY_NAME, killed, stage
 from tests.support.oracle.program import importer
-from tests.unit.destinations.test_engagelab import KEY, KEY_NAME, killed, stage
 
 PEOPLE = 150
 KILLED_AFTER = 60

@@ -11,7 +11,7 @@ import pytest
 
 from importer.sandbox.server import SandboxServer
 from tests.support.oracle.program import Result, importer, start
-from tests.unit.destinations.test_vevee import declared, playing
+from tests.support.vevee import declared, playing
 
 PEOPLE = 120
 OWN_OF_EACH_RUN = ("attempts", "at")

@@ -13,7 +13,7 @@ from importer.config.attribute import Attribute
 from importer.core.errors import ConfigError
 from importer.values.column_types import type_column
 from importer.values.json_text import encode
-from tests.integration.test_changed_only import World, world
+from tests.support.nights import World, world
 
 
 def undone(here: World, run_id: str) -> importer.RunSummary | None:

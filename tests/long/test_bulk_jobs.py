@@ -44,7 +44,7 @@ from importer.storage.journal import Journal
 from importer.storage.journal_records import Entry
 from importer.storage.spool import ChunkPlan
 from importer.validate.read_counts import ReadCounts
-from tests.unit.send.test_rate_limiter import Virtual
+from tests.support.virtual_time import Virtual
 
 PEOPLE_PER_JOB, JOBS_PER_CHUNK = 256, 400
 HOUR = 3600.0

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.unit.destinations.test_engagelab import KEY, KEY_NAME, PLACES, kill_again_and_again, retried, stage
+from tests.support.engagelab import KEY, KEY_NAME, PLACES, kill_again_and_again, retried, stage
 
 KILLS = int(os.environ.get("IMPORTER_KILLS", "200"))
 PER_RUN = 10

@@ -6,17 +6,14 @@ people take several of each.
 """
 
 import csv
-import faulthandler
-import importlib
 import json
 import os
 import signal
-import ssl
-import sys
 import tomllib
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -27,18 +24,12 @@ from importer.sandbox.faults import Fault
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
 from importer.testing.values import good
-from tests.contract.test_destinations import EXAMPLES, HEADER, KEY, KEY_NAME
 from tests.support import warm
-from tests.support.oracle.program import assert_books, toml
+from tests.support.examples import EXAMPLES, HEADER, KEY, KEY_NAME
+from tests.support.oracle.program import assert_books, environment, toml
+from tests.support.small_program import make_small
 
 PEOPLE = 30
-SMALL = {
-    "importer.storage.spool.CHUNK_BYTES": 2_500,
-    "importer.destinations.attentive.bulk.USERS_MAX": 5,
-    "importer.destinations.engagelab.destination.IDS_PER_CALL": 4,
-}
-"""What is made small in the program, never in the sandbox: about nine people a chunk, two or three calls."""
-
 _QUIET = ("run", "resume", "retry")
 """The commands that are asked for no progress and no summary."""
 
@@ -257,26 +248,20 @@ class World:
     def attempt(
         self, *words: object, trouble: Trouble | None = None, inside: Callable[[], None] | None = None
     ) -> tuple[int, str]:
-        """One attempt of a run: its exit code and what it said on stderr.
+        """One attempt of a run: its exit code and what it said.
 
         `inside` is called in its process, before the program.
         """
         trouble = trouble or Trouble()
         self.server._rules.picker = trouble  # type: ignore[assignment]
-        err = self.folder / "err.txt"
-        quiet = ["--quiet"] if words[0] in _QUIET else []
-        arguments = ([*map(str, words), *quiet], str(self.folder), str(err), inside)
-        process = warm.SERVER.Process(target=_run, args=arguments)
-        ready = self.server._lock  # no request is answered before the process is known
-        with ready:
-            process.start()
+        out, err = self.folder / "out.txt", self.folder / "err.txt"
+        given = [*map(str, words), *(["--quiet"] if words[0] in _QUIET else [])]
+        before = partial(make_small, ENDS_WITHIN - 10, inside)
+        with self.server._lock:  # no request is answered before the process is known
+            process = warm.started(given, self.folder, environment({KEY_NAME: KEY}), out, err, before)
             trouble.pid = process.pid or 0
-        process.join(ENDS_WITHIN)
-        if process.is_alive():
-            process.kill()
-            process.join()
-            raise AssertionError(f"an attempt that does not end: {words}\n{err.read_text('utf-8')}")
-        return int(process.exitcode or 0), err.read_text("utf-8")
+        warm.ended(process, given, err, ENDS_WITHIN)
+        return int(process.exitcode or 0), out.read_text("utf-8") + err.read_text("utf-8")
 
     def run(self, *words: object, trouble: Trouble | None = None) -> tuple[int, str]:
         return self.attempt("run", "import.toml", "--run-id", "r", *words, trouble=trouble)
@@ -350,25 +335,3 @@ def world(
         for n in range(0, PEOPLE, 4):
             server._vendor.stored[f"p{n}"] = {"city": BEFORE}
         yield World(folder, case, server)
-
-
-def _run(words: Sequence[str], folder: str, err: str, inside: Callable[[], None] | None) -> None:
-    """The program's own entrance, in a process of its own."""
-    os.chdir(folder)
-    os.environ[KEY_NAME] = KEY
-    os.environ.pop("IMPORTER_STATE_DIR", None)
-    with open(err, "w", encoding="utf-8") as file:  # noqa: PTH123
-        os.dup2(file.fileno(), 2)
-        os.dup2(file.fileno(), 1)
-    faulthandler.dump_traceback_later(ENDS_WITHIN - 10, file=2)
-    for name, value in SMALL.items():
-        module, _, attribute = name.rpartition(".")
-        setattr(importlib.import_module(module), attribute, value)
-    if inside:
-        inside()
-    from importer.cli import main
-    from importer.transport import download
-
-    # No call is encrypted, and loading CA certificates takes long.
-    setattr(download, "cached_tls_context", lambda: ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT))  # noqa: B010
-    sys.exit(main.main(words))

@@ -7,7 +7,7 @@ import random
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
-from tests.contract.test_destinations import HEADER
+from tests.support.examples import HEADER
 from tests.support.oracle.damaging import KINDS, strict
 from tests.support.trouble import World
 from tests.torture.attempts import Attempt, go_on

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from importer.testing.values import bad, good, plain
-from tests.contract.test_destinations import HEADER, as_oracle
+from tests.support.examples import HEADER, as_oracle
 from tests.support.oracle.reading import Declared, Expected, classify, expect, read
 from tests.support.trouble import BEFORE, CASES, PEOPLE, Case, World, world
 

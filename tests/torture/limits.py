@@ -6,8 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.contract.test_destinations import KEY, KEY_NAME
 from tests.integration.test_streams import STREAMS
+from tests.support.examples import KEY, KEY_NAME
 from tests.support.oracle.program import environment
 from tests.support.trouble import World
 from tests.torture.attempts import Attempt, go_on

@@ -5,7 +5,7 @@ from pathlib import Path
 from importer.chunk.chunk import pattern_of
 from importer.chunk.fields import fields
 from importer.core.models import SEPARATOR
-from tests.unit.chunk.test_chunker import CONFIG, chunks
+from tests.support.chunks import CONFIG, chunks
 
 
 def test_one_update_a_person_in_the_order_of_their_first_rows(tmp_path: Path) -> None:

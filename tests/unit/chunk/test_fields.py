@@ -1,7 +1,7 @@
 """The attributes of an import as columns of a chunk."""
 
 from importer.chunk.fields import Field, fields
-from tests.unit.chunk.test_chunker import CONFIG
+from tests.support.chunks import CONFIG
 
 
 def test_attributes_are_numbered_in_declared_order() -> None:

@@ -2,51 +2,19 @@
 
 import csv
 import json
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Literal
+from typing import Literal
 
 import pytest
 
-from importer.config import loader as configuration
 from importer.core.models import Answer, Call, Part, Target, Update, Verdict
 from importer.destinations.base import Definition
 from importer.destinations.vevee import destination as vevee
 from importer.sandbox import faults
-from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
-from importer.sandbox.server import SandboxServer
-from tests.support.oracle.program import config_text, importer
-from tests.support.oracle.reading import Attribute, Declared
-from tests.support.oracle.replies import KEY
-
-TAGS = ("a", "b", "c")
-LIST = "id,tags,age,name\np1,a|b,41,Zoë\np2,c,30,\np3,b|c,7,Ida\np4,a|c,,Tom\n"
-
-
-def declared(tags: tuple[str, ...] = TAGS, blank: Literal["skip", "clear"] = "skip") -> Declared:
-    return Declared(
-        "id",
-        (
-            Attribute("tags", "multi_choice", options=tags),
-            Attribute("age", "number"),
-            Attribute("name", "free_text", blank=blank),
-        ),
-    )
-
-
-@contextmanager
-def playing(
-    folder: Path, ours: Declared, theirs: Declared, options: Mapping[str, Any], **destination: Any
-) -> Iterator[tuple[Path, SandboxServer]]:
-    """The list, its configuration as we declare it, and a sandbox with the definitions of `theirs`."""
-    source, config = folder / "list.csv", folder / "import.toml"
-    source.write_text(LIST, "utf-8")
-    config.write_text(config_text(theirs, source, "http://127.0.0.1:1", destination=destination), "utf-8")
-    with sandbox.running(configuration.load(config), SandboxOptions(**options), KEY) as server:
-        config.write_text(config_text(ours, source, server.url, destination=destination), "utf-8")
-        yield config, server
+from tests.support.oracle.program import importer
+from tests.support.vevee import LIST, declared, playing
 
 
 def test_a_call_a_value_stores_the_same_and_names_each_refusal(tmp_path: Path) -> None:

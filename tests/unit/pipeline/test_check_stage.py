@@ -13,7 +13,7 @@ from importer.storage import spool
 from importer.storage.run_folder import RunFolder
 from importer.storage.spool import SpoolWriter
 from importer.validate.validator import Validator
-from tests.unit.chunk.test_chunker import CONFIG, Row, batches
+from tests.support.chunks import CONFIG, Row, batches
 
 TABLE: list[Row] = [
     ("p1", "a", "1", "x"),

@@ -15,7 +15,7 @@ from importer.destinations.base import NORMALIZED
 from importer.reconcile.chunk_report import ChunkReport, adjusted_message, report_chunk
 from importer.reconcile.reconciler import Answers, OpenChunk
 from importer.storage.journal import Journal
-from tests.unit.chunk.test_chunker import CONFIG, chunks, parse
+from tests.support.chunks import CONFIG, chunks, parse
 
 TABLE = [("p1", "a", "1", "x"), ("p2", "b", "2", "y"), ("p1", "", "3", "z"), ("p3", "off", "4", "w")]
 """p1 has two rows, of which the first keeps its plan alone; p3 has a plan that the check has refused."""

@@ -20,7 +20,7 @@ from importer.storage.snapshot import Snapshot
 from importer.storage.snapshot_frames import META, UNKNOWN
 from importer.storage.spool import SpoolWriter
 from importer.validate.validator import Validator
-from tests.unit.chunk.test_chunker import CONFIG, Row, batches, parse
+from tests.support.chunks import CONFIG, Row, batches, parse
 
 KNOWN = {"p1": {"plan": '"a"', "age": "1", "note": '"hi"'}, "p2": {"plan": '"a"', "age": "2", "note": ""}}
 TABLE: list[Row] = [("p1", "a", "1", "hi"), ("p2", "b", "2", ""), ("p3", "b", "", "")]

@@ -11,7 +11,7 @@ from importer.reconcile.id_resolution import IdResolution
 from importer.reconcile.reconciler import Answers, OpenChunk
 from importer.storage.id_cache import IdCache
 from importer.storage.journal import Journal
-from tests.unit.chunk.test_chunker import CONFIG, chunks, parse
+from tests.support.chunks import CONFIG, chunks, parse
 
 
 class Resolving:

@@ -24,7 +24,7 @@ from importer.reconcile.reconciler import Answers, OpenChunk
 from importer.storage.journal import Journal
 from importer.storage.spool import Spool, SpoolWriter
 from importer.validate.validator import Validator
-from tests.unit.chunk.test_chunker import CONFIG, batches, parse
+from tests.support.chunks import CONFIG, batches, parse
 
 TABLE = [("p1", "a", "1", "x"), ("p2", "b", "2", "y"), ("p1", "", "3", ""), ("p3", "off", "4", "w")]
 """p1 has two rows: the second one replaces the age and clears the note. The plan of p3 is refused."""

@@ -24,7 +24,7 @@ from importer.reconcile.outcomes import (
 from importer.reconcile.reconciler import Answers, OpenChunk
 from importer.storage.journal import Journal
 from importer.storage.journal_records import NOT_REPEATABLE, Entry, RefusedValue
-from tests.unit.chunk.test_chunker import CONFIG, Row, chunks, parse, rows
+from tests.support.chunks import CONFIG, Row, chunks, parse, rows
 
 PARTS: dict[str, Sequence[tuple[str, ...]]] = {
     "set": (("a", "b", "c"), ("a",), ("b", "c")),

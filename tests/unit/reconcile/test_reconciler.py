@@ -11,7 +11,7 @@ from importer.destinations.base import NORMALIZED
 from importer.pipeline.guards import limit_passed
 from importer.reconcile.reconciler import Answers, OpenChunk
 from importer.storage.journal import Journal
-from tests.unit.chunk.test_chunker import CONFIG, chunks, parse
+from tests.support.chunks import CONFIG, chunks, parse
 
 TABLE = [("p1", "a", "1", "hello"), ("p2", "b", "2", "x"), ("p1", "", "3", "")]
 

@@ -3,52 +3,16 @@
 import asyncio
 import itertools
 import random
-import selectors
 import time
 from collections import deque
-from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
 
 import pytest
 
 from importer.destinations.base import RateHint
 from importer.send.circuit_breaker import FIRST_PROBE, TRIP
 from importer.send.rate_limiter import TICK, RateLimiter
-
-T = TypeVar("T")
-
-
-class Jump(selectors.DefaultSelector):
-    """A selector that does not wait: it moves the loop's clock to where the wait would have ended."""
-
-    loop: "Virtual"
-
-    def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
-        assert timeout is not None, "everybody waits for something that will never happen"
-        self.loop.now += max(0.0, timeout)
-        return super().select(0)
-
-
-class Virtual(asyncio.SelectorEventLoop):
-    """An event loop in which an hour passes in no time."""
-
-    def __init__(self) -> None:
-        self.now = 1000.0
-        selector = Jump()
-        super().__init__(selector)
-        selector.loop = self
-
-    def time(self) -> float:
-        return self.now
-
-
-def virtually(scenario: Callable[[Virtual], Coroutine[Any, Any, T]]) -> T:
-    loop = Virtual()
-    try:
-        return loop.run_until_complete(scenario(loop))
-    finally:
-        loop.close()
+from tests.support.virtual_time import Virtual, virtually
 
 
 class Window:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from importer.send.rate_limiter import RateLimiter
 from importer.storage.shared_pace import SharedPace
-from tests.unit.send.test_rate_limiter import Virtual, virtually
+from tests.support.virtual_time import Virtual, virtually
 
 CEILING = 50.0
 SECONDS = 20.0
