@@ -4,8 +4,6 @@ Everything from data is text: the template escapes it, and the page's policy run
 names and nothing else.
 """
 
-import base64
-import hashlib
 import json
 import platform
 from collections.abc import Mapping
@@ -14,18 +12,16 @@ from functools import cache
 from importlib import metadata
 from itertools import zip_longest
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from importer.core.durations import spoken
 from importer.core.rejects import SET_ASIDE_FREE
-from importer.core.text import printable
 from importer.report import advice
 from importer.report.call_timeline import CallsPart, read_timeline
 from importer.report.damaged_texts import add_texts
 from importer.report.next_step import next_step
 from importer.report.reject_groups import (
     EXAMPLES,
-    LONGEST,
     VALUES_SHOWN,
     RejectGroup,
     examples_of,
@@ -36,9 +32,6 @@ from importer.storage import atomic_files
 from importer.storage.run_folder import RunFolder
 from importer.validate.data_quality import DAMAGE
 
-if TYPE_CHECKING:
-    from jinja2 import Template
-
 VALUES_IN_ALL = 12_000
 """So many frequent values are shown over all groups, so that the file stays under 5 MB."""
 
@@ -47,8 +40,6 @@ VALUES_IN_LINE = 3
 
 OPEN_GROUPS = 5
 """Up to so many groups are shown open."""
-
-_TEMPLATES = Path(__file__).parent / "templates"
 
 _BARS: Mapping[str, tuple[tuple[str, str], ...]] = {
     "rows": (
@@ -96,6 +87,8 @@ def write(folder: RunFolder, summary: Mapping[str, Any], *, values: bool = True)
 
 
 def _page(folder: RunFolder, summary: Mapping[str, Any], *, values: bool) -> str:
+    from importer.report.page import render  # loads Jinja, which no other part of a run needs
+
     meta, groups = folder.read_meta(), read_groups(folder.rejects)
     source = meta["config"].get("source", {})
     paths = [one["path"] for one in summary["sources"]]
@@ -128,48 +121,6 @@ def _page(folder: RunFolder, summary: Mapping[str, Any], *, values: bool) -> str
         versions=_versions(),
         values=values,
     )
-
-
-def render(template: str, **facts: Any) -> str:
-    """A page of a template, with the style and the script inside and a policy that allows only those."""
-    style, script = (_TEMPLATES.joinpath(name).read_text("utf-8") for name in ("report.css", "report.js"))
-    policy = (
-        f"default-src 'none'; style-src '{_hash(style)}'; script-src '{_hash(script)}'; base-uri 'none'; "
-        "form-action 'none'"
-    )
-    return compiled(template).render(style=style, script=script, policy=policy, **facts)
-
-
-@cache
-def compiled(template: str) -> "Template":
-    """A template, compiled once in a process: that takes as long as all else of a short run."""
-    from jinja2 import Environment, FileSystemLoader, StrictUndefined  # 50 ms that no other command pays
-
-    environment = Environment(
-        loader=FileSystemLoader(_TEMPLATES),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    environment.filters |= {"n": _number, "words": _words, "short": _short}
-    return environment.get_template(template)
-
-
-def _hash(text: str) -> str:
-    return "sha256-" + base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()
-
-
-def _number(count: float) -> str:
-    return f"{count:,}"
-
-
-def _words(name: str) -> str:
-    return name.replace("_", " ")
-
-
-def _short(text: object) -> str:
-    return printable(text, LONGEST)
 
 
 def headline(summary: Mapping[str, Any], mode: str) -> str:

@@ -4,7 +4,6 @@ A notification never holds a value of a person and never changes how a run ends:
 in time, one line on standard error says so.
 """
 
-import asyncio
 import os
 import subprocess
 from collections.abc import Iterator, Mapping
@@ -115,6 +114,8 @@ def send(notify: NotifyConfig, data: Mapping[str, Any], secrets: frozenset[str])
 
 def _post(notify: NotifyConfig, text: str) -> str:
     """Chat services take a JSON object with `text`; some refuse one that holds more."""
+    import asyncio  # most runs call no webhook, and a check sends nothing at all
+
     try:
         url = read_reference(notify.webhook or "", "the webhook's URL")
         headers = {name: read_reference(value, "a header's value") for name, value in notify.headers.items()}

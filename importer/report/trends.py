@@ -52,7 +52,7 @@ def write(state_dir: Path, name: str) -> Path:
 
     The page has no value of a person.
     """
-    from importer.report.html_report import render
+    from importer.report.page import render
 
     summaries = _summaries(state_dir, name)
     charts = [_chart(title, summaries, value) for title, value in _LINES]

@@ -1,6 +1,8 @@
-"""What stops a run from outside: a signal, or its deadline. Calls in flight are waited for, 20 s at most."""
+"""What stops a run from outside: a signal, or its deadline. Calls in flight are waited for, 20 s at most.
 
-import asyncio
+asyncio is loaded where something is sent: every command that reads a list loads this module.
+"""
+
 import signal
 import threading
 from collections.abc import Callable, Iterator, Sequence
@@ -109,6 +111,8 @@ class StopRequest:
 
         Used inside the event loop that sends. A second request cancels the task.
         """
+        import asyncio
+
         loop, task = asyncio.get_running_loop(), asyncio.current_task()
         assert task is not None
 
@@ -137,6 +141,8 @@ class StopRequest:
 @contextmanager
 def until(deadline: Deadline | None, stop: Stop) -> Iterator[None]:
     """At the deadline no further call is begun; those in flight are waited for as after a signal."""
+    import asyncio
+
     loop, timers = asyncio.get_running_loop(), []
     if deadline:
         left = max(0.0, deadline.left())

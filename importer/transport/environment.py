@@ -1,13 +1,18 @@
-"""What the environment says of connections: the proxy, and further CA certificates."""
+"""What the environment says of connections: the proxy, and further CA certificates.
+
+The modules for it are loaded where they are used: a check connects to nothing.
+"""
 
 import os
-import ssl
-import urllib.request
 from functools import cache
 from pathlib import Path
+from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
 from importer.core.errors import ConfigError
+
+if TYPE_CHECKING:
+    import ssl
 
 
 def check_environment(base_url: str) -> None:
@@ -22,6 +27,8 @@ def proxy_for(url: str) -> str | None:
 
     ConfigError where it is none that can be used. Its text is not quoted: it may hold a password.
     """
+    import urllib.request
+
     parts = urlsplit(url)
     if urllib.request.proxy_bypass(parts.hostname or ""):
         return None
@@ -42,11 +49,13 @@ def _is_http_proxy(proxy: str) -> bool:
         return False
 
 
-def tls_context() -> ssl.SSLContext:
+def tls_context() -> "ssl.SSLContext":
     """The CA certificates that are accepted: those of SSL_CERT_FILE where it is set, else the system's.
 
     Takes a tenth of a second. ConfigError where SSL_CERT_FILE names no readable file of certificates.
     """
+    import ssl
+
     context = ssl.create_default_context()
     named = os.environ.get("SSL_CERT_FILE")
     if named and not _load(context, named):
@@ -56,7 +65,7 @@ def tls_context() -> ssl.SSLContext:
     return context
 
 
-def _load(context: ssl.SSLContext, path: str) -> bool:
+def _load(context: "ssl.SSLContext", path: str) -> bool:
     """Whether all of a file is certificates; OpenSSL itself passes over a file that it cannot read."""
     try:
         text = Path(path).read_text("ascii")

@@ -150,7 +150,9 @@ def numbers(texts: Texts) -> list[Reading]:
         extra["units"] = units
     if texts.matching(r"^\(.*[0-9].*\)$"):
         extra["parentheses"] = True
-    found = [read_as(texts, type="number", **marks, **extra) for marks in _MARKS]
+    # Without its mark in any text, an entry with a mark of thousands reads what the one without it reads.
+    likely = [marks for marks in _MARKS if texts.matching(re.escape(marks.get("thousands", "")))]
+    found = [read_as(texts, type="number", **marks, **extra) for marks in likely]
     return _best(reading for reading in found if reading.fits)
 
 

@@ -31,4 +31,4 @@ _MODULES = (
 for _name in _MODULES:
     importlib.import_module(_name)
 
-importlib.import_module("importer.report.html_report").compiled("report.html.j2")
+importlib.import_module("importer.report.page").compiled("report.html.j2")

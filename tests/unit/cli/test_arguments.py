@@ -87,3 +87,13 @@ def test_help_loads_no_library(words: list[str]) -> None:
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout
+
+
+def test_a_check_loads_nothing_that_sends() -> None:
+    script = (
+        "import sys\nimport importer.cli.import_commands\n"
+        "heavy = {'asyncio', 'ssl', 'urllib.request', 'httpx2', 'jinja2', 'ftfy'} & sys.modules.keys()\n"
+        "sys.exit(f'loaded: {heavy}' if heavy else 0)"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")

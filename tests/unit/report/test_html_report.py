@@ -197,13 +197,6 @@ def test_the_way_of_the_rows_and_the_headline_count_the_same_rows(tmp_path: Path
     ]
 
 
-def test_a_template_gets_every_fact_that_it_names() -> None:
-    from jinja2 import UndefinedError
-
-    with pytest.raises(UndefinedError, match="'title' is undefined"):
-        html_report.render("report.html.j2")
-
-
 def test_a_hint_stands_with_the_rejects_of_its_attribute(folder: RunFolder) -> None:
     hints = [Hint("age", 9, 9, 'decimal = ","'), Hint("plan", 1, 1, 'separator = ";"')]
     found = page(folder, hints=hints)
