@@ -112,7 +112,7 @@ class Shell:
             stderr=subprocess.STDOUT,
             text=True,
             check=False,
-            timeout=60,
+            timeout=300,
         )
         self.code = done.returncode % 256 if done.returncode >= 0 else 128 - done.returncode
         return done.stdout.replace(self.url, SHOWN_URL)

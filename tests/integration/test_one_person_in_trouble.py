@@ -325,8 +325,13 @@ def ended(here: World, base: tuple[RunResult, int], what: str, number: int) -> N
         assert number >= requests - FLIGHT, (code, err)
         assert code == 1, err
     if how != "kill":
-        here.result()  # balanced
         assert "importer resume r" in err or code == 1, err
+        if here.has_ended():
+            here.result()  # balanced
+        else:  # a busy machine hands the signal on when the last call is answered and the reports are written
+            assert (how, code) == ("term", 143), err
+            assert number >= requests - FLIGHT, err
+            assert "interrupted while nothing was being sent" in err
     if code != 1:
         code, err = here.resume()
     assert code == 1, err

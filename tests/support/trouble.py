@@ -269,6 +269,10 @@ class World:
     def resume(self, *words: object, trouble: Trouble | None = None) -> tuple[int, str]:
         return self.attempt("resume", "r", *words, trouble=trouble)
 
+    def has_ended(self, run: str = "r") -> bool:
+        """Whether the last attempt came as far as its summary."""
+        return (self.state / "runs" / run / "summary.json").exists()
+
     def result(self, run: str = "r") -> RunResult:
         """How the run ended, its counts balanced."""
         folder = self.state / "runs" / run

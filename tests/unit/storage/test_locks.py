@@ -113,10 +113,8 @@ def test_a_killed_holder_leaves_no_lock(contenders: list[Contender]) -> None:
     first.go()
     assert first.said() == "holds a-0"
     first.close()
-    began = time.monotonic()
     second.go()
-    assert second.said() == "holds b-0"
-    assert time.monotonic() - began < 1
+    assert second.said() == "holds b-0", "it does not wait: a lock that is left would have refused it"
 
 
 def test_a_second_run_is_refused_with_the_first_ones_id(state_dir: Path, config: Config) -> None:
