@@ -15,6 +15,9 @@ TAIL_ROWS = 8
 LONG_LINE = 1 << 20
 """Bytes of a line, in the mean of a block, from which on its lines are cut another way."""
 
+_FEW_LINES = 1000  # each is looked up from the end; of more than these, all lines are split
+_LONE_CR = re.compile(rb"\r(?!\n)")
+
 
 class Block:
     """Complete lines of a source, and the same as the grammar sees them."""
@@ -25,6 +28,7 @@ class Block:
         self._there: dict[str, bool] = {}
         self.damaged = False  # holds bytes that are not UTF-8; known once `lines` were asked for
         self.has_cr = b"\r" in data
+        self.has_lone_cr = self.has_cr and _LONE_CR.search(data) is not None
         self._lines: pl.Series | None = None
         self._text, self._long = without_long_lines(data, layout.dialect)
         self._see(self._text)
@@ -32,10 +36,15 @@ class Block:
     def _see(self, data: bytes) -> None:
         self.grammar = grammar_of(self._layout, data)
         self.mapped = self.grammar.signs.put(data)  # with the line ends as they stand
-        self.view = self.mapped
-        if self.has_cr:
-            self.view = self.mapped.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
+        self.view = self._with_lf(self.mapped)
         self._there.clear()
+
+    def _with_lf(self, data: bytes) -> bytes:
+        if not self.has_cr:
+            return data
+        if not self.has_lone_cr:  # half the time of a replacement
+            return data.translate(None, b"\r")
+        return data.replace(b"\r\n", b"\n").replace(b"\r", b"\n")
 
     @property
     def lines(self) -> pl.Series:
@@ -59,7 +68,12 @@ class Block:
         return self._split()
 
     def _has_long_lines(self) -> bool:
-        return len(self.view) > LONG_LINE * (1 + self.view.count(b"\n"))
+        at = 0
+        for _ in range(len(self.view) // LONG_LINE):
+            at = self.view.find(b"\n", at) + 1
+            if not at:
+                return True
+        return False
 
     @property
     def is_shortened(self) -> bool:
@@ -96,7 +110,7 @@ class Block:
         Such a line may be a row of a mixed file, or the first part of a row with a stray return inside.
         None = there is no such line, or it is the way this file ends its lines.
         """
-        alone = self.data.count(b"\r") - self.data.count(b"\r\n") if self.has_cr else 0
+        alone = self.data.count(b"\r") - self.data.count(b"\r\n") if self.has_lone_cr else 0
         if not 0 < alone < self.data.count(b"\n"):
             return None
         return [line.endswith(b"\r") for line in self.kept]
@@ -129,19 +143,22 @@ class Block:
 
     def size_of_last(self, count: int) -> int:
         """Bytes of the last `count` lines."""
-        if count > 2 * TAIL_ROWS:
-            return sum(map(len, self.kept[-count:]))
-        at = len(self.data)
-        for _ in range(count):
-            at = self._line_start(at)
-        return len(self.data) - at
+        return _size_of_last(self.data, count)
 
-    def _line_start(self, end: int) -> int:
-        content = end - len(_line_end(self.data[max(0, end - 2) : end]))
-        before = self.data.rfind(b"\n", 0, content)
-        if self.has_cr:
-            before = max(before, self.data.rfind(b"\r", 0, content))
-        return before + 1
+    def mapped_before(self, line: int) -> bytes:
+        """The lines before this one in signs, with the line ends as they stand."""
+        return self.mapped[: len(self.mapped) - _size_of_last(self.mapped, self.height - line)]
+
+
+def _size_of_last(data: bytes, count: int) -> int:
+    if count > _FEW_LINES:
+        return sum(map(len, data.splitlines(keepends=True)[-count:]))
+    at = len(data)
+    for _ in range(count):
+        content = at - len(_line_end(data[max(0, at - 2) : at]))
+        before = data.rfind(b"\n", 0, content)
+        at = max(before, data.rfind(b"\r", before + 1, content)) + 1
+    return len(data) - at
 
 
 def _short_lines(view: bytes) -> pl.Series:

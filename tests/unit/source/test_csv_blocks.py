@@ -2,7 +2,6 @@
 
 import pytest
 
-from importer.source import csv_blocks
 from importer.source.csv_blocks import Block, cut_end_bytes, is_dense, last_line_end, line_count
 from importer.source.csv_grammar import Dialect, Layout
 
@@ -42,7 +41,7 @@ def test_a_block_gives_its_lines_and_their_sizes() -> None:
 def test_long_lines_are_the_same_lines(data: bytes, monkeypatch: pytest.MonkeyPatch) -> None:
     layout = Layout(Dialect(), ("a", "b"))
     short = Block(layout, data).lines
-    monkeypatch.setattr(csv_blocks, "LONG_LINE", 0)
+    monkeypatch.setattr(Block, "_has_long_lines", lambda _: True)
     assert Block(layout, data).lines.equals(short)
     assert short.len() == data.count(b"\n") + data.count(b"\r") - data.count(b"\r\n") + (
         data[-1:] not in b"\r\n"
