@@ -36,6 +36,12 @@ class Tally:
             self.rows[state] += count
             self.rows_by[source, state] += count
 
+    def count_all_rows(self, rows: pl.DataFrame, state: str) -> None:
+        """Counts rows that are all in one state; they have their `order`."""
+        for source, found in by_source(rows, [pl.len().alias("rows")]):
+            self.rows[state] += found["rows"]
+            self.rows_by[source, state] += found["rows"]
+
     def count_values(
         self, counts: "Iterator[tuple[int, Mapping[str, int]]]", outcome: str, sign: int = 1
     ) -> None:

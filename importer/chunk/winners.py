@@ -104,12 +104,14 @@ def _superseded(before: pl.DataFrame, after: pl.DataFrame, fields: Sequence[Fiel
 
 def _drop_decided(rows: pl.DataFrame, fields: Sequence[Field], tally: Tally) -> pl.DataFrame:
     """Counts and drops the rows without a winner, and counts the bad values of the others, once each."""
-    bads = [pl.col(f.bad).sum().alias(f.key) for f in fields if f.bad in rows.columns]
-    tally.count_values(by_source(rows.filter(~_is_counted(rows)), bads), REJECTED)
+    if bads := {f.key: f.bad for f in fields if f.bad in rows.columns}:
+        sums = [pl.col(bad).sum().alias(key) for key, bad in bads.items()]
+        tally.count_values(by_source(rows.filter(~_is_counted(rows)), sums), REJECTED)
+    counted = rows.drop(bads.values()).with_columns(counted=pl.lit(value=True))
+    if any(not rows[f.value].null_count() for f in fields):
+        return counted
     some = pl.any_horizontal([pl.col(f.value).is_not_null() for f in fields])
     has_winner = rows.select(some.alias("s"))["s"]
-    bad_columns = [f.bad for f in fields if f.bad in rows.columns]
-    counted = rows.drop(bad_columns).with_columns(counted=pl.lit(value=True))
     if has_winner.all():
         return counted
     state = (

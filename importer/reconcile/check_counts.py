@@ -52,7 +52,7 @@ class CheckCounts:
         winners = choose_winners(map(self._with_values, pieces), self._fields)
         rows, tally = winners.rows, winners.tally
         waiting = str(Outcome.NOT_ATTEMPTED)
-        tally.count_rows(rows, pl.repeat(waiting, rows.height, eager=True))
+        tally.count_all_rows(rows, waiting)
         values = [pl.col(f.value).count().alias(f.key) for f in self._fields]
         tally.count_values(by_source(rows, values), waiting)
         people = rows.height if winners.all_different else rows["id"].n_unique()

@@ -60,26 +60,35 @@ def _batches(
                     first += piece.height
 
 
-def _pieces(cells: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, pl.Series]]:
-    """The rows in pieces of about TABLE_BYTES of text, and the bytes of text of each row."""
-    sizes = _text_sizes(cells)
-    if int(sizes.sum()) <= TABLE_BYTES:
-        yield cells, sizes
+def _pieces(cells: pl.DataFrame) -> Iterator[tuple[pl.DataFrame, pl.Series | None]]:
+    """The rows in pieces of about TABLE_BYTES of text, and the bytes of text of each row.
+
+    None in place of the bytes: no row is over MAX_ROW.
+    """
+    lengths = _text_lengths(cells)
+    edges = cells.select(total=_sum(x.sum() for x in lengths), longest=_sum(x.max() for x in lengths))
+    total, longest = edges.row(0)
+    if total <= TABLE_BYTES and longest <= MAX_ROW:
+        yield cells, None
         return
+    sizes = cells.select(size=_sum([pl.repeat(0, cells.height, dtype=pl.Int64), *lengths]))["size"]
     piece, at = (sizes.cum_sum() - sizes) // TABLE_BYTES, 0
     for height in piece.rle().struct.field("len"):
         yield cells.slice(at, height), sizes.slice(at, height)
         at += height
 
 
-def _text_sizes(cells: pl.DataFrame) -> pl.Series:
-    sizes: list[pl.Expr] = [
+def _text_lengths(cells: pl.DataFrame) -> list[pl.Expr]:
+    """The bytes of each cell, of every column of text."""
+    return [
         (pl.col(name).str.len_bytes() if kind == pl.String else pl.col(name).bin.size()).cast(pl.Int64)
         for name, kind in cells.schema.items()
         if kind in (pl.String, pl.Binary)
     ]
-    zero = pl.repeat(0, cells.height, dtype=pl.Int64)
-    return cells.select(size=pl.sum_horizontal(zero, *sizes))["size"]
+
+
+def _sum(parts: Iterable[pl.Expr]) -> pl.Expr:
+    return pl.sum_horizontal(pl.lit(0, pl.Int64), *parts)
 
 
 def table_batch(cells: pl.DataFrame, first: int) -> Batch:
@@ -89,10 +98,9 @@ def table_batch(cells: pl.DataFrame, first: int) -> Batch:
     return Batch(cells, row, line, None, pl.DataFrame(schema=SET_ASIDE))
 
 
-def _without_long(batch: Batch, sizes: pl.Series) -> Batch:
+def _without_long(batch: Batch, sizes: pl.Series | None) -> Batch:
     """The batch with each row set aside that is over MAX_ROW; `sizes` are the bytes of its rows."""
-    good = sizes <= MAX_ROW
-    if good.all():
+    if sizes is None or (good := sizes <= MAX_ROW).all():
         return batch
     rows, messages = batch.row.filter(~good), [too_long(size) for size in sizes.filter(~good)]
     aside = rows.to_frame().with_columns(reason=pl.lit(ROW_MALFORMED), message=pl.Series(messages))

@@ -104,8 +104,3 @@ class Contents:
             b"+" in text,
             not text.isascii(),
         )
-
-    @classmethod
-    def of_column(cls, column: pl.Series) -> "Contents":
-        """The contents of a column of text: one search through all texts costs half of one in each text."""
-        return cls.of(column.str.join("").cast(pl.Binary).item())

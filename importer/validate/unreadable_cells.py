@@ -15,8 +15,13 @@ _NUL = "\0"
 
 
 def contents_of(cells: pl.DataFrame, columns: Sequence[str]) -> Mapping[str, Contents]:
-    """What the texts of each of `columns` contain, where they are texts."""
-    return {name: Contents.of_column(cells[name]) for name in columns if cells.schema[name] == pl.String}
+    """What the texts of each of `columns` contain, where they are texts.
+
+    One search through all texts of a column costs half of one in each text.
+    """
+    texts = cells.select(name for name in columns if cells.schema[name] == pl.String)
+    joined = texts.select(pl.all().str.join("").cast(pl.Binary))
+    return {column.name: Contents.of(column.item()) for column in joined.iter_columns()}
 
 
 def faults(cells: pl.DataFrame, columns: Sequence[str], contents: Mapping[str, Contents]) -> pl.Series | None:
@@ -56,7 +61,7 @@ def _undecodable(column: pl.Series) -> pl.Series | None:
 
 
 def _with_nul(column: pl.Series, contents: Contents | None = None) -> pl.Series | None:
-    if column.dtype == pl.String and not (contents or Contents.of_column(column)).nul:
+    if column.dtype == pl.String and not (contents or contents_of(column.to_frame(), [column.name])[column.name]).nul:
         return None
     if column.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Binary):
         return _somewhere(decoded(column).cast(pl.String).str.contains(_NUL, literal=True))

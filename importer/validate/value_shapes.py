@@ -38,6 +38,8 @@ class ValueShapes:
 
     def add(self, rejects: pl.DataFrame) -> None:
         """Takes refused values: `attribute`, `value` and `stage` of a rejects frame."""
+        if rejects.is_empty():
+            return
         for key in rejects.filter(pl.col("stage") == "check")["attribute"].unique().to_list():
             seen = self._values.setdefault(key, [])
             wanted = SAMPLE - len(seen)

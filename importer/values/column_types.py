@@ -134,7 +134,8 @@ def _takes_any_text(attribute: Attribute) -> bool:
 def _type_any_text(attribute: Attribute, rules: CellRules, text: pl.Series) -> TypedColumn:
     marked = blank_to_null(text, rules.nulls)
     if not any_at_edges(marked):
-        return _type_marked(attribute, rules, text, text)
+        known = text if rules.clears else marked
+        return _type_marked(attribute, rules, known, known)
     stripped = strip(text)
     if rules.trims:
         return _type_marked(attribute, rules, stripped, stripped)

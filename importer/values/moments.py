@@ -40,8 +40,13 @@ def _plausible(moments: pl.Series, pattern: str) -> pl.Series:
     """Chrono reads `%Y` from one digit on; a year before 1000 is a two-digit year under the wrong pattern."""
     if "%Y" not in pattern:
         return moments
-    early = (moments.dt.year() < 1000).fill_null(value=False)
-    return moments.set(early, None) if early.any() else moments
+    first = _FIRST_OF_1000 * (1 if moments.dtype == pl.Date else _MICROSECONDS_A_DAY)
+    early = moments.to_physical() < first
+    return moments.set(early.fill_null(value=False), None) if early.any() else moments
+
+
+_FIRST_OF_1000 = (dt.date(1000, 1, 1) - dt.date(1970, 1, 1)).days
+_MICROSECONDS_A_DAY = 86_400_000_000
 
 
 _FIRST, _LAST = dt.datetime.min, dt.datetime.max  # noqa: DTZ901 - the series they bound have no zone

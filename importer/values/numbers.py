@@ -63,6 +63,8 @@ def _number_text(attribute: Attribute, text: pl.Series) -> pl.Series:
 
 def are_positive(text: pl.Series) -> bool:
     """Whether all are positive integers of 64 bits, written without sign and leading zeros; null is none."""
+    if not (text.first() or "1").isdigit():
+        return False
     whole = text.cast(pl.Int64, strict=False)
     return bool(whole.null_count() == text.null_count() and (text >= "1").all())
 
@@ -134,9 +136,8 @@ def _within(attribute: Attribute, number: pl.Series) -> pl.Series:
 
 def _in_range(attribute: Attribute, number: pl.Series, size: pl.Series) -> pl.Series:
     """The numbers with null where their size is out of the declared range."""
-    outside = pl.repeat(False, len(number), eager=True)
-    if attribute.min is not None:
-        outside |= (size < attribute.min).fill_null(value=False)
-    if attribute.max is not None:
-        outside |= (size > attribute.max).fill_null(value=False)
-    return number.set(outside, None) if outside.any() else number
+    if attribute.min is not None and (below := size < attribute.min).any():
+        number = number.set(below.fill_null(value=False), None)
+    if attribute.max is not None and (above := size > attribute.max).any():
+        number = number.set(above.fill_null(value=False), None)
+    return number

@@ -77,8 +77,10 @@ def reasons_where(bad: pl.Series, reason: str) -> pl.Series | None:
 
 
 def checked(column: pl.Series, value: pl.Series, reason: str = INVALID) -> TypedColumn:
-    """A column whose bad cells are those that have text but no value."""
+    """A column whose bad cells are those that have text but no value; a cell without text has none."""
     present = column.is_not_null()
+    if value.null_count() == column.null_count():
+        return TypedColumn(value, present)
     bad = present & value.is_null()
     return TypedColumn(value, present, reasons_where(bad.rename(column.name), reason))
 

@@ -69,5 +69,3 @@ def test_what_ftfy_calls_bad_is_suspicious() -> None:
 def test_a_sign_is_not_looked_for_where_its_character_is_missing() -> None:
     assert Contents.of(b"id,name\n1,ana\n") == Contents(False, False, False, False, False)
     assert Contents.of("'=E+#ä\0".encode()) == Contents()
-    assert Contents.of_column(pl.Series(["#", None, "ä"])) == Contents(False, True, False, False, True)
-    assert Contents.of_column(pl.Series([None], dtype=pl.String)) == Contents.of(b"")

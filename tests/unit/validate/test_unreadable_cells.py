@@ -4,6 +4,7 @@ import polars as pl
 import pytest
 
 from importer.validate import unreadable_cells
+from importer.validate.text_quality import Contents
 from importer.validate.unreadable_cells import contents_of, with_text
 
 BYTES = 'expected UTF-8 in column "c", found bytes that are not'
@@ -12,6 +13,15 @@ NUL = 'expected text in column "c", found the character NUL'
 
 def faults(cells: pl.DataFrame, columns: list[str]) -> pl.Series | None:
     return unreadable_cells.faults(cells, columns, contents_of(cells, columns))
+
+
+def test_the_contents_of_each_column_of_text_are_known() -> None:
+    cells = pl.DataFrame({"a": ["#", None, "ä"], "b": ["x", "+", ""], "n": [1, 2, 3], "other": ["\0"] * 3})
+    assert contents_of(cells, ["a", "b", "n"]) == {
+        "a": Contents(False, True, False, False, True),
+        "b": Contents(False, False, False, True, False),
+    }
+    assert contents_of(cells, ["n"]) == {}
 
 
 @pytest.mark.parametrize(
