@@ -63,7 +63,7 @@ def _number_text(attribute: Attribute, text: pl.Series) -> pl.Series:
 
 def are_positive(text: pl.Series) -> bool:
     """Whether all are positive integers of 64 bits, written without sign and leading zeros; null is none."""
-    if not (text.first() or "1").isdigit():
+    if not str(text.first() or "1").isdigit():
         return False
     whole = text.cast(pl.Int64, strict=False)
     return bool(whole.null_count() == text.null_count() and (text >= "1").all())
