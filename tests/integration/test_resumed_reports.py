@@ -1,16 +1,14 @@
 """A run that was killed and resumed reports what one reports that was never killed."""
 
-import os
-import signal
-import time
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from importer.sandbox.server import SandboxServer
-from tests.support.oracle.program import Result, importer, start
+from tests.support.oracle.program import Result, importer, killed
 from tests.support.vevee import declared, playing
 
 PEOPLE = 120
@@ -32,16 +30,14 @@ def killed_and_resumed(config: Path, server: SandboxServer) -> Result:
     """Kills the run three times, each after a few more requests."""
     words: tuple[object, ...] = ("run", config, "--run-id", "killed")
     for _ in range(3):
-        last = server.stats.requests + 4
-        with start(*words, cwd=config.parent) as process:
-            while process.poll() is None and server.stats.requests < last:
-                time.sleep(0.001)
-            if process.poll() is None:
-                os.killpg(process.pid, signal.SIGKILL)
-            process.communicate(timeout=60)
+        killed(*words, cwd=config.parent, end=partial(_has_been_asked, server, server.stats.requests + 4))
         if (config.parent / ".importer/runs/killed/run.json").exists():
             words = ("resume", "killed")
     return importer("resume", "killed", cwd=config.parent)
+
+
+def _has_been_asked(server: SandboxServer, requests: int) -> bool:
+    return server.stats.requests >= requests
 
 
 def reported(result: Result, run: str) -> tuple[list[dict[str, str]], dict[str, Any]]:

@@ -2,7 +2,6 @@
 
 import csv
 import json
-import os
 import random
 import signal
 import time
@@ -24,7 +23,8 @@ from importer.sandbox import server as sandbox
 from importer.sandbox.faults import parse_fault
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
-from tests.support.oracle.program import Result, assert_books, importer, start, toml
+from tests.support.oracle import program
+from tests.support.oracle.program import Result, assert_books, importer, toml
 
 KEY, KEY_NAME = "sandbox:secret", "ENGAGELAB_TEST_KEY"
 ATTRIBUTES: dict[str, Mapping[str, Any]] = {
@@ -125,14 +125,10 @@ def stage(
 def killed(here: Stage, server: SandboxServer, requests: int, *words: object) -> Result:
     """A command, killed when so many more requests have come, unless it ends before."""
     last = server.stats.requests + requests
-    with start(*words, cwd=here.folder, env={KEY_NAME: KEY}) as process:
-        while process.poll() is None and server.stats.requests < last:
-            time.sleep(0.001)
-        if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
-        out, err = process.communicate(timeout=60)
+    env = {KEY_NAME: KEY}
+    result = program.killed(*words, cwd=here.folder, env=env, end=lambda: server.stats.requests >= last)
     await_answers(server)
-    return Result(process.returncode, out.decode(), err.decode(), here.state)
+    return result
 
 
 def await_answers(server: SandboxServer) -> None:

@@ -29,6 +29,22 @@ def run(
         return int(process.exitcode or 0), out.read_bytes(), err.read_bytes()
 
 
+def killed(
+    words: Sequence[str], folder: Path, variables: Mapping[str, str], end: Callable[[], bool]
+) -> tuple[int, bytes, bytes]:
+    """The same for a program that is killed once `end()` is true, unless it ends before."""
+    with TemporaryDirectory() as streams:
+        out, err = Path(streams, "out"), Path(streams, "err")
+        for stream in (out, err):
+            stream.touch(0o600)  # it may be killed before it opens them
+        process = started(words, folder, variables, out, err)
+        while process.is_alive() and not end():
+            time.sleep(0.001)
+        process.kill()
+        process.join()
+        return int(process.exitcode or 0), out.read_bytes(), err.read_bytes()
+
+
 def started(
     words: Sequence[str],
     folder: Path,

@@ -9,7 +9,7 @@ import stat
 import subprocess
 import sys
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -224,6 +224,14 @@ def importer(
             os.killpg(process.pid, signal.SIGKILL)
             raise
     return Result(process.returncode, out.decode(), err.decode(), state)
+
+
+def killed(
+    *arguments: object, cwd: Path, end: Callable[[], bool], env: Mapping[str, str] | None = None
+) -> Result:
+    """Runs the program as `importer` does, and kills it once `end()` is true, unless it ends before."""
+    code, out, err = warm.killed([*map(str, arguments)], cwd, environment(env), end)
+    return Result(code, out.decode(), err.decode(), cwd / ".importer")
 
 
 def start(
