@@ -1,15 +1,13 @@
 """Where the importer meets its surroundings: wrong input ends in 2, 3, 5 or 7, never in 9."""
 
 import os
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
-from tests.support.oracle.program import config_text, environment
+from tests.support.oracle.program import Result, config_text, importer
 from tests.support.oracle.reading import Attribute, Declared
 from tests.support.oracle.replies import ReplyServer
 
@@ -34,15 +32,8 @@ class World:
     def text(self) -> str:
         return config_text(DECLARED, self.folder / "list.csv", self.url)
 
-    def run(self) -> "subprocess.CompletedProcess[bytes]":
-        return subprocess.run(
-            [sys.executable, "-m", "importer", *self.words],
-            cwd=self.folder,
-            env=environment(self.variables),
-            capture_output=True,
-            timeout=60,
-            check=False,
-        )
+    def run(self) -> Result:
+        return importer(*map(os.fsdecode, self.words), cwd=self.folder, env=self.variables)
 
 
 @pytest.fixture
@@ -156,8 +147,8 @@ def test_wrong_surroundings_end_in_a_sentence(name: str, world: World) -> None:
     code, said, change = BORDERS[name]
     change(world)
     done = world.run()
-    err = done.stderr.decode()
-    assert done.returncode in ((code,) if name != "a state folder with NUL" else (2, 7)), err
+    err = done.err
+    assert done.code in ((code,) if name != "a state folder with NUL" else (2, 7)), err
     assert said in err
     assert err.startswith("importer: ")
     assert len(err) < 1_000
@@ -171,7 +162,7 @@ def test_a_wrong_webhook_changes_no_exit_code(url: str, world: World) -> None:
     (world.folder / "list.csv").write_text(LIST + ",x\n")
     notified(url)(world)
     done = world.run()
-    err = done.stderr.decode()
-    assert done.returncode == 6, err
+    err = done.err
+    assert done.code == 6, err
     assert "the webhook was not notified: " in err
     assert "internal error" not in err
