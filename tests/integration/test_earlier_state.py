@@ -9,8 +9,6 @@ import csv
 import json
 import os
 import socket
-import subprocess
-import sys
 import tarfile
 import time
 import tomllib
@@ -18,10 +16,13 @@ import urllib.request
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from multiprocessing.context import ForkServerProcess
 from pathlib import Path
 from typing import Any
 
 import pytest
+
+from tests.support import warm
 
 ROOT = Path(__file__).resolve().parents[2]
 ARCHIVES = ROOT / "tests" / "data" / "state-0.1"
@@ -79,30 +80,21 @@ class Earlier:
             writer.writeheader()
             writer.writerows(rows)
 
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        """Starts a command in the folder."""
+    @property
+    def environment(self) -> Mapping[str, str]:
+        """The least a command needs, and the keys."""
         kept = {k: v for k in ("PATH", "HOME", "LANG", "TMPDIR") if (v := os.environ.get(k)) is not None}
         keys = dict.fromkeys(("VEVEE_API_KEY", "ATTENTIVE_API_KEY", "ENGAGELAB_API_KEY"), KEY)
-        return subprocess.Popen(
-            [sys.executable, "-m", "importer", *arguments],
-            cwd=self.folder,
-            env=kept | keys | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            encoding="utf-8",
-        )
+        return kept | keys | {"PYTHONPATH": str(ROOT), "PYTHONUTF8": "1"}
 
     def command(self, *arguments: str) -> Result:
         """Runs a command on the state folder; none may end with a fault of ours."""
-        process = self.start(*arguments, "--state-dir", "state")
-        try:
-            out, err = process.communicate(timeout=120)
-        finally:
-            process.kill()
-        assert process.returncode != 9, err
-        assert "Traceback" not in err
-        return Result(process.returncode, out, err)
+        words = [*arguments, "--state-dir", "state"]
+        code, out, err = warm.run(words, self.folder, self.environment, timeout=120)
+        result = Result(code, out.decode(), err.decode())
+        assert result.code != 9, result.err
+        assert "Traceback" not in result.err
+        return result
 
     def night(self, *arguments: str) -> Result:
         """Runs the import."""
@@ -116,19 +108,23 @@ class Earlier:
             yield Sandbox(self.base_url)
         finally:
             process.terminate()
-            process.communicate()
+            process.join()
 
-    def _listening(self) -> "subprocess.Popen[str]":
+    def _listening(self) -> ForkServerProcess:
         """A sandbox that has the port. It ends at once where another one was faster; then the next try."""
         port, until = int(self.base_url.rpartition(":")[2]), time.monotonic() + PORT_WAIT
+        words = ["sandbox", "import.toml", "--port", str(port)]
+        out, err = self.folder / "sandbox.out", self.folder / "sandbox.err"
         while time.monotonic() < until:
             if _is_taken(port):
                 time.sleep(0.1)
                 continue
-            process = self.start("sandbox", "import.toml", "--port", str(port))
-            if process.stderr and self.base_url in process.stderr.readline():
-                return process
-            process.communicate()
+            err.write_text("")
+            process = warm.started(words, self.folder, self.environment, out, err)
+            while process.is_alive():
+                if self.base_url in err.read_text("utf-8"):
+                    return process
+                time.sleep(0.01)
         raise AssertionError(f"port {port} was not free for {PORT_WAIT:g} s")
 
 

@@ -15,6 +15,7 @@ from tests.support.disturbed_runs import (
     assert_whole,
     control,
     faults,
+    kill_when,
     more_than,
     nothing_pending,
     own_process,
@@ -35,7 +36,7 @@ def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(tmp_path: Pat
         attempts = 0
         for share in (0.0, 0.2, 0.5, 0.8):
             command = ("resume", "r") if attempts else ("run", setting.config, "--run-id", "r")
-            context = run_until(setting, *command, end=partial(more_than, url, share * 1500))
+            context = kill_when(setting, *command, end=partial(more_than, url, share * 1500))
             assert context.code == -signal.SIGKILL, context.err
             attempts += 1
         (tmp_path / "list.csv").unlink()
@@ -109,7 +110,7 @@ def test_killed_while_reporting(tmp_path: Path) -> None:
         command = ("run", setting.config, "--run-id", "r")
         report = tmp_path / ".importer/runs/r/rejects.part"
         done = tmp_path / ".importer/runs/r/rejects.csv"
-        context = run_until(setting, *command, end=lambda: report.exists() or done.exists())
+        context = kill_when(setting, *command, end=lambda: report.exists() or done.exists())
         over = (tmp_path / ".importer/runs/r/summary.json").exists()
         result = Result(0, "", context.err, tmp_path / ".importer") if over else setting.resume()
         assert_whole(result, setting, server)

@@ -2,7 +2,6 @@
 
 import json
 import os
-import signal
 import subprocess
 import sys
 import time
@@ -18,7 +17,7 @@ from importer.sandbox import server as sandbox
 from importer.sandbox.faults import parse_fault
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
-from tests.support.oracle.program import ROOT, Result, config_text, environment, importer, start
+from tests.support.oracle.program import ROOT, Result, config_text, environment, importer, killed, start
 from tests.support.oracle.reading import Attribute, Declared
 from tests.support.oracle.replies import KEY
 
@@ -146,9 +145,13 @@ class Attempt:
     err: str
 
 
-def run_until(
-    setting: Setting, *command: object, end: Callable[[], bool], number: int = signal.SIGKILL
-) -> Attempt:
+def kill_when(setting: Setting, *command: object, end: Callable[[], bool]) -> Attempt:
+    """Runs a command until `end`, then kills it."""
+    result = killed(*command, cwd=setting.folder, end=end)
+    return Attempt(result.code, result.err)
+
+
+def run_until(setting: Setting, *command: object, end: Callable[[], bool], number: int) -> Attempt:
     """Runs a command until `end`, then sends it the signal."""
     with started(*command, cwd=setting.folder) as process:
         until(lambda: end() or process.poll() is not None)
