@@ -254,7 +254,7 @@ def as_folder(folder: Path, cells: list[list[str]]) -> str:
 
 @pytest.fixture(scope="module")
 def clean(tmp_path_factory: pytest.TempPathFactory) -> tuple[list[list[str]], Expected]:
-    cells = customers.rows(1500, customers.CLEAN, seed=11)
+    cells = customers.rows(400, customers.CLEAN, seed=11)
     path = tmp_path_factory.mktemp("clean") / "customers.csv"
     customers.write(path, cells, customers.CLEAN)
     return cells, expect(read(path)[1], customers.DECLARED)

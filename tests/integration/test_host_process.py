@@ -248,7 +248,7 @@ def test_two_threads_import_two_lists_into_two_accounts(
     for number, key in keys.items():
         monkeypatch.setenv(key, f"sk_test_{number}")
     mappings = {number: _account(number, tmp_path, key) for number, key in keys.items()}
-    for turn in range(20):
+    for turn in range(10):
         stored: dict[int, Any] = {}
 
         def work(number: int, turn: int = turn, stored: dict[int, Any] = stored) -> None:

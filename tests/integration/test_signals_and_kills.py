@@ -9,19 +9,16 @@ from pathlib import Path
 import pytest
 
 from importer.sandbox.options import SandboxOptions
+from importer.sandbox.server import SandboxServer
 from tests.support.disturbed_runs import (
     GROUP,
     PATIENT,
     assert_whole,
-    control,
     faults,
     kill_when,
-    more_than,
     nothing_pending,
-    own_process,
     people,
     playing,
-    prepared,
     run_until,
     started,
     until,
@@ -30,24 +27,26 @@ from tests.support.oracle.program import Result
 
 
 def test_killed_again_and_again_it_ends_as_if_nothing_had_happened(tmp_path: Path) -> None:
-    setting = prepared(tmp_path, "http://127.0.0.1:1", 1500)
-    with own_process(setting, "--latency", "5ms") as url:
-        setting = prepared(tmp_path, url, 1500, requests_per_second=400)
+    with playing(tmp_path, 1500, {"latency": 0.005}, requests_per_second=400) as (setting, server):
         attempts = 0
         for share in (0.0, 0.2, 0.5, 0.8):
             command = ("resume", "r") if attempts else ("run", setting.config, "--run-id", "r")
-            context = kill_when(setting, *command, end=partial(more_than, url, share * 1500))
+            context = kill_when(setting, *command, end=partial(_has_more, server, share * 1500))
             assert context.code == -signal.SIGKILL, context.err
             attempts += 1
         (tmp_path / "list.csv").unlink()
         setting.config.unlink()
         result = setting.resume()
         assert result.code == 0, result.err
-        assert control(url, "stored") == setting.expected
+        assert server.stored == setting.expected
         summary = result.summary("r")
         assert summary["values"]["applied"] == summary["values"]["read"] == 6000
-        repeated = control(url, "stats")["requests"] - 1500
+        repeated = server.stats.requests - 1500
         assert repeated <= attempts * (16 + 400 * GROUP), "in flight, and one group commit"
+
+
+def _has_more(server: SandboxServer, people: float) -> bool:
+    return server.stats.people > people
 
 
 @pytest.mark.parametrize("client", ["httpx", "fast"])

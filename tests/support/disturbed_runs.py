@@ -132,11 +132,6 @@ def until(true: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.002)
 
 
-def more_than(url: str, people: float) -> bool:
-    """Whether the sandbox holds more people than that."""
-    return bool(control(url, "stats")["people"] > people)
-
-
 @dataclass
 class Attempt:
     """One attempt of a run, ended by a signal or by itself."""

@@ -199,7 +199,7 @@ def test_damage_is_never_read_as_an_answer(damage: Callable[[Path], None], tmp_p
 def test_a_damaged_journal_is_exit_7_and_nothing_is_sent(
     damage: Callable[[Path], None], tmp_path: Path
 ) -> None:
-    with playing(tmp_path, 2000, {"quota": 1500}) as (setting, server):
+    with playing(tmp_path, 400, {"quota": 390}) as (setting, server):
         assert setting.run().code == 4
         damage(tmp_path / ".importer/runs/r/journal.sqlite")
         before = server.stats.requests
@@ -208,4 +208,4 @@ def test_a_damaged_journal_is_exit_7_and_nothing_is_sent(
         assert "start a new run" in result.err
         assert server.stats.requests == before
         assert importer("runs", cwd=tmp_path).code == 0
-        assert server.stored.keys() < people(2000).keys()
+        assert server.stored.keys() < people(400).keys()
