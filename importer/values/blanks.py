@@ -31,11 +31,14 @@ def any_at_edges(text: pl.Series) -> bool:
 
     It looks at the first and the last character only, which costs less than removing the blanks.
     """
-    return _any_suspicious(text) or _any_suspicious(text.str.tail(1))
+    return any_at_start(text) or any_at_start(text.str.tail(1))
 
 
-def _any_suspicious(text: pl.Series) -> bool:
-    """Whether one begins with a character below "!", or with a blank that is not ASCII."""
+def any_at_start(text: pl.Series) -> bool:
+    """Whether one begins with a character below "!", or with a blank that is not ASCII.
+
+    Where none does, no text consists of blanks alone. It costs a third of `any_at_edges`.
+    """
     if (text < "!").any():
         return True
     foreign = text > "\x7f"

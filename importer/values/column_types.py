@@ -14,7 +14,7 @@ import polars as pl
 from importer.config.attribute import Attribute
 from importer.config.schema import Config
 from importer.core.rejects import BLANK, INVALID, PATTERN
-from importer.values.blanks import any_at_edges, strip
+from importer.values.blanks import any_at_edges, any_at_start, strip
 from importer.values.cell_texts import all_texts, as_text, beyond_years, blank_to_null, decoded
 from importer.values.choices import type_boolean, type_multi_choice, type_single_choice
 from importer.values.contacts import type_email, type_phone
@@ -121,7 +121,8 @@ def has_value(attribute: Attribute, rules: CellRules, column: pl.Series) -> pl.S
 def _without_blanks(rules: CellRules, column: pl.Series) -> pl.Series:
     """The column, null where a cell is blank."""
     blank = blank_to_null(column, rules.nulls)
-    if blank.dtype == pl.String and any_at_edges(blank):
+    may_be_blank = any_at_edges if any(rules.nulls) else any_at_start
+    if blank.dtype == pl.String and may_be_blank(blank):
         return blank_to_null(strip(blank), rules.nulls)
     return blank
 

@@ -61,6 +61,13 @@ def test_a_cell_of_nothing_but_blanks_is_blank(declared: dict[str, Any], cell: s
     assert count_blanks(attribute, rules(trims=trims), pl.Series([cell, "1", None])) == 2
 
 
+@pytest.mark.parametrize("cell", ["NULL", " NULL", "NULL ", "NULL\u00a0", " "])
+def test_a_word_for_no_value_is_blank_with_blanks_around_it(cell: str) -> None:
+    cells = pl.Series([cell, "1", "NULLs"])
+    assert count_blanks(Attribute(type="free_text"), rules(nulls=("", "NULL")), cells) == 1
+    assert count_blanks(Attribute(type="free_text"), rules(), cells) == (0 if cell.strip() else 1)
+
+
 def test_a_free_text_keeps_its_blanks_and_says_so() -> None:
     attribute = Attribute(type="free_text")
     column = pl.Series("c", ["a", " b", "c ", None, " "])
