@@ -29,7 +29,9 @@ import hashlib
 import json
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import repeat
 from pathlib import Path
 
 import polars as pl
@@ -60,6 +62,9 @@ RECENT_SHARE = 1 / 16
 
 RECENT_BYTES = 48 << 20
 """And at most so many bytes in memory."""
+
+_THREADS = 2
+"""Files of the base that are read at one time."""
 
 Answers = Callable[[str], Iterable[Entry]]
 """Run → what its journal holds of chunks that are not finished, in the order of the answers."""
@@ -191,18 +196,17 @@ class Snapshot:
         `people` (`id`): only these.
         """
         with snapshot_errors(self.folder):
-            return self._laid_over(self._layers(first, end), people)
+            return self._laid_over(self._layers(first, end, people=people))
 
     def read_before(self, first: int, end: int, people: pl.DataFrame) -> pl.DataFrame:
         """As `read`, without what this run has sent: every attempt of a run finds the same."""
         with snapshot_errors(self.folder):
-            return self._laid_over(self._layers(first, end, before=self._run), people)
+            return self._laid_over(self._layers(first, end, before=self._run, people=people))
 
-    def _laid_over(self, layers: Iterable[pl.DataFrame], people: pl.DataFrame | None = None) -> pl.DataFrame:
+    def _laid_over(self, layers: Iterable[pl.DataFrame]) -> pl.DataFrame:
         frame = pl.DataFrame(schema=META)
         for layer in layers:
-            chosen = layer if people is None else detached(layer.join(people, on="id", how="semi"))
-            frame = snapshot_frames.over(frame, chosen) if frame.height else chosen
+            frame = snapshot_frames.over(frame, layer) if frame.height else layer
         return snapshot_frames.complete(frame, self.keys)
 
     def read_prints(self, first: int, end: int) -> pl.DataFrame:
@@ -240,21 +244,28 @@ class Snapshot:
         with_base: bool = True,
         columns: Sequence[str] | None = None,
         before: int | None = None,
+        people: pl.DataFrame | None = None,
     ) -> Iterator[pl.DataFrame]:
         """From the lowest up; all people of one layer are different ones.
 
-        `before` is the number of a run whose deltas are left out.
+        `before` is the number of a run whose deltas are left out. `people` (`id`): only these.
         """
         manifest = self._manifest
-        for part in manifest.base if with_base else ():
-            if part["first"] < end and part["end"] > first:
-                yield self._layer(part["file"], manifest.base_run, first, end, columns)
+
+        def layer(file: str, run: int) -> pl.DataFrame:
+            return _only(people, self._layer(file, run, first, end, columns))
+
+        base = [p["file"] for p in manifest.base if with_base and p["first"] < end and p["end"] > first]
+        if base:  # each file has other people
+            with ThreadPoolExecutor(_THREADS, "base") as threads:
+                read = threads.map if len(base) > 1 else map
+                yield pl.concat(read(layer, base, repeat(manifest.base_run)), how="diagonal")
         if manifest.recent:
-            yield self._layer(manifest.recent["file"], manifest.recent_run, first, end, columns)
+            yield layer(manifest.recent["file"], manifest.recent_run)
         for delta in self._deltas():
             if delta.first < end and delta.end > first and delta.run != before:
                 sent = snapshot_frames.between(self._resolved(delta), first, end)
-                frame = self._aged(sent, delta.run)
+                frame = _only(people, self._aged(sent, delta.run))
                 yield frame if columns is None else frame.select(columns)
 
     def _layer(
@@ -346,6 +357,11 @@ class Snapshot:
         for path in self.folder.iterdir():
             if path.name not in named:
                 path.unlink()
+
+
+def _only(people: pl.DataFrame | None, frame: pl.DataFrame) -> pl.DataFrame:
+    """The rows of these people; None = of all."""
+    return frame if people is None else detached(frame.join(people, on="id", how="semi"))
 
 
 def _group_width(people: int, size: int) -> int:

@@ -9,7 +9,7 @@ in source order, and each of their values is compared later.
 
 import shutil
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -25,6 +25,9 @@ from importer.validate.shared_identities import SharedIdentities
 
 _KEYS = {"hash": pl.UInt64, "print": pl.UInt64, "file": pl.UInt32, "at": pl.UInt32}
 """What is compared of a row: the hashes of its person and of the row, and where the row is on disk."""
+
+_JOINED_BYTES = 1 << 20
+"""Rows of several batches go on together until they pass this."""
 
 
 @dataclass
@@ -80,10 +83,14 @@ class ChangeFilter:
         by_file = pl.concat([pl.DataFrame(schema={"file": pl.UInt32, "at": pl.UInt32}), *found])
         if self.on_unchanged:
             self._hand_out_unchanged(by_file, self.on_unchanged)
+        yield from _joined(self._rows(by_file))
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def _rows(self, by_file: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
+        """(layout, rows) of these rows of each batch that has any."""
         for (number,), part in by_file.sort("file", "at").group_by("file", maintain_order=True):
             rows = pl.read_ipc(self._file(int(str(number))))[part["at"]]
             yield self._layouts[int(str(number))], detached(rows)
-        shutil.rmtree(self.folder, ignore_errors=True)
 
     def _hand_out_unchanged(
         self, changed: pl.DataFrame, take: Callable[[int, int, pl.DataFrame], None]
@@ -122,3 +129,16 @@ class ChangeFilter:
                 pl.col(column(k)).is_not_null() & (pl.col(column(k)) != CLEARED) for k in self.snapshot.keys
             ]
             self.gone.append(found.filter(pl.any_horizontal(pl.lit(value=False), *stored)))
+
+
+def _joined(parts: Iterable[tuple[int, pl.DataFrame]]) -> Iterator[tuple[int, pl.DataFrame]]:
+    """The same rows in fewer frames: a frame costs milliseconds, however few rows it has."""
+    layout, size, waiting = 0, 0.0, list[pl.DataFrame]()
+    for of, rows in parts:
+        if waiting and (of != layout or rows.schema != waiting[0].schema or size > _JOINED_BYTES):
+            yield layout, pl.concat(waiting)
+            size, waiting = 0.0, []
+        layout, size = of, size + rows.estimated_size()
+        waiting.append(rows)
+    if waiting:
+        yield layout, pl.concat(waiting)

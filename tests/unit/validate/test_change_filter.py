@@ -11,6 +11,7 @@ from importer.core.row_order import ORDER_SHIFT
 from importer.storage import hash_segments
 from importer.storage.partitions import PARTITIONS
 from importer.storage.snapshot import Snapshot
+from importer.validate import change_filter
 from importer.validate.change_filter import ChangeFilter
 from tests.unit.storage.conftest import config_of
 
@@ -68,7 +69,7 @@ def test_a_row_that_is_as_before_is_counted_and_left_out(known: ChangeFilter) ->
 def test_a_person_with_several_rows_is_looked_at_again(known: ChangeFilter) -> None:
     add(known, [("a", 11), ("b", 12)])
     add(known, [("a", 11)], first=3)
-    assert due(known) == [(0, ["a"]), (0, ["a"])]
+    assert due(known) == [(0, ["a", "a"])]
     assert known.rows == 1
 
 
@@ -89,6 +90,21 @@ def test_batches_come_back_in_the_order_of_the_sources(known: ChangeFilter) -> N
         {(source, "unchanged_rows"): n for source, n in rows.items()}
         | {(source, "unchanged_values"): 2 * n for source, n in rows.items()}
     )
+
+
+def test_rows_of_several_batches_go_on_together(known: ChangeFilter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(change_filter, "_JOINED_BYTES", 40)
+    for number in range(5):
+        add(known, [(f"new-{number}", 1)], first=number + 1)
+    add(known, [("new-5", 1)], first=6, layout=1)
+    known.add(pl.DataFrame({"order": [7], "id": ["new-6"]}), pl.Series("print", [1], dtype=pl.UInt64), 1)
+    assert due(known) == [
+        (0, ["new-0", "new-1"]),
+        (0, ["new-2", "new-3"]),
+        (0, ["new-4"]),
+        (1, ["new-5"]),
+        (1, ["new-6"]),
+    ], "new-6 has other columns"
 
 
 def test_the_people_who_have_no_row_are_gone(known: ChangeFilter) -> None:
