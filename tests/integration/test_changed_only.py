@@ -111,7 +111,7 @@ def play(world: World, rows: List, faults: list[str], how: str, then: str) -> No
 def assert_settles(world: World, rows: List) -> None:
     """A night without faults brings everything; the next one makes no call."""
     world.faults()
-    world.night(rows)
+    assert world.night(rows).values["unconfirmed"] == 0
     stored = fold(rows, {})
     for id_, current in stored.items():
         found = dict(world.server.stored.get(id_, {}))
