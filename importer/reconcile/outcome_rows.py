@@ -3,6 +3,8 @@
 What stands in `rejects.csv` about a value is taken from its line there, so that the two never differ.
 """
 
+from collections.abc import Mapping
+
 import polars as pl
 
 from importer.chunk.chunk import Chunk
@@ -22,7 +24,12 @@ def of_chunk(chunk: Chunk, outcomes: Outcomes, codes: pl.DataFrame, lines: pl.Da
     `message`, `status`, `attempts` and `at`; null where there is nothing to say.
     """
     rows = chunk.rows.select("order", "line", "fingerprint", "person", distinct_id="id")
-    values = pl.concat(_of_field(chunk, outcomes, codes, rows, field) for field in chunk.fields)
+    answered = {op: outcomes.answered(op, rows["person"]) for op in chunk.operations}
+    parts = []
+    for field in chunk.fields:
+        answers = outcomes.answers(field.key, rows["person"], _answered(chunk, answered, field))
+        parts.append(_of_field(rows, codes, field, answers))
+    values = pl.concat(parts)
     if not lines.height:  # nearly every chunk
         return values.drop("person").with_columns(pl.lit(None, pl.String).alias(n) for n in _FROM_LINE)
     return _with_lines(values, lines_by_value(lines), lines.filter(pl.col("position") < 0))
@@ -38,12 +45,17 @@ def _moment() -> pl.Expr:
     return pl.col("at").str.to_datetime("%+", time_unit="ms", time_zone="UTC", strict=False)
 
 
-def _of_field(
-    chunk: Chunk, outcomes: Outcomes, codes: pl.DataFrame, rows: pl.DataFrame, field: Field
-) -> pl.DataFrame:
+def _answered(chunk: Chunk, answered: Mapping[str, pl.DataFrame], field: Field) -> pl.DataFrame:
+    """Per row the answer to what was sent with this value; `answered` has those to each operation."""
+    found, cleared = answered[field.operation], chunk.rows[field.value] == CLEAR
+    if "clear" not in answered or not cleared.any():
+        return found
+    cleared = cleared.fill_null(value=False)
+    return found.select(answered["clear"][name].zip_with(cleared, found[name]) for name in found.columns)
+
+
+def _of_field(rows: pl.DataFrame, codes: pl.DataFrame, field: Field, answers: pl.DataFrame) -> pl.DataFrame:
     ended = codes[f"c{field.index}"].alias("outcome")
-    cleared = chunk.rows[field.value] == CLEAR
-    answers = outcomes.answers(field.key, rows["person"], field.operation, cleared)
     known = pl.col("attempts") > 0
     answers = answers.select(
         pl.when(known).then("status"),

@@ -206,21 +206,24 @@ class Outcomes:
         own = self._own[key].items()
         return _frame({p: e for p, e in own if _is_told(e)})
 
-    def answers(self, key: str, people: pl.Series, operation: str, cleared: pl.Series) -> pl.DataFrame:
-        """Per row, by its person, the answer to their value of this attribute; rows as in `codes`.
+    def answered(self, operation: str, people: pl.Series) -> pl.DataFrame:
+        """Per row, by its person, the last answer to all of their values under this operation.
 
         Columns `status`, `attempts` and `at` (Unix time in seconds), 0 where no answer came.
         """
-        found = self._answered[operation].of_people(people)
-        if "clear" in self._parts and cleared.any():
-            other, is_other = self._answered["clear"].of_people(people), cleared.fill_null(value=False)
-            found = found.select(other[name].zip_with(is_other, found[name]) for name in found.columns)
+        return self._answered[operation].of_people(people)
+
+    def answers(self, key: str, people: pl.Series, answered: pl.DataFrame) -> pl.DataFrame:
+        """`answered`, with the answers to those values of this attribute that have a record of their own."""
         own = self._own[key]
         if not own:
-            return found
-        mine = {p: (d.status, d.attempts, d.at) for p, d in own.items()}
-        rows = [mine.get(person, row) for person, row in zip(people, found.iter_rows(), strict=True)]
-        return pl.DataFrame(rows, schema=found.schema, orient="row")
+            return answered
+        mine = [(d.status, d.attempts, d.at) for d in own.values()]
+        found = pl.DataFrame([(0, 0, 0.0), *mine], schema=answered.schema, orient="row")
+        place = pl.zeros(len(self._called), pl.UInt32, eager=True)
+        place = place.scatter(list(own), range(1, len(own) + 1)).gather(people)
+        found = found.select(pl.all().gather(place))
+        return answered.select(found[n].zip_with(place > 0, answered[n]) for n in answered.columns)
 
     def refused_people(self) -> pl.DataFrame:
         """The people whom the destination refused, and why; columns as in `details`."""

@@ -39,11 +39,10 @@ class OutcomeFiles:
         `values` have `order`, `outcome` and those of OUTCOME_COLUMNS that are known; `sources` are the paths
         of the sources, in the order read.
         """
-        ended = values.partition_by("outcome", as_dict=True, include_key=False)
         for outcome in Outcome:
             path = self._path(outcome, part)
-            found = ended.get((str(outcome),))
-            if found is not None:
+            found = values.filter(outcome=str(outcome))
+            if found.height:
                 self._write(path, found, sources)
             elif path.exists():
                 with state_errors(path):

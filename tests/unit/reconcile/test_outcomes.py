@@ -169,8 +169,8 @@ def codes(outcomes: Outcomes, key: str) -> dict[int, Outcome | None]:
 def answers(outcomes: Outcomes, key: str) -> dict[int, tuple[int, int, float]]:
     """Person → status, attempts and time of the answer to this attribute."""
     who = pl.Series(range(3), dtype=pl.UInt32)
-    cleared = pl.Series([key in PARTS["clear"][person] or None for person in who], dtype=pl.Boolean)
-    return dict(enumerate(outcomes.answers(key, who, "set", cleared).iter_rows()))
+    found = {op: outcomes.answers(key, who, outcomes.answered(op, who)).rows() for op in PARTS}
+    return {p: found["clear" if key in PARTS["clear"][p] else "set"][p] for p in who}
 
 
 def details(frame: pl.DataFrame) -> dict[int, tuple[str, str, int, int]]:
