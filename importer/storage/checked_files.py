@@ -95,23 +95,24 @@ def write_frame(path: Path, frame: pl.DataFrame, *, durable: bool = False) -> No
         _add_trailer(file, frame)
 
 
-def write_parquet(path: Path, frame: pl.DataFrame) -> None:
-    """Puts a table into a smaller file, of which `scan_parquet` reads a part; errors as `write_frame`."""
-    with atomic_files.replacing(path) as file:
+def write_parquet(path: Path, frame: pl.DataFrame, *, durable: bool = False) -> None:
+    """Puts a table into a smaller file, which is read faster; errors as `write_frame`."""
+    with atomic_files.replacing(path, durable=durable) as file:
         has_long_cells = frame.estimated_size() > frame.height * LONG_CELL
         frame.write_parquet(file, compression="lz4", statistics=not has_long_cells)
         _add_trailer(file, frame)
 
 
 def read_frame(path: Path, columns: Sequence[str] | None = None) -> pl.DataFrame:
-    """What `write_frame` has written, or these columns of it.
+    """What `write_frame` or `write_parquet` has written, or these columns of it.
 
     DamagedError where the file is not what was written, OSError where there is none to read.
     """
     data, checked = _read(path)
     if not checked:
         return _read_unchecked(data, columns)
-    return pl.read_ipc(data, columns=None if columns is None else list(columns))
+    read = pl.read_parquet if data.startswith(_PARQUET) else pl.read_ipc
+    return read(data, columns=None if columns is None else list(columns))
 
 
 def scan_parquet(path: Path) -> pl.LazyFrame:

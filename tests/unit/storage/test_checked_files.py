@@ -1,6 +1,7 @@
 """A file is what was written, or it is called damaged; nothing else is."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -67,11 +68,15 @@ def test_no_flipped_bit_of_a_json_file_passes_for_another_value(
     assert found == value  # white space between members
 
 
-def test_a_table_comes_back_whole_or_by_columns(tmp_path: Path) -> None:
-    checked_files.write_frame(tmp_path / "f.arrow", FRAME, durable=True)
-    assert checked_files.read_frame(tmp_path / "f.arrow").equals(FRAME)
-    assert checked_files.read_frame(tmp_path / "f.arrow", ["id"]).equals(FRAME.select("id"))
-    assert checked_files.size_of(tmp_path / "f.arrow") == (3, FRAME.estimated_size())
+KINDS = pytest.mark.parametrize("write", [checked_files.write_frame, checked_files.write_parquet])
+
+
+@KINDS
+def test_a_table_comes_back_whole_or_by_columns(write: Callable[..., None], tmp_path: Path) -> None:
+    write(tmp_path / "f", FRAME, durable=True)
+    assert checked_files.read_frame(tmp_path / "f").equals(FRAME)
+    assert checked_files.read_frame(tmp_path / "f", ["id"]).equals(FRAME.select("id"))
+    assert checked_files.size_of(tmp_path / "f") == (3, FRAME.estimated_size())
 
 
 def test_a_table_of_the_version_before_is_read(tmp_path: Path) -> None:
@@ -80,12 +85,13 @@ def test_a_table_of_the_version_before_is_read(tmp_path: Path) -> None:
     assert checked_files.size_of(tmp_path / "f.arrow")[0] == 3
 
 
+@KINDS
 @given(at=st.floats(0, 1, exclude_max=True), bit=st.integers(0, 7))
 def test_each_flipped_bit_of_a_table_is_damage(
-    at: float, bit: int, tmp_path_factory: pytest.TempPathFactory
+    write: Callable[..., None], at: float, bit: int, tmp_path_factory: pytest.TempPathFactory
 ) -> None:
-    path = tmp_path_factory.mktemp("table") / "f.arrow"
-    checked_files.write_frame(path, FRAME)
+    path = tmp_path_factory.mktemp("table") / "f"
+    write(path, FRAME)
     data = bytearray(path.read_bytes())
     place = int(at * (len(data) - 24))  # the rest counts rows and bytes, for estimates alone
     data[place] ^= 1 << bit
@@ -94,10 +100,11 @@ def test_each_flipped_bit_of_a_table_is_damage(
         checked_files.read_frame(path)
 
 
+@KINDS
 @pytest.mark.parametrize("kept", [0, 1, 5, 100, -1, -25])
-def test_a_shortened_table_is_damage(kept: int, tmp_path: Path) -> None:
-    path = tmp_path / "f.arrow"
-    checked_files.write_frame(path, FRAME)
+def test_a_shortened_table_is_damage(write: Callable[..., None], kept: int, tmp_path: Path) -> None:
+    path = tmp_path / "f"
+    write(path, FRAME)
     path.write_bytes(path.read_bytes()[:kept])
     with pytest.raises(DamagedError):
         checked_files.read_frame(path)

@@ -43,6 +43,14 @@ def night(state: Path, config: Config, run: str, *chunks: Values, failed: Sequen
     it.finish(full_at=None)
 
 
+def night_with_base(state: Path, config: Config, run: str, values: Values) -> None:
+    """The same of one chunk; everything known is in a new base afterwards."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(snapshot, "RECENT_PEOPLE", 0)
+        patch.setattr(snapshot, "RECENT_SHARE", 0)
+        night(state, config, run, values)
+
+
 def known(state: Path, config: Config, key: str = "plan") -> Values:
     frame = opened(state, config).read(0, PARTITIONS)
     return dict(frame.select("id", column(key)).drop_nulls().iter_rows())
@@ -105,15 +113,16 @@ def test_large_values_make_a_base_in_files_of_bounded_bytes(
     people = {f"p{n}": f"{n}-" + "x" * 10_000 for n in range(64)}
     night(state, config, "1", people)
     folder = opened(state, config).folder
-    sizes = [checked_files.size_of(path)[1] for path in folder.glob("base-*.arrow")]
+    sizes = [checked_files.size_of(path)[1] for path in folder.glob("base-*.parquet")]
     assert len(sizes) >= 5
     assert max(sizes) < 2 << 17
     assert known(state, config) == people
 
 
-@pytest.mark.parametrize("pattern", ["recent-*.arrow", "manifest.json"])
+@pytest.mark.parametrize("pattern", ["base-*.parquet", "recent-*.arrow", "manifest.json"])
 def test_damage_says_to_delete_the_folder(state: Path, config: Config, pattern: str) -> None:
-    night(state, config, "1", {"a": "1", "b": "2"})
+    night_with_base(state, config, "1", {"a": "1", "b": "2"})
+    night(state, config, "2", {"a": "2"})
     (path,) = opened(state, config).folder.glob(pattern)
     data = bytearray(path.read_bytes())
     data[len(data) // 3] ^= 4
@@ -140,11 +149,22 @@ def test_an_attribute_has_one_writer_where_one_sends_only_changes(state: Path) -
 
 
 def test_a_person_is_taken_out_of_every_layer(state: Path, config: Config) -> None:
-    night(state, config, "1", {"a": "1", "b": "2"})
+    night_with_base(state, config, "1", {"a": "1", "b": "2"})
+    night(state, config, "2", {"a": "2"})
     it = opened(state, config)
-    it.begin("2")
+    it.begin("3")
     it.record(0, 0, PARTITIONS, sent({"a": "3"}))
     it.settle(0, pl.DataFrame([("a", "plan")], NOTHING_FAILED.schema, orient="row"))
     assert erase_person(it.folder, "a")
     assert not erase_person(it.folder, "a")
     assert known(state, config) == {"b": "2"}
+
+
+def test_a_base_of_the_version_before_is_read(state: Path, config: Config) -> None:
+    """Its files were Arrow."""
+    night_with_base(state, config, "1", {"a": "1", "b": "2"})
+    (path,) = opened(state, config).folder.glob("base-*.parquet")
+    checked_files.write_frame(path, checked_files.read_frame(path))
+    assert known(state, config) == {"a": "1", "b": "2"}
+    night_with_base(state, config, "2", {"a": "2"})
+    assert known(state, config) == {"a": "2", "b": "2"}
