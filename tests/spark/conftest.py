@@ -14,8 +14,9 @@ from typing import Any
 import pytest
 
 from tests.spark.cluster import Cluster, running
-from tests.spark.people import PEOPLE, rows
+from tests.spark.people import KEY, MILLION, PEOPLE
 from tests.spark.sessions import PANDAS, java, session
+from tests.spark.tables import Table, written
 
 HERE = Path(__file__).parent
 
@@ -61,9 +62,15 @@ def cluster(_can_run: None, tmp_path_factory: pytest.TempPathFactory) -> Iterato
         yield started
 
 
-@pytest.fixture(scope="session")
-def table(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The list as a Parquet file."""
-    path = tmp_path_factory.mktemp("lake") / "people.parquet"
-    rows(PEOPLE).write_parquet(path)
-    return path
+@pytest.fixture(
+    scope="session",
+    params=[pytest.param(PEOPLE, id="quick"), pytest.param(MILLION, id="million", marks=pytest.mark.slow)],
+)
+def table(
+    _can_run: None, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Table]:
+    """A list, and what a plain run of it comes to."""
+    faulthandler.cancel_dump_traceback_later()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SPARK_TEST_KEY", KEY)
+        yield written(tmp_path_factory.mktemp("lake"), request.param)

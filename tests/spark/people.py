@@ -1,5 +1,7 @@
 """A list as a table of Spark, and what two runs of the same rows have in common."""
 
+from collections import Counter
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -7,9 +9,11 @@ import polars as pl
 
 import importer
 from importer.core.models import RunSummary
+from importer.sandbox.server import SandboxServer
 
 KEY = "sk_test_spark"
 PEOPLE = 3_000
+MILLION = 1_000_000
 
 
 def mapping() -> dict[str, Any]:
@@ -26,6 +30,22 @@ def mapping() -> dict[str, Any]:
             "note": {"type": "free_text", "blank": "clear"},
         },
     }
+
+
+def grouped(people: int) -> dict[str, Any]:
+    """The same attributes for a declared API, of which some hundred calls take so many people."""
+    declared = {
+        "type": "http",
+        "base_url": "http://127.0.0.1:9",
+        "path": "/people",
+        "people_per_call": people // 600,
+        "body": {"people": "{people}"},
+        "person": {"id": "{distinct_id}", "values": "{attributes}"},
+        "clear_as": "null",
+        "answers": [{"status": ["200"], "means": "done"}],
+        "max_in_flight": 4,
+    }
+    return {**mapping(), "destination": {**mapping()["destination"], **declared}}
 
 
 def rows(people: int) -> pl.DataFrame:
@@ -59,6 +79,29 @@ def facts(summary: RunSummary, stored: dict[str, dict[str, Any]]) -> dict[str, A
         name: getattr(summary, name) for name in ("exit_code", "rows", "values", "people", "reject_counts")
     }
     return {**found, "stored": stored, "warnings": warnings, "rejects": rejects}
+
+
+def differing(found: Mapping[str, Any], expected: Mapping[str, Any]) -> list[tuple[str, Any, Any]]:
+    """The first differences; pytest itself would compare a million people line by line to show them."""
+    return list(_differing(found, expected, ""))[:10]
+
+
+def _differing(found: Any, expected: Any, place: str) -> Iterator[tuple[str, Any, Any]]:
+    if found == expected:
+        return
+    if isinstance(found, Mapping) and isinstance(expected, Mapping):
+        for name in sorted({*found, *expected}):
+            yield from _differing(found.get(name), expected.get(name), f"{place}/{name}")
+    elif isinstance(found, list) and isinstance(expected, list):
+        missing, more = Counter(expected) - Counter(found), Counter(found) - Counter(expected)
+        yield place, list(more)[:3], list(missing)[:3]
+    else:
+        yield place, found, expected
+
+
+def named(server: SandboxServer) -> Counter[str]:
+    """In how many stored calls each person was; the sandbox has to remember them all."""
+    return Counter(person for call in server.log if call.status == 200 for person in call.distinct_ids)
 
 
 def outcomes(summary: RunSummary) -> list[tuple[Any, ...]]:

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,10 @@ import importer
 import importer.spark
 from importer.config import loader
 from importer.sandbox import server as sandbox
-from importer.sandbox.options import SandboxOptions
 from tests.spark.cluster import SETTINGS, Cluster
-from tests.spark.killing import assert_whole
-from tests.spark.people import KEY, mapping, options
+from tests.spark.people import KEY, options
 from tests.spark.sessions import session
+from tests.spark.tables import REMEMBERED, Table
 
 Accident = Callable[[int], None]
 """What happens to a task after so many earlier attempts of it."""
@@ -57,8 +56,8 @@ def kills_its_executor(before: int) -> None:
         time.sleep(600)
 
 
-def with_accident(df: Any, accident: Accident, tried: Path) -> Any:
-    """The data frame, with an accident after partition 1; each attempt at it leaves a file in `tried`."""
+def with_accidents(df: Any, accidents: Mapping[int, Accident], tried: Path) -> Any:
+    """The data frame, with accidents after its partitions; each attempt leaves a file in `tried`."""
 
     def rows_and_accident(batches: Iterator[Any]) -> Iterator[Any]:
         from pyspark import TaskContext
@@ -66,22 +65,26 @@ def with_accident(df: Any, accident: Accident, tried: Path) -> Any:
         context = TaskContext.get()
         assert context is not None
         yield from batches
-        if context.partitionId() == 1:
-            before = len(list(tried.iterdir()))
-            (tried / str(context.taskAttemptId())).touch()
+        if accident := accidents.get(context.partitionId()):
+            folder = tried / accident.__name__
+            before = len(list(folder.iterdir()))
+            (folder / str(context.taskAttemptId())).touch()
             accident(before)
 
+    for accident in accidents.values():
+        (tried / accident.__name__).mkdir(parents=True)
     return df.mapInArrow(rows_and_accident, df.schema)
 
 
-@pytest.mark.parametrize(("accident", "attempts"), [(fails_twice, 3), (is_slow, 2), (kills_its_executor, 2)])
-def test_a_task_that_is_tried_again_counts_once(
-    accident: Accident, attempts: int, on_cluster: Any, table: Path, tmp_path: Path
+def test_tasks_that_are_tried_again_count_once(
+    on_cluster: Any, cluster: Cluster, table: Table, tmp_path: Path
 ) -> None:
-    (tmp_path / "tried").mkdir()
-    df = with_accident(on_cluster.read.parquet(str(table)).repartition(4), accident, tmp_path / "tried")
-    with sandbox.running(loader.parse(mapping()), SandboxOptions(), KEY) as server:
+    accidents = {0: kills_its_executor, 1: fails_twice, 2: is_slow}
+    df = on_cluster.read.parquet(str(table.path)).repartition(4)
+    df = with_accidents(df, accidents, tmp_path / "tried")
+    with sandbox.running(loader.parse(table.mapping), REMEMBERED, KEY) as server:
         asked = options(tmp_path, server.url)
-        summary = importer.spark.run(df, mapping(), asked, staging=tmp_path / "staging")
-        assert_whole(summary, server, tmp_path, again=0)
-    assert len(list((tmp_path / "tried").iterdir())) >= attempts
+        summary = importer.spark.run(df, table.mapping, asked, staging=tmp_path / "staging")
+        table.assert_whole(summary, server, tmp_path / "staging")
+    for accident, attempts in ((kills_its_executor, 2), (fails_twice, 3), (is_slow, 2)):
+        assert len(list((tmp_path / "tried" / accident.__name__).iterdir())) >= attempts

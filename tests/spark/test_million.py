@@ -9,12 +9,11 @@ import pytest
 import importer
 import importer.spark
 from tests.spark.cluster import SETTINGS
-from tests.spark.people import facts, left, mapping, options, rows
+from tests.spark.people import MILLION, differing, facts, left, mapping, options, rows
 from tests.spark.sessions import session
 
 pytestmark = pytest.mark.slow
 
-MILLION = 1_000_000
 NOWHERE = "http://127.0.0.1:9"
 
 
@@ -50,5 +49,5 @@ def test_a_million_rows_are_the_same_people_rejects_and_counts(
     df = df.repartition(8).sortWithinPartitions("note") if kind == "shuffled" else df
     summary = importer.spark.check(df, mapping(), options(tmp_path, NOWHERE), staging=tmp_path / "staging")
     assert summary.rows["read"] > MILLION
-    assert facts(summary, {}) == plain
+    assert differing(facts(summary, {}), plain) == []
     assert left(tmp_path / "staging") == []
