@@ -16,6 +16,7 @@ LONG_LINE = 1 << 20
 """Bytes of a line, in the mean of a block, from which on its lines are cut another way."""
 
 _FEW_LINES = 1000  # each is looked up from the end; of more than these, all lines are split
+_WINDOW_LINES = 5000
 _LONE_CR = re.compile(rb"\r(?!\n)")
 
 
@@ -30,6 +31,7 @@ class Block:
         self.has_cr = b"\r" in data
         self.has_lone_cr = self.has_cr and _LONE_CR.search(data) is not None
         self._lines: pl.Series | None = None
+        self._texts, self._first_text = list[str](), 0  # some of the lines
         self._text, self._long = without_long_lines(data, layout.dialect)
         self._see(self._text)
 
@@ -131,15 +133,15 @@ class Block:
         """How many quotes each of the lines has."""
         return self.lines.str.count_matches(self.grammar.signs.quote, literal=True).cast(pl.Int64)
 
-    @cached_property
-    def _texts(self) -> list[str]:
-        return self.lines.to_list()
-
     def text(self, start: int, end: int) -> str:
         """The record of lines [start, end) in signs, inner line ends as they stand."""
-        if not self.has_cr:
-            return "\n".join(self._texts[start:end])
-        return _cut_end("".join(self.mapped_lines[start:end]))
+        if self.has_cr:
+            return _cut_end("".join(self.mapped_lines[start:end]))
+        first = self._first_text
+        if start < first or end > first + len(self._texts):  # most often the next lines
+            first = self._first_text = max(0, start - _WINDOW_LINES)
+            self._texts = self.lines[first : end + _WINDOW_LINES].to_list()
+        return "\n".join(self._texts[start - first : end - first])
 
     def size_of_last(self, count: int) -> int:
         """Bytes of the last `count` lines."""

@@ -9,8 +9,9 @@ A list without a quoted line break so far is taken to have none where one damage
 explain the fault: then only that row is set aside.
 """
 
+from array import array
 from bisect import bisect_left, bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableSequence
 from dataclasses import dataclass, field
 
 import polars as pl
@@ -74,8 +75,8 @@ class DamageSearch:
     _doubtful: set[int] = field(default_factory=set)
     _texts: dict[int, str] = field(default_factory=dict)
     _quoted: list[int] = field(default_factory=list)
-    _filled: list[int] = field(default_factory=list)
-    _starts: list[int] = field(default_factory=list)
+    _filled: MutableSequence[int] = field(default_factory=lambda: array("q"))
+    _starts: MutableSequence[int] = field(default_factory=lambda: array("q"))
     _next: int = 0
     _grammar: Grammar = field(init=False)
     _row_ends: RowEnds = field(init=False)
@@ -110,9 +111,10 @@ class DamageSearch:
         wanted = quoted | (codes >= UNREADABLE)
         self._texts = dict(zip(wanted.arg_true().to_list(), lines.filter(wanted).to_list(), strict=True))
         self._quoted = quoted.arg_true().to_list()
-        self._filled = (codes != BLANK).arg_true().to_list()
+        self._filled = array("q", (codes != BLANK).arg_true())  # a list takes five times the memory
         widths = self.block.true_widths(lines.str.len_bytes().cast(pl.Int64))
-        self._starts = [0, *(widths + 1).cum_sum().to_list()]
+        self._starts = array("q", [0])
+        self._starts.extend((widths + 1).cum_sum())
 
     def size(self, start: int, end: int) -> int:
         """Bytes of lines [start, end)."""

@@ -271,12 +271,17 @@ def parse(layout: Layout, raw: pl.Series) -> pl.DataFrame:
 
     An empty cell, quoted or not, is "" and never null. What is not a healthy record has no defined result.
     """
-    joined = "\n".join(raw.to_list()).encode()
+    joined = joined_by_lf(raw)
     grammar = grammar_of(layout, joined)
     if grammar.signs.instead:
         joined = grammar.signs.put(joined)
         raw = pl.Series(raw.name, [grammar.signs.put(t.encode()).decode() for t in raw.to_list()], pl.String)
     return with_constants(layout.constants, named_cells(layout, cells_of(layout, grammar, raw, joined)))
+
+
+def joined_by_lf(records: pl.Series) -> bytes:
+    """The records with LF between them."""
+    return bytes(records.str.join("\n").cast(pl.Binary).item()) if records.len() else b""
 
 
 def with_constants(constants: Iterable[tuple[str, str]], cells: pl.DataFrame) -> pl.DataFrame:
@@ -373,7 +378,7 @@ def _exact_cells(names: list[str], grammar: Grammar, records: pl.Series) -> pl.D
 def _mixed_cells(names: list[str], grammar: Grammar, records: pl.Series, exact: pl.Series) -> pl.DataFrame:
     """The records marked in `exact` one by one, the others by polars, in their order again."""
     easy = records.filter(~exact)
-    by_polars = polars_cells(names, grammar.signs, easy.len(), "\n".join(easy.to_list()).encode())
+    by_polars = polars_cells(names, grammar.signs, easy.len(), joined_by_lf(easy))
     if by_polars is None:
         return _exact_cells(names, grammar, records)
     one_by_one = _exact_cells(names, grammar, records.filter(exact))

@@ -25,6 +25,7 @@ from importer.source.csv_grammar import (
     Layout,
     cells_of,
     column_names,
+    joined_by_lf,
     polars_cells,
     strict_cells,
 )
@@ -67,7 +68,7 @@ class RecordFinder:
         if not whole:
             return found
         added = pl.Series("raw", whole.values(), dtype=pl.String)
-        more = cells_of(self._layout, block.grammar, added, "\n".join(whole.values()).encode())
+        more = cells_of(self._layout, block.grammar, added, joined_by_lf(added))
         at = pl.concat([found.at, pl.Series(whole.keys(), dtype=pl.Int64)])
         order = at.arg_sort()
         raw = pl.concat([found.records(block).alias("raw"), added])
@@ -116,13 +117,13 @@ class RecordFinder:
         if width.min() == 0:
             at, true_width = at.filter(width > 0), true_width.filter(width > 0)
             lines, width = lines.filter(width > 0), width.filter(width > 0)
-            view = "\n".join(lines.to_list()).encode()
+            view = joined_by_lf(lines)
         names, signs = column_names(self._layout), block.grammar.signs
         nul = None
         if b"\0" in view:  # no such line is read, and it may be a long one: it is not parsed
             nul = lines.str.contains("\0", literal=True)
             empty = signs.delimiter * (len(names) - 1) or "-"
-            view = "\n".join(lines.set(nul, empty).to_list()).encode()
+            view = joined_by_lf(lines.set(nul, empty))
         cells = polars_cells(names, signs, lines.len(), view)
         if cells is None:
             return None
@@ -176,7 +177,7 @@ class RecordFinder:
         return self._all(block, cut, lines, at, view)
 
     def _all(self, block: Block, cut: int, raw: pl.Series, at: pl.Series, view: bytes | None) -> Records:
-        view = "\n".join(raw.to_list()).encode() if view is None else view
+        view = joined_by_lf(raw) if view is None else view
         cells = cells_of(self._layout, block.grammar, raw, view)
         height = at.search_sorted(cut) if cut < block.height else at.len()
         return Records(cut, raw[:height], cells[:height], at[:height], [])
@@ -226,16 +227,14 @@ class RecordFinder:
 
     def _collect(self, block: Block, codes: list[int], cut: int, units: list[Unit]) -> Records:
         healthy = [unit for unit in units if unit.message is None]
-        covered = bytearray(cut)
-        for unit in units:
-            covered[unit.start : unit.end] = b"\1" * (unit.end - unit.start)
-        single = [i for i in range(cut) if codes[i] == HEALTHY and not covered[i]]
-        at = pl.Series([*single, *(unit.start for unit in healthy)], dtype=pl.Int64)
+        taken = [line for unit in units for line in range(unit.start, unit.end)]
+        single = (pl.Series(codes[:cut], dtype=pl.UInt8) == HEALTHY).scatter(taken, False).arg_true()
+        at = pl.concat([single.cast(pl.Int64), pl.Series([u.start for u in healthy], dtype=pl.Int64)])
         many = pl.Series([block.text(unit.start, unit.end) for unit in healthy], dtype=pl.String)
         raw = pl.concat([block.lines.gather(single), many]).alias("raw")
         order = at.arg_sort()
         raw, at = raw.gather(order), at.gather(order)
-        cells = cells_of(self._layout, block.grammar, raw, "\n".join(raw.to_list()).encode())
+        cells = cells_of(self._layout, block.grammar, raw, joined_by_lf(raw))
         return Records(cut, raw, cells, at, [unit for unit in units if unit.message is not None])
 
 

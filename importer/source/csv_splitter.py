@@ -39,7 +39,8 @@ class Splitter:
     ) -> None:
         self._layout = layout
         self._header_cells = _cells_of_header(layout, header)
-        self._line = line
+        self.line = line
+        """Physical line on which the next batch starts."""
         self._row = 0
         self.restore = restore
         self._max_line = max_line
@@ -78,7 +79,7 @@ class Splitter:
     def _keep(self, data: bytes) -> None:
         if len(data) > self._max_line and len(data) - last_line_end(data) > self._max_line:
             raise SourceError(
-                f"line {self._line} is longer than {self._max_line >> 20} MiB: declare the delimiter, quote "
+                f"line {self.line} is longer than {self._max_line >> 20} MiB: declare the delimiter, quote "
                 "and encoding the file is written in"
             )
         self._carry = data
@@ -95,12 +96,12 @@ class Splitter:
         batch = Batch(
             cells=named_cells(self._layout, cells),
             row=numbers[0].alias("row"),
-            line=(at_good + self._line).alias("line"),
+            line=(at_good + self.line).alias("line"),
             raw=partial(_restored, block, found, raw),
-            set_aside=self._aside.rows(block, units, numbers[1], self._line, offset, final=final),
+            set_aside=self._aside.rows(block, units, numbers[1], self.line, offset, final=final),
             text=block.view,
         )
-        self._line += found.cut
+        self.line += found.cut
         self._row += cells.height + len(units)
         return batch
 

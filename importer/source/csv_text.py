@@ -6,7 +6,9 @@ from functools import partial
 
 from importer.core.errors import SourceError
 from importer.source.batch import Batch
+from importer.source.batch_pieces import pieces_of
 from importer.source.csv_blocks import is_dense, line_count
+from importer.source.csv_damage import MAX_RECORD_LINES
 from importer.source.csv_grammar import Dialect, Layout
 from importer.source.csv_header import HeaderReader, RowStart
 from importer.source.csv_splitter import Splitter
@@ -85,16 +87,18 @@ def _batches(path: str, layout: Layout, start: RowStart, max_line: int, block_by
 def _split(splitter: Splitter, data: bytes, *, final: bool, end: int) -> Iterator[Batch]:
     """The batches of one block; one of very short lines becomes several, so that rows stay bounded too."""
     lines = line_count(data) if is_dense(data, BLOCK_LINES) else 0
-    most = max(BLOCK_LINES, splitter.pending_lines) if lines > BLOCK_LINES else lines
+    waiting = splitter.pending_lines if lines > BLOCK_LINES else 0
+    most = max(BLOCK_LINES, min(waiting, MAX_RECORD_LINES - waiting)) if lines > BLOCK_LINES else lines
     size = len(data) if lines <= most else len(data) * most // lines
     at = 0
     while True:
         stop = _line_start(data, at + size)
         last = stop == len(data)
         offset = end if last else end - len(splitter.restore(data[stop:]))
+        line = splitter.line
         batch = splitter.feed(data[at:stop], final=final and last, end=offset)
         if batch is not None and (batch.cells.height or batch.set_aside.height):
-            yield batch
+            yield from pieces_of(batch, line, BLOCK_LINES)
         if last:
             return
         at = stop

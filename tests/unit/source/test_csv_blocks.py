@@ -2,6 +2,7 @@
 
 import pytest
 
+from importer.source import csv_blocks
 from importer.source.csv_blocks import Block, cut_end_bytes, is_dense, last_line_end, line_count
 from importer.source.csv_grammar import Dialect, Layout
 
@@ -33,6 +34,15 @@ def test_a_block_gives_its_lines_and_their_sizes() -> None:
     assert block.lines.to_list() == ["1,2", "", "3,4"]
     assert [block.size_of_last(count) for count in range(4)] == [0, 4, 6, 11]
     assert block.text(0, 3) == "1,2\r\n\r\n3,4"
+
+
+@pytest.mark.parametrize("lines", [(4, 6), (0, 1), (5, 9), (2, 3), (0, 9)])
+def test_a_block_gives_the_text_of_any_lines(lines: tuple[int, int], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(csv_blocks, "_WINDOW_LINES", 2)
+    texts = [f"{n},x" for n in range(9)]
+    block = Block(Layout(Dialect(), ("a", "b")), "\n".join(texts).encode())
+    for start, end in [(3, 4), lines, (7, 8), lines]:
+        assert block.text(start, end) == "\n".join(texts[start:end])
 
 
 @pytest.mark.parametrize(
