@@ -92,7 +92,7 @@ def check(data: bytes, how: int, folder: Path) -> None:
         summary = importer.check(config, (), importer.Options(state_dir=folder / "state"))
     except SourceError:  # a sentence, and exit 3
         return
-    assert summary.exit_code in (0, 1)
+    assert summary.exit_code in (0, 1, 6)  # 6: nearly all values of an attribute are bad
     for counts in (summary.rows, summary.values, summary.people):
         assert counts["read"] == sum(n for state, n in counts.items() if state != "read")
 
