@@ -1,7 +1,6 @@
 """A list that takes several nights: the same command each night, and the list changes under way."""
 
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -9,6 +8,7 @@ import importer
 from importer.config import loader as configuration
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
+from tests.support.mappings import mapping
 
 KEY = "sk_test_long"
 PEOPLE = 90
@@ -26,30 +26,19 @@ def test_a_list_longer_than_a_night_is_sent_in_several(
 ) -> None:
     monkeypatch.setenv("LONG_KEY", KEY)
     path = tmp_path / "people.csv"
-    mapping: dict[str, Any] = {
-        "name": "long",
-        "source": {"path": str(path)},
-        "identity": {"column": "id"},
-        "destination": {
-            "type": "vevee",
-            "api_key": "env:LONG_KEY",
-            "account": "test",
-            "requests_per_second": 20,
-            "max_in_flight": 2,
-        },
-        "run": {"changed_only": True},
-        "attributes": {"city": {"type": "free_text"}},
-    }
+    pace = {"requests_per_second": 20, "max_in_flight": 2}
+    attributes = {"city": {"type": "free_text"}}
+    config = mapping(path, attributes, "LONG_KEY", destination=pace, run={"changed_only": True})
     _write(path, changed=0)
-    with sandbox.running(configuration.parse(mapping), SandboxOptions(), KEY) as server:
+    with sandbox.running(configuration.parse(config), SandboxOptions(), KEY) as server:
         night = importer.Options(state_dir=state_dir, base_url=server.url, max_duration=2.0)
-        runs = [importer.run(mapping, options=night, resume=True) for _ in range(2)]
+        runs = [importer.run(config, options=night, resume=True) for _ in range(2)]
         assert [run.exit_code for run in runs] == [8, 8]
         assert runs[0].run_id == runs[1].run_id, "the same list: the second night goes on"
         sent = server.stats.requests
         assert 40 <= sent < PEOPLE
         _write(path, changed=5, people=PEOPLE + 10)  # a new list comes before the old one is through
-        while (run := importer.run(mapping, options=night, resume=True)).exit_code == 8:
+        while (run := importer.run(config, options=night, resume=True)).exit_code == 8:
             runs.append(run)
             assert len(runs) < 20
         assert run.exit_code == 0

@@ -24,7 +24,7 @@ from importer.source.version import version_of
 from importer.storage import snapshot_exports, state_folder
 from importer.storage.snapshot import Snapshot
 from importer.storage.staging import staging_of
-from tests.unit.storage.conftest import config_of
+from tests.support.mappings import config_of
 
 CSV = b"id,n\n" + b"".join(b"%d,x%d\n" % (i, i) for i in range(2000))
 

@@ -15,6 +15,7 @@ from importer.core.errors import StateError
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
 from importer.storage import account
+from tests.support.mappings import mapping as mapping_of
 from tests.support.oracle.program import assert_private
 
 KEY = "sk_test_state"
@@ -26,22 +27,8 @@ def mapping(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     source = tmp_path / "people.csv"
     source.write_text("id,plan,age\n1,pro,20\n2,off,30\n3,pro,\n1,basic,21\n,pro,1\n")
     monkeypatch.setenv("STATE_KEY", KEY)
-    return {
-        "name": "state",
-        "source": {"path": str(source)},
-        "identity": {"column": "id"},
-        "destination": {
-            "type": "vevee",
-            "api_key": "env:STATE_KEY",
-            "account": "test",
-            "requests_per_second": 0,
-        },
-        "run": {"changed_only": True},
-        "attributes": {
-            "plan": {"type": "single_choice", "options": ["pro", "basic"]},
-            "age": {"type": "number"},
-        },
-    }
+    attributes = {"plan": {"type": "single_choice", "options": ["pro", "basic"]}, "age": {"type": "number"}}
+    return mapping_of(source, attributes, "STATE_KEY", run={"changed_only": True})
 
 
 @pytest.fixture

@@ -44,6 +44,7 @@ from importer.storage.journal import Journal
 from importer.storage.journal_records import Entry
 from importer.storage.spool import ChunkPlan
 from importer.validate.read_counts import ReadCounts
+from tests.support.mappings import mapping
 from tests.support.virtual_time import Virtual
 
 PEOPLE_PER_JOB, JOBS_PER_CHUNK = 256, 400
@@ -311,22 +312,9 @@ def test_fifty_thousand_people_for_real_within_500_mib(
     with source.open("w", encoding="utf-8") as file:
         file.write("id,email,name,age\n")
         file.writelines(f"p{n},p{n}@example.com,Name {n},{n % 90}\n" for n in range(50_000))
-    data: dict[str, Any] = {
-        "name": "bulk",
-        "source": {"path": str(source)},
-        "identity": {"column": "id"},
-        "destination": {
-            "type": "attentive",
-            "api_key": "env:BULK_KEY",
-            "mode": "bulk",
-            "poll_seconds": 1.0,
-            "user": {"email": "email"},
-        },
-        "attributes": {
-            "name": {"type": "free_text", "field": "firstName"},
-            "age": {"type": "number"},
-        },
-    }
+    attributes = {"name": {"type": "free_text", "field": "firstName"}, "age": {"type": "number"}}
+    jobs = {"type": "attentive", "mode": "bulk", "poll_seconds": 1.0, "user": {"email": "email"}}
+    data = mapping(source, attributes, "BULK_KEY", destination={**jobs, "requests_per_second": 100})
     with sandbox.running(parse(data), SandboxOptions(), "sk_test_bulk") as server:
         (tmp_path / "bulk.json").write_text(json.dumps(data), "utf-8")
         words = [sys.executable, "-c", RUN, str(tmp_path / "bulk.json"), server.url, str(tmp_path / "state")]

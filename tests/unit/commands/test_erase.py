@@ -17,8 +17,8 @@ from importer.report.outcome_export import export
 from importer.report.outcome_files import OutcomeFiles
 from importer.storage import account, checked_files, locks, state_folder
 from importer.storage.run_folder import RunFolder
+from tests.support.mappings import config_of
 from tests.unit.report.ended_runs import run_folder, summary
-from tests.unit.storage.conftest import config_of
 
 
 @pytest.fixture

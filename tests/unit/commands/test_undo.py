@@ -6,7 +6,7 @@ import pytest
 from importer.commands.undo import _lines, decode
 from importer.config.attribute import Attribute
 from importer.config.schema import Config
-from tests.unit.storage.conftest import config_of
+from tests.support.mappings import config_of
 
 ENCODING = config_of().build_destination().encoding
 

@@ -6,7 +6,7 @@ import pytest
 
 from importer.config.options import Options, RejectLimit
 from importer.core.errors import ConfigError
-from tests.unit.storage.conftest import config_of
+from tests.support.mappings import config_of
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from importer.pipeline.open_snapshot import open_diff
 from importer.pipeline.run_spec import RunSpec
 from importer.report.reject_files import RejectFiles
 from importer.storage.journal import Journal
+from tests.support.mappings import mapping as mapping_of
 
 LIST = "id,plan,age\np1,a,1\np2,b,2\np3,off,x\n"
 """Three people; both values of the last one are bad."""
@@ -37,22 +38,8 @@ class Listening(Silent):
 
 def mapping(path: Path, **tables: Any) -> dict[str, Any]:
     """A configuration; `tables` replaces whole tables."""
-    return {
-        "name": "stages",
-        "source": {"path": str(path)},
-        "identity": {"column": "id"},
-        "destination": {
-            "type": "vevee",
-            "api_key": "env:STAGES_KEY",
-            "account": "test",
-            "requests_per_second": 0,
-        },
-        "attributes": {
-            "plan": {"type": "single_choice", "options": ["a", "b"]},
-            "age": {"type": "number"},
-        },
-        **tables,
-    }
+    attributes = {"plan": {"type": "single_choice", "options": ["a", "b"]}, "age": {"type": "number"}}
+    return mapping_of(path, attributes, "STAGES_KEY") | {"name": "stages", **tables}
 
 
 @dataclass

@@ -9,7 +9,7 @@ from importer.core.errors import OutOfTimeError
 from importer.pipeline.attempt import Attempt
 from importer.pipeline.run_spec import RunSpec
 from importer.send.shutdown import StopRequest
-from tests.unit.storage.conftest import config_of
+from tests.support.mappings import config_of
 
 
 @pytest.mark.parametrize(("mode", "late"), [("run", True), ("retry", True), ("check", False)])

@@ -16,7 +16,7 @@ from importer.storage.journal import Journal
 from importer.storage.journal_records import Entry
 from importer.storage.partitions import PARTITIONS
 from importer.storage.snapshot_frames import META, UNKNOWN
-from tests.unit.storage.conftest import config_of
+from tests.support.mappings import config_of
 
 CHANGED = {"changed_only": True}
 

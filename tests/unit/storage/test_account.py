@@ -1,7 +1,7 @@
 """Files are named by digests that stay the same from version to version."""
 
 from importer.storage import account
-from tests.unit.storage.conftest import config_of
+from tests.support.mappings import config_of
 
 
 def test_the_names_are_those_that_version_0_1_0_used() -> None:

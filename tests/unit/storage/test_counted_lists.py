@@ -9,7 +9,7 @@ from importer.core.errors import ConfigError, StateError
 from importer.storage import account, state_folder
 from importer.storage.counted_lists import ContentHash, CountedLists, is_counting
 from importer.storage.run_folder import RunFolder
-from tests.unit.storage.conftest import config_of
+from tests.support.mappings import config_of
 
 COUNTING = config_of(
     destination={"type": "engagelab", "api_key": "env:KEY", "account": "test", "base_url": "https://x.test"},

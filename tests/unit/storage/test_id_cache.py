@@ -8,7 +8,7 @@ import pytest
 from importer.config.schema import Config
 from importer.core.errors import StateError
 from importer.storage.id_cache import AMBIGUOUS, IdCache
-from tests.unit.storage.conftest import config_of
+from tests.support.mappings import config_of
 
 
 def test_what_was_resolved_is_known_to_the_next_run(state: Path, config: Config) -> None:

@@ -10,7 +10,7 @@ from importer.config.schema import Config
 from importer.core.errors import StateError
 from importer.storage import run_history
 from importer.storage.run_history import ListShape, RunHistory
-from tests.unit.storage.conftest import config_of
+from tests.support.mappings import config_of
 
 SHAPE = ListShape("night", 1000, {"plan": 0.25}, {"plan": 0.0})
 

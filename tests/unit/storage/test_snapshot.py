@@ -13,7 +13,7 @@ from importer.storage.journal_records import Entry
 from importer.storage.partitions import PARTITIONS
 from importer.storage.snapshot import Snapshot, erase_person, refuse_shared_attributes
 from importer.storage.snapshot_frames import META, STALE, UNKNOWN, column
-from tests.unit.storage.conftest import config_of
+from tests.support.mappings import config_of
 
 Values = dict[str, str]
 NOTHING_FAILED = pl.DataFrame(schema={"id": pl.String, "key": pl.String})

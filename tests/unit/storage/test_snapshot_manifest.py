@@ -9,7 +9,7 @@ from importer.core.errors import StateError
 from importer.storage import snapshot_manifest
 from importer.storage.checked_files import DamagedError
 from importer.storage.snapshot_manifest import Manifest, import_of, snapshot_errors
-from tests.unit.storage.conftest import config_of
+from tests.support.mappings import config_of
 
 OF_0_1_0 = {
     "hash": "xxh64/1024",

@@ -13,7 +13,7 @@ from importer.storage.partitions import PARTITIONS
 from importer.storage.snapshot import Snapshot
 from importer.validate import change_filter
 from importer.validate.change_filter import ChangeFilter
-from tests.unit.storage.conftest import config_of
+from tests.support.mappings import config_of
 
 PRINTS = {"a": 11, "b": 12, "c": 13, "d": 14}
 """The row hash of each known person; each row has two values."""
