@@ -1,42 +1,14 @@
 """Three imports of one state folder into one account, as processes, one of them killed: one ceiling."""
 
-import subprocess
-import sys
 import time
 from pathlib import Path
 
 from importer.config import loader as configuration
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
+from tests.support.shared_pace import CEILING, DECLARED, KEY, started
 
-KEY = "sk_test_shared"
-CEILING = 20
 PEOPLE = 20
-
-
-DECLARED = {
-    "name": "x",
-    "source": {"path": "x.csv"},
-    "identity": {"column": "id"},
-    "destination": {"type": "vevee", "api_key": "env:NONE"},
-    "attributes": {"name": {"type": "free_text"}},
-}
-
-
-def started(
-    folder: Path, name: str, people: int, url: str, ceiling: int = CEILING
-) -> "subprocess.Popen[bytes]":
-    """An import of its own, of so many people, in a process."""
-    (folder / f"{name}.csv").write_text("id,name\n" + "".join(f"{name}{n},x\n" for n in range(people)))
-    path = folder / f"{name}.toml"
-    path.write_text(
-        f'name = "{name}"\n[source]\npath = "{name}.csv"\n[identity]\ncolumn = "id"\n'
-        f'[destination]\ntype = "vevee"\nbase_url = "{url}"\napi_key = "file:key"\n'
-        f'requests_per_second = {ceiling}\n[attributes.name]\ntype = "free_text"\n'
-    )
-    return subprocess.Popen(
-        [sys.executable, "-m", "importer", "run", str(path), "--quiet", "--run-id", name], cwd=folder
-    )
 
 
 def test_no_ceiling_is_used_twice_and_nobody_waits_for_the_dead(tmp_path: Path) -> None:

@@ -10,25 +10,13 @@ import pytest
 from tests.support.oracle.program import config_text, environment
 from tests.support.oracle.reading import Attribute, Declared
 from tests.support.oracle.replies import ReplyServer
+from tests.support.streams import STREAMS
 
 DECLARED = Declared(
     "id", (Attribute("plan", "single_choice", options=("free", "pro")), Attribute("name", "free_text"))
 )
 PEOPLE = 30
 LIST = "id,plan,name\n" + "".join(f"u{i},pro,Zoë → {i}\n" for i in range(PEOPLE)) + "bad,techno,x\n"
-
-STREAMS = {
-    "as usual": ("", {}),
-    "stderr closed": ("2>&-", {}),
-    "stdout closed": (">&-", {}),
-    "all closed": ("<&- >&- 2>&-", {}),
-    "stderr full": ("2>/dev/full", {}),
-    "stdout full": (">/dev/full", {}),
-    "no reader": ("| true", {}),
-    "no reader of stderr": ("2>&1 >/dev/null | true", {}),
-    "ascii": ("", {"PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"}),
-    "C locale": ("", {"LC_ALL": "C", "PYTHONUTF8": "0", "PYTHONCOERCECLOCALE": "0"}),
-}
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from pathlib import Path
 from importer.config import loader as configuration
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
-from tests.integration.test_shared_pace import DECLARED, KEY, started
+from tests.support.shared_pace import DECLARED, KEY, started
 
 SECONDS = float(os.environ.get("IMPORTER_PACE_SECONDS", "20"))
 CEILING = 100

@@ -6,9 +6,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-from tests.integration.test_streams import STREAMS
 from tests.support.examples import KEY, KEY_NAME
 from tests.support.oracle.program import environment
+from tests.support.streams import STREAMS
 from tests.support.trouble import World
 from tests.torture.attempts import Attempt, go_on
 from tests.torture.figures import Figures

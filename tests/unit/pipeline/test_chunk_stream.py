@@ -14,7 +14,7 @@ from importer.pipeline.chunk_stream import ChunkStream, limits_of
 from importer.pipeline.ledger import Ledger
 from importer.send.shutdown import Stop
 from importer.storage import spool
-from tests.unit.pipeline.conftest import Listening, mapping, staged
+from tests.support.stages import Listening, mapping, staged
 
 PEOPLE = [f"p{n}" for n in range(8)]
 LIST = "id,plan,age\n" + "".join(f"{person},a,1\n" for person in PEOPLE)

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from importer.pipeline.cost import report_cost
-from tests.unit.pipeline.conftest import staged
+from tests.support.stages import staged
 
 
 def test_what_is_about_to_be_sent_is_told_first(tmp_path: Path) -> None:

@@ -14,7 +14,7 @@ from importer.core.models import RunSummary
 from importer.pipeline import finish_stage
 from importer.pipeline.ledger import Ledger
 from importer.report import html_report
-from tests.unit.pipeline.conftest import Staged, staged
+from tests.support.stages import Staged, staged
 
 
 @contextmanager

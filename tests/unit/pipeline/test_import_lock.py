@@ -16,7 +16,7 @@ from importer.pipeline.run_spec import RunSpec
 from importer.storage import locks
 from importer.storage.journal import Journal
 from tests.support.mappings import config_of
-from tests.unit.pipeline.conftest import Listening
+from tests.support.stages import Listening
 
 
 def spec_of(state: Path, run_id: str, account: str = "test", **options: Any) -> RunSpec:

@@ -9,7 +9,7 @@ from importer.core.models import ALL_APPLIED, Call, Settled, Target, Update
 from importer.pipeline.ledger import Ledger
 from importer.reconcile.reconciler import OpenChunk
 from importer.storage.journal import Journal
-from tests.unit.pipeline.conftest import attempt_of, staged
+from tests.support.stages import attempt_of, staged
 
 
 def apply_first(opened: OpenChunk) -> None:

@@ -17,7 +17,7 @@ from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
 from importer.send.shutdown import StopRequest
-from tests.unit.pipeline.conftest import LIST, Listening, mapping
+from tests.support.stages import LIST, Listening, mapping
 
 KEY = "sk_test_library"
 STORED = {"p1": {"plan": "a", "age": 1}, "p2": {"plan": "b", "age": 2}}

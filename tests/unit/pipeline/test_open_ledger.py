@@ -4,7 +4,7 @@ from pathlib import Path
 
 from importer.core.models import Call
 from importer.storage.journal_records import Entry
-from tests.unit.pipeline.conftest import Staged, attempt_of, staged
+from tests.support.stages import Staged, attempt_of, staged
 
 
 def answer(it: Staged, person: str) -> None:

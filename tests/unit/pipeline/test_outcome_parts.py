@@ -5,7 +5,7 @@ from pathlib import Path
 from importer.core.outcome_table import scan_outcomes
 from importer.pipeline.outcome_parts import put_check_rejects
 from importer.report.outcome_files import OutcomeFiles
-from tests.unit.pipeline.conftest import staged
+from tests.support.stages import staged
 
 
 def test_values_that_the_check_refused_have_their_line_and_the_hash_of_their_row(tmp_path: Path) -> None:

@@ -7,7 +7,7 @@ import pytest
 
 from importer.core.errors import ConfigError, OutOfTimeError
 from importer.pipeline.read_stage import check_counts, identity_folder
-from tests.unit.pipeline.conftest import attempt_of, staged
+from tests.support.stages import attempt_of, staged
 
 
 def test_a_later_attempt_takes_what_was_read(tmp_path: Path) -> None:

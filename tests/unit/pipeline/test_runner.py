@@ -9,7 +9,7 @@ from importer.config import loader
 from importer.config.options import Options
 from importer.core.errors import ConfigError, OutOfTimeError
 from importer.pipeline import runner
-from tests.unit.pipeline.conftest import LIST, Listening, mapping
+from tests.support.stages import LIST, Listening, mapping
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ from importer.pipeline import send_stage
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
-from tests.unit.pipeline.conftest import Staged, attempt_of, mapping, staged
+from tests.support.stages import Staged, attempt_of, mapping, staged
 
 KEY = "sk_test_stages"
 STORED = {"p1": {"plan": "a", "age": 1}, "p2": {"plan": "b", "age": 2}}

@@ -17,7 +17,7 @@ from importer.storage.run_folder import RunFolder
 from importer.storage.spool import SpoolWriter
 from importer.validate.read_result import ReadResult
 from importer.validate.validator import ValidatedBatch, Validator
-from tests.unit.pipeline.conftest import LIST, Listening, mapping
+from tests.support.stages import LIST, Listening, mapping
 
 
 class Reading:

@@ -1,6 +1,5 @@
 """The snapshot knows what was acknowledged, whatever was killed in between."""
 
-from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -11,36 +10,10 @@ from importer.core.errors import ConfigError, StateError
 from importer.storage import checked_files, snapshot
 from importer.storage.journal_records import Entry
 from importer.storage.partitions import PARTITIONS
-from importer.storage.snapshot import Snapshot, erase_person, refuse_shared_attributes
-from importer.storage.snapshot_frames import META, STALE, UNKNOWN, column
+from importer.storage.snapshot import erase_person, refuse_shared_attributes
+from importer.storage.snapshot_frames import STALE, UNKNOWN, column
 from tests.support.mappings import config_of
-
-Values = dict[str, str]
-NOTHING_FAILED = pl.DataFrame(schema={"id": pl.String, "key": pl.String})
-
-
-def opened(state: Path, config: Config, entries: Sequence[Entry] = ()) -> Snapshot:
-    def answers(_: str) -> Iterable[Entry]:
-        return entries
-
-    return Snapshot(state, config, answers)
-
-
-def sent(values: Values, key: str = "plan") -> pl.DataFrame:
-    """What a chunk sends of one attribute."""
-    schema = {name: META[name] for name in ("id", "print", "values")} | {column(key): pl.String}
-    return pl.DataFrame([(id_, n, 1, v) for n, (id_, v) in enumerate(values.items())], schema, orient="row")
-
-
-def night(state: Path, config: Config, run: str, *chunks: Values, failed: Sequence[str] = ()) -> None:
-    """A run that sends these chunks and comes to its end."""
-    it = opened(state, config)
-    it.begin(run)
-    for number, values in enumerate(chunks):
-        it.record(number, 0, PARTITIONS, sent(values))
-        lost = [(id_, "plan") for id_ in values if id_ in failed]
-        it.settle(number, pl.DataFrame(lost, NOTHING_FAILED.schema, orient="row"))
-    it.finish(full_at=None)
+from tests.support.snapshots import NOTHING_FAILED, Values, night, opened, sent
 
 
 def night_with_base(state: Path, config: Config, run: str, values: Values) -> None:

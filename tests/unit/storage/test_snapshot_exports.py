@@ -18,7 +18,7 @@ from importer.storage.snapshot_exports import (
     fingerprints,
     prune_exports,
 )
-from tests.unit.storage.test_snapshot import Values, night, opened, sent
+from tests.support.snapshots import Values, night, opened, sent
 
 
 def exported(state: Path, config: Config, place: str | None = None) -> pl.DataFrame:

@@ -19,7 +19,7 @@ from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
 from importer.storage import spool
-from tests.unit.destinations import test_attentive
+from tests.support.mappings import mapping
 
 KEY = "key"
 HEADER = "id,email,phone,age,name\n"
@@ -27,8 +27,9 @@ HEADER = "id,email,phone,age,name\n"
 
 def settings(source: Path, url: str, **destination: Any) -> dict[str, Any]:
     user = {"email": "email", "phone": "phone", "phone_ignore": " -"}
-    attributes = {"age": "number", "name": "free_text"}
-    return test_attentive.settings(source, url, attributes, **{"user": user, **destination})
+    attributes = {"age": {"type": "number"}, "name": {"type": "free_text"}}
+    keys = {"type": "attentive", "base_url": url, "retry_wait": 0.01, "user": user, **destination}
+    return mapping(source, attributes, "ATTENTIVE_TEST_KEY", destination=keys)
 
 
 class Played:
