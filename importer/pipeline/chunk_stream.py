@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 
 import polars as pl
 
@@ -271,20 +272,11 @@ class ChunkStream:
                 progress.parked.append(call)
             else:
                 yield self._job(progress, [call], sum(rows[t.person] for t in call.targets))
-        updates: list[Update] = []
-        for update in waiting:
-            updates.append(update)
-            if len(updates) == size:
-                yield self._update_job(progress, updates, rows)
-                updates = []
-        if updates:
-            yield self._update_job(progress, updates, rows)
-
-    def _update_job(self, progress: _Progress, updates: Sequence[Update], rows: Sequence[int]) -> Job:
-        calls = self._ledger.destination.calls(updates)
-        if self._people_allowed is not None:
-            self._people_allowed = max(0, self._people_allowed - len(updates))
-        return self._job(progress, calls, sum([rows[u.person] for u in updates]))
+        while updates := list(islice(waiting, size)):
+            calls = self._ledger.destination.calls(updates)
+            if self._people_allowed is not None:
+                self._people_allowed = max(0, self._people_allowed - len(updates))
+            yield self._job(progress, calls, sum([rows[u.person] for u in updates]))
 
     def _job(self, progress: _Progress, calls: Sequence[Call], rows: int) -> Job:
         opened, finish = progress.opened, partial(self._finish, progress, rows)

@@ -4,26 +4,33 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from typing import Any
 
 from importer.send.job import Counts
 from importer.storage.call_counts import open_counts
 from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
 
-_PLACES = {"sent": 0, "retried": 1, "throttled": 2}
+
+def _number(place: int) -> Any:
+    """A count that stands in the mapped file and nowhere else."""
+
+    def count(counts: "_KeptCounts") -> int:
+        return int(counts.numbers[place])
+
+    def change(counts: "_KeptCounts", value: int) -> None:
+        counts.numbers[place] = value
+
+    return property(count, change)
 
 
 class _KeptCounts(Counts):
     """Counts that are in a mapped file with each change, so that a killed attempt's are known."""
 
-    def __init__(self, numbers: memoryview) -> None:
-        self._numbers = numbers
-        super().__init__(*numbers)
+    sent, retried, throttled = _number(0), _number(1), _number(2)
 
-    def __setattr__(self, name: str, value: object) -> None:
-        super().__setattr__(name, value)
-        if isinstance(value, int) and name in _PLACES:
-            self._numbers[_PLACES[name]] = value
+    def __init__(self, numbers: memoryview) -> None:
+        self.numbers = numbers
 
 
 @dataclass

@@ -239,7 +239,9 @@ class OpenChunk:
         `final`: nothing more is sent, so unconfirmed values stay unconfirmed. `carried` are the calls that
         ask for the result of what the destination accepted; they go out before anything else.
         """
-        place = {id_: person for person, id_ in enumerate(self.chunk.people["id"].to_list())}
+        entries, carried = list(entries), list(carried)
+        ids = self.chunk.people["id"].to_list() if entries or carried else []
+        place = {id_: person for person, id_ in enumerate(ids)}
         for call in carried:
             targets = tuple(replace(t, person=place[t.distinct_id]) for t in call.targets)
             self.carried.append(replace(call, targets=targets))

@@ -86,6 +86,11 @@ class RefusalStreak:
         return False
 
     @property
+    def is_calm(self) -> bool:
+        """Whether another accepted call changes nothing here."""
+        return self._any_accepted and not self._length and not self._delayed
+
+    @property
     def delays_some(self) -> bool:
         """Whether something is delayed that the next accepted call settles."""
         return bool(self._delayed) and self.stopped_at is None

@@ -217,12 +217,16 @@ class Sender:
         if job.waits:
             self._put_off(self._begun_job(job))
             return
-        if len(calls) == 1 and not calls[0].after:
-            first = await self._attempt(job, calls[0])
+        if len(calls) == 1 and not (call := calls[0]).after:
+            first = await self._attempt(job, call)
             if first is None:
                 return
             if first is APPLIED_AT_ONCE:
-                self._settle(job, Settled(calls[0], ALL_APPLIED, first.status, 1, time.time()))
+                settled = Settled(call, ALL_APPLIED, OK, 1, time.time())
+                if self.refusals.is_calm:
+                    job.settle(settled)
+                else:
+                    self._settle(job, settled)
                 job.finish()
                 return
         await self._do(self._begun_job(job), first)

@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from importer.chunk.chunk import pattern_of
 from importer.chunk.fields import fields
 from importer.core.models import SEPARATOR
@@ -17,6 +19,15 @@ def test_one_update_a_person_in_the_order_of_their_first_rows(tmp_path: Path) ->
     assert (set_.operation, set_.keys) == ("set", ("plan", "age"))
     assert set_.members.split(SEPARATOR) == ['"plan":"a"', '"age":1']
     assert (cleared.operation, cleared.keys, cleared.members) == ("clear", ("note",), "")
+
+
+def test_updates_are_made_some_people_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    table = [(f"p{n}", "a" if n % 2 else "", str(n), "x") for n in range(5)]
+    [chunk] = chunks(tmp_path, table, 5)[1]
+    whole = list(chunk.updates())
+    monkeypatch.setattr("importer.chunk.chunk._AT_ONCE", 2)
+    assert list(chunk.updates()) == whole
+    assert [u.distinct_id for u in whole] == ["p0", "p1", "p2", "p3", "p4"]
 
 
 def test_a_general_value_is_found_for_the_attributes_asked_for(tmp_path: Path) -> None:

@@ -52,6 +52,19 @@ def test_a_call_counts_where_all_of_it_was_refused(
     assert RefusalStreak().counts(answer(classification, status=status)) is counts
 
 
+def test_a_streak_is_calm_where_an_accepted_call_changes_nothing() -> None:
+    play = Play()
+    assert not play.streak.is_calm  # nothing is known to be accepted yet
+    play.streak.accept(answer(ALL_APPLIED))
+    assert play.streak.is_calm
+    play.refuse("p1")
+    assert not play.streak.is_calm
+    play.streak.accept(answer(ALL_APPLIED))
+    assert not play.streak.is_calm  # what is delayed is to be settled
+    play.streak.settle()
+    assert play.streak.is_calm
+
+
 def test_a_row_of_ten_stops_and_leaves_them_to_be_sent_again() -> None:
     play = Play()
     assert [play.refuse(f"p{n}") for n in range(LONGEST)] == [False] * (LONGEST - 1) + [True]
