@@ -69,7 +69,7 @@ def test_a_signal_does_not_wait_for_ever(tmp_path: Path) -> None:
         began = time.monotonic()
         context = run_until(setting, *command, end=lambda: server.stats.requests >= 21, number=signal.SIGTERM)
         assert context.code == 143, context.err
-        assert time.monotonic() - began < 40
+        assert time.monotonic() - began < 120, "the server's answer would be waited for 300 s"
         server.change(SandboxOptions())
         assert_whole(setting.resume(), setting, server)
 
