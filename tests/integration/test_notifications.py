@@ -232,7 +232,7 @@ def test_a_failing_word_changes_nothing(
     options = importer.Options(state_dir=state_dir, base_url=server.url)
     summary = importer.run(mapping, (), options, Observer())
     assert summary.exit_code == 4
-    assert time.monotonic() - began < 6
+    assert time.monotonic() - began < 30, "the command that hangs takes 60 s"
     assert any(said in text for text in heard), heard
     assert "hush" not in "".join(heard)
 

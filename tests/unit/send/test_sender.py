@@ -96,7 +96,7 @@ def dripping() -> Iterator[str]:
 
 def test_a_calm_first_try_is_one_request() -> None:
     with ReplyServer(script=lambda _: Reply(200, {})) as server:
-        play = Play(server.url, [call(n) for n in range(20)]).run()
+        play = Play(server.url, [call(n) for n in range(20)], read_timeout=60.0).run()
         assert len(server.calls) == len(play.settled) == play.sender.counts.sent == 20
         assert play.sender.counts.retried == 0
 

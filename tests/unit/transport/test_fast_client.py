@@ -25,6 +25,7 @@ class Server:
         self.url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         self.connections = 0
         self.requests: list[bytes] = []
+        self.was_asked = threading.Event()
         self._listener = listener
         self._answers = iter(answers)
 
@@ -41,7 +42,9 @@ class Server:
         with peer, contextlib.suppress(OSError):  # the client may close while we write
             while request := peer.recv(65536):
                 self.requests.append(request)
-                for piece in next(self._answers, ()):
+                pieces = next(self._answers, ())
+                self.was_asked.set()
+                for piece in pieces:
                     peer.sendall(piece)
 
 
@@ -137,14 +140,14 @@ def test_what_cannot_stand_in_a_url_is_escaped() -> None:
 
 
 def test_a_call_given_up_leaves_no_answer_for_the_next() -> None:
-    async def send(url: str) -> Answer:
-        async with connect(Endpoint(url, {}, client="fast")) as client:
+    async def send(server: Server) -> Answer:
+        async with connect(Endpoint(server.url, {}, client="fast")) as client:
             given_up = asyncio.ensure_future(client.send(CALL))
-            await asyncio.sleep(0.05)
+            assert await asyncio.to_thread(server.was_asked.wait, 30)
             given_up.cancel()
             await asyncio.gather(given_up, return_exceptions=True)
             return await client.send(CALL)
 
     with serving([b""], [OK]) as server:
-        assert asyncio.run(send(server.url)).body == b"{}"
+        assert asyncio.run(send(server)).body == b"{}"
     assert server.connections == 2
