@@ -337,9 +337,14 @@ def polars_cells(names: list[str], signs: Signs, height: int, view: bytes) -> pl
     return cells if cells is not None and cells.height == height else None
 
 
-def strict_cells(names: list[str], signs: Signs, view: bytes) -> pl.DataFrame | None:
-    """All cells of a text without quotes, or None where a line has too many fields or polars sees no text."""
-    return _read_csv(names, view, signs.delimiter, None, ragged=False)
+def strict_cells(
+    names: list[str], signs: Signs, view: bytes, quote: str | None = None
+) -> pl.DataFrame | None:
+    """All cells of a text, or None where a line has too many fields or polars sees no text.
+
+    `quote` is None where the text has none.
+    """
+    return _read_csv(names, view, signs.delimiter, quote, ragged=False)
 
 
 MORE_FIELDS = 1000

@@ -1,6 +1,6 @@
 """Finds the records of one block: vectorised where the block is healthy, line by line where it is not."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 import polars as pl
@@ -31,6 +31,7 @@ from importer.source.csv_grammar import (
 )
 from importer.source.csv_join import join_lines
 from importer.source.csv_padding import unpadded
+from importer.source.csv_sparse_quotes import has_sparse_quotes, sparse_cells
 from importer.source.csv_stray_returns import rejoin
 from importer.source.row_size import MAX_ROW, too_long
 
@@ -171,14 +172,33 @@ class RecordFinder:
             at, lines, width = at.filter(width > 0), lines.filter(width > 0), width.filter(width > 0)
             view = None
         many = self._line_breaks.multiline and _has_odd(block)  # saves looking at lines that are no records
-        if not lines.len() or many or not block.grammar.all_healthy(lines).all():
+        if not lines.len() or many:
+            return self._grouped(block, final)
+        cells = None if view is None else self._sparse(block, lines, lambda: block.quotes, view)
+        if cells is None and not block.grammar.all_healthy(lines).all():
             return self._grouped(block, final)
         cut = block.height if final else self._cut_before_tail(at, width, block.height)
-        return self._all(block, cut, lines, at, view)
+        return self._all(block, cut, lines, at, view, cells)
 
-    def _all(self, block: Block, cut: int, raw: pl.Series, at: pl.Series, view: bytes | None) -> Records:
-        view = joined_by_lf(raw) if view is None else view
-        cells = cells_of(self._layout, block.grammar, raw, view)
+    def _sparse(
+        self, block: Block, records: pl.Series, quotes: Callable[[], pl.Series], view: bytes
+    ) -> pl.DataFrame | None:
+        if not has_sparse_quotes(view, block.grammar.signs.quote):
+            return None
+        return sparse_cells(column_names(self._layout), block.grammar, records, quotes(), view)
+
+    def _all(
+        self,
+        block: Block,
+        cut: int,
+        raw: pl.Series,
+        at: pl.Series,
+        view: bytes | None,
+        cells: pl.DataFrame | None,
+    ) -> Records:
+        if cells is None:
+            view = joined_by_lf(raw) if view is None else view
+            cells = cells_of(self._layout, block.grammar, raw, view)
         height = at.search_sorted(cut) if cut < block.height else at.len()
         return Records(cut, raw[:height], cells[:height], at[:height], [])
 
@@ -206,11 +226,14 @@ class RecordFinder:
             raw, starts, sizes, width = (s.filter(filled) for s in (raw, starts, sizes, width))
         elif not block.has_lone_cr:
             view = block.mapped_before(end)
-        if not raw.len() or not block.grammar.all_healthy(raw).all():
+        cells = None
+        if view is not None:
+            cells = self._sparse(block, raw, lambda: _quotes_of(block.quotes, starts, sizes), view)
+        if not raw.len() or (cells is None and not block.grammar.all_healthy(raw).all()):
             return None
         self._line_breaks.longest = max(self._line_breaks.longest, int(sizes.max()))  # type: ignore[arg-type]
         cut = block.height if final else self._cut_before_tail(starts, width, end, int(sizes[-1]))
-        return self._all(block, cut, raw, starts, view)
+        return self._all(block, cut, raw, starts, view, cells)
 
     # -- the search for damage
 
@@ -305,6 +328,12 @@ def _has_odd(block: Block) -> bool:
     """Whether a line has an odd number of quotes, and so is no record by itself."""
     signs = block.grammar.signs
     return not signs.escape and bool(signs.quote) and bool((block.quotes % 2 == 1).any())
+
+
+def _quotes_of(quotes: pl.Series, starts: pl.Series, sizes: pl.Series) -> pl.Series:
+    """The quotes of records, from those of their lines."""
+    until = quotes.cum_sum()
+    return until.gather(starts + sizes - 1) - until.gather(starts) + quotes.gather(starts)
 
 
 def _codes(block: Block) -> list[int]:
