@@ -1,6 +1,7 @@
 """The client on httpx2: the default, and the only one that goes through a proxy."""
 
 import asyncio
+import select
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterable, Iterator
@@ -173,6 +174,7 @@ class _BoundedStream(httpcore2.AsyncNetworkStream):
         self._read = 0
         self._request = b""
         self._write_timeout: float | None = None
+        self._socket: socket.socket | None = None
 
     async def read(self, max_bytes: int, timeout: float | None = None) -> bytes:  # noqa: ASYNC109 - httpcore's
         if self._request:
@@ -197,4 +199,17 @@ class _BoundedStream(httpcore2.AsyncNetworkStream):
         return _BoundedStream(await self._stream.start_tls(*args, **kwargs), self._most)
 
     def get_extra_info(self, info: str) -> Any:
-        return self._stream.get_extra_info(info)
+        if info != "is_readable" or not hasattr(select, "poll"):
+            return self._stream.get_extra_info(info)
+        # Asked of each idle connection before each call; anyio looks up all facts about the socket for it.
+        self._socket = self._socket or self._stream.get_extra_info("socket")
+        return _is_readable(self._socket)
+
+
+def _is_readable(sock: socket.socket | None) -> bool:
+    """Whether an idle connection has something to read, which can only be its end; so has a closed one."""
+    if sock is None or sock.fileno() < 0:
+        return True
+    readable = select.poll()
+    readable.register(sock, select.POLLIN)
+    return bool(readable.poll(0))

@@ -12,7 +12,13 @@ import pytest
 from importer.core.models import Call
 from importer.transport.client import Endpoint
 from importer.transport.errors import BROKEN, LATE, NO_CONNECTION, NO_FILES, NO_HOST, TLS, TOO_LONG
-from importer.transport.httpx_client import BoundedTransport, open_httpx, read_body, transport_error
+from importer.transport.httpx_client import (
+    BoundedTransport,
+    _is_readable,
+    open_httpx,
+    read_body,
+    transport_error,
+)
 
 
 def caused_by(error: Exception, *causes: BaseException) -> Exception:
@@ -162,3 +168,34 @@ async def test_head_and_body_of_a_request_leave_in_one_piece() -> None:
     ):
         await client.send(Call("POST", "/v1/me", b'{"a":1}', ()))
     assert pieces[0].endswith(b'\r\n\r\n{"a":1}')
+
+
+@pytest.mark.asyncio
+async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again() -> None:
+    answered: asyncio.Queue[None] = asyncio.Queue()
+    closed: asyncio.Queue[None] = asyncio.Queue()
+
+    async def talk(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(OK)
+        await answered.get()
+        writer.close()
+        await writer.wait_closed()
+        closed.put_nowait(None)
+
+    server = await asyncio.start_server(talk, "127.0.0.1", 0)
+    async with server, open_httpx(Endpoint(url_of(server), {})) as client:
+        for _ in range(3):
+            assert (await client.send(Call("GET", "/", b"", ()))).status == 200
+            answered.put_nowait(None)
+            await closed.get()
+
+
+def test_a_socket_is_readable_where_it_has_something_to_read_or_is_closed() -> None:
+    ours, theirs = socket.socketpair()
+    assert not _is_readable(ours)
+    theirs.close()
+    assert _is_readable(ours)
+    ours.close()
+    assert _is_readable(ours)
+    assert _is_readable(None)
