@@ -4,9 +4,7 @@ Executors read and check the rows and put them into `staging`. When all tasks ha
 them, as `importer.resume` does: one rate limit, one journal, one first call.
 """
 
-import json
 import re
-import secrets
 from collections.abc import Callable
 from contextlib import closing, nullcontext
 from dataclasses import replace
@@ -25,7 +23,7 @@ from importer.core.package import install_command
 from importer.pipeline import library, runner
 from importer.pipeline.library import ConfigLike, Progress
 from importer.pipeline.run_spec import RunSpec
-from importer.pipeline.sources import Staged, Table, open_sources
+from importer.pipeline.sources import Staged
 from importer.send.shutdown import StopRequest
 from importer.spark.changes import marked
 from importer.spark.known import put_fingerprints, snapshot_to_compare
@@ -34,7 +32,7 @@ from importer.spark.seal import abandon, remove_others
 from importer.storage import locks, network_mounts
 from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
-from importer.storage.staging import made_with, staging_of
+from importer.storage.staging import staging_of
 from importer.transport.choice import check_connection
 
 if TYPE_CHECKING:
@@ -132,21 +130,19 @@ def _stage(df: "DataFrame", spec: RunSpec, observer: Observer) -> None:
         remove_others(staging)
         return
     try:
-        from importer.spark.source import NAME, ImporterSource, arrow_schema
+        from importer.spark.source import NAME, ImporterSource, require_columns
     except ModuleNotFoundError:
         raise ConfigError(f"pyspark is not installed; first: {install_command('spark')}") from None
-    open_sources(spec.config, [Table("table", arrow_schema(df.schema).empty_table())])  # columns and types
+    require_columns(spec.config, df.schema)
     observer.tell(Event("staging", "Spark reads and checks the table"))
-    config = json.dumps(spec.config.as_mapping())
-    token = secrets.token_hex(4)
-    job = Job(str(spec.staging), spec.folder.run_id, config, made_with(spec.config), token)
+    job = Job.new(spec.config, str(spec.staging), spec.folder.run_id)
     df.sparkSession.dataSource.register(ImporterSource)
     staging.begin_job(job.token)
     try:
         if spec.config.run.changed_only:
             job = _with_snapshot(spec, job)
         if job.snapshot:
-            df = marked(df, df.sparkSession.read.format(NAME).option("known", job.dump()).load(), config)
+            df = marked(df, df.sparkSession.read.format(NAME).option("known", job.dump()).load(), job.config)
         df.write.format(NAME).option("job", job.dump()).mode("append").save()
     except ImporterError:
         abandon(job)
@@ -180,6 +176,10 @@ _OURS = re.compile(r"importer\.core\.errors\.(\w+Error): (.+)")
 """How an error of ours stands in the text of Spark's."""
 
 
+_OTHER_PYTHON = re.compile(r"different version: \(?([0-9.]+)\)? than that in driver: \(?([0-9.]+[0-9])")
+"""How Spark says PYTHON_VERSION_MISMATCH."""
+
+
 def _plain(error: Exception) -> Exception:
     """What Spark raised as an error of ours; Spark's own text can hold values of people."""
     text = str(error)
@@ -188,5 +188,10 @@ def _plain(error: Exception) -> Exception:
         return kind(found[2]) if issubclass(kind, ImporterError) else SourceError(found[2])
     if "No module named 'importer'" in text:
         return SourceError("table: an executor has no importer; install it on all machines of the cluster.")
+    if found := _OTHER_PYTHON.search(text):
+        return SourceError(
+            f"table: an executor runs Python {found[1]}, the caller {found[2]}; Spark needs one minor "
+            "version on all machines (PYSPARK_PYTHON names the program)."
+        )
     name = getattr(error, "getCondition", lambda: None)() or type(error).__name__
     return SourceError(f"table: Spark could not read it ({name}). Spark's own log says more.")

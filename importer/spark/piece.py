@@ -5,6 +5,7 @@ It runs on executors, so nothing here sends, opens the state or sees a key.
 
 import json
 import os
+import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator, Mapping
@@ -30,6 +31,7 @@ from importer.storage import checked_files
 from importer.storage.run_folder import RunFolder
 from importer.storage.spool import SpoolWriter
 from importer.storage.staging import PIECE, ROW_HASH, made_with, staging_of
+from importer.storage.state_folder import require_run_id
 from importer.validate.validator import ValidatedBatch, Validator
 from importer.values.row_hash import RowHasher
 
@@ -56,6 +58,12 @@ class Job:
     made_with: Mapping[str, str]
     token: str
     snapshot: str = ""
+
+    @classmethod
+    def new(cls, config: Config, location: str, run_id: str) -> "Job":
+        """The job of a new call for a run; ConfigError where `run_id` is none."""
+        text = json.dumps(config.as_mapping())
+        return cls(location, require_run_id(run_id), text, made_with(config), secrets.token_hex(4))
 
     @classmethod
     def load(cls, text: str) -> "Job":

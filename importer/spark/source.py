@@ -21,12 +21,17 @@ from pyspark.sql.datasource import (
 )
 from pyspark.sql.types import StructType
 
+from importer.config import loader
+from importer.config.schema import Config
+from importer.core.errors import ConfigError
 from importer.core.outcome_table import OUTCOME_COLUMNS
+from importer.pipeline.sources import Table, open_sources
 from importer.spark import seal
 from importer.spark.known import fingerprint_pieces, read_fingerprints
 from importer.spark.piece import Job, Written, write_piece
 from importer.storage.run_folder import RunFolder
 from importer.storage.snapshot_exports import EXPORT_COLUMNS
+from importer.storage.staging import staging_of
 
 if TYPE_CHECKING:
     import pyarrow as pa  # type: ignore[import-untyped]
@@ -37,8 +42,9 @@ NAME = "importer"
 class ImporterSource(DataSource):
     """The format `importer`.
 
-    To write it takes the option `job`, a `Job`; to read, the options `state`, a state folder, and `run`, the
-    id of a run that has written `outcomes/`, or `known`, a `Job` for which fingerprints are staged.
+    To write it takes the options `config`, a configuration file, `staging`, a place for the rows, and `run`,
+    the id of the run that will send them; or `job`, a `Job`. To read it takes `state`, a state folder, and
+    `run`, the id of a run that has written `outcomes/`; or `known`, a `Job` with staged fingerprints.
     """
 
     @classmethod
@@ -61,7 +67,18 @@ class ImporterSource(DataSource):
 
     def writer(self, schema: StructType, overwrite: bool) -> "PieceWriter":
         """What each task gets."""
-        return PieceWriter(Job.load(self.options["job"]), schema)
+        text = self.options.get("job")
+        return PieceWriter(Job.load(text) if text else self._begun(schema), schema)
+
+    def _begun(self, schema: StructType) -> Job:
+        """A new job by the options; ConfigError where one is missing, or the table lacks a column."""
+        if missing := [name for name in ("config", "staging", "run") if not self.options.get(name)]:
+            raise ConfigError(f'format("{NAME}"): option "{missing[0]}" is missing.')
+        config = loader.load(self.options["config"])
+        require_columns(config, schema)
+        job = Job.new(config, self.options["staging"], self.options["run"])
+        staging_of(job.location, job.run_id).begin_job(job.token)
+        return job
 
 
 def _columns(kinds: Mapping[str, pl.DataType]) -> str:
@@ -109,6 +126,11 @@ def arrow_schema(schema: StructType) -> "pa.Schema":
     from pyspark.sql.pandas.types import to_arrow_schema
 
     return to_arrow_schema(schema, timezone="UTC")
+
+
+def require_columns(config: Config, schema: StructType) -> None:
+    """SourceError where a data frame lacks a column of the configuration, or has one that cannot be read."""
+    open_sources(config, [Table("table", arrow_schema(schema).empty_table())])
 
 
 class OutcomePart(InputPartition):

@@ -45,16 +45,21 @@ def prepare(state_dir: Path) -> None:
 
 def new_run(state_dir: Path, run_id: str | None) -> RunFolder:
     """The folder of a new run, not there yet; ConfigError where the id is not one, or another run has it."""
-    run_id = run_folder.new_run_id() if run_id is None else run_id
+    run_id = run_folder.new_run_id() if run_id is None else require_run_id(run_id)
+    folder = RunFolder(state_dir / "runs" / run_id)
+    if folder.meta.exists():
+        raise _id_is_used(run_id)
+    return folder
+
+
+def require_run_id(run_id: str) -> str:
+    """The same id; ConfigError where it is none."""
     if not NAME.fullmatch(run_id):
         raise ConfigError(
             "--run-id: expected a letter or digit, then up to 63 of A-Z a-z 0-9 . _ -, found "
             f'"{printable(run_id)}"'
         )
-    folder = RunFolder(state_dir / "runs" / run_id)
-    if folder.meta.exists():
-        raise _id_is_used(run_id)
-    return folder
+    return run_id
 
 
 def create(folder: RunFolder, meta: Mapping[str, Any]) -> None:

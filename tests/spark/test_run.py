@@ -15,6 +15,7 @@ from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
 from tests.spark.people import KEY, PEOPLE, facts, left, mapping, options, outcomes, rows
+from tests.support.stages import Listening
 
 
 @pytest.fixture(autouse=True)
@@ -56,6 +57,48 @@ def test_a_data_frame_is_the_same_run(
     table = read.option("run", summary.run_id).load()
     counted = {row["outcome"]: row["count"] for row in table.groupBy("outcome").count().collect()}
     assert counted == {name: n for name, n in summary.values.items() if n and name != "read"}
+
+
+CONFIG = """
+name = "lake"
+[identity]
+column = "id"
+[source]
+ignore = ["ignored", "joined", "seen", "note"]
+[destination]
+type = "vevee"
+api_key = "env:SPARK_TEST_KEY"
+requests_per_second = 0
+[attributes.plan]
+type = "single_choice"
+options = ["pro", "basic", "off", "gone"]
+[attributes.age]
+type = "number"
+"""
+
+
+def test_a_table_may_be_staged_by_the_format_alone_and_sent_later(
+    spark: Any, parquet: Path, server: SandboxServer, tmp_path: Path
+) -> None:
+    from pyspark.errors import PySparkException
+
+    from importer.spark.source import ImporterSource
+
+    config, staging, events = tmp_path / "lake.toml", tmp_path / "staging", Listening()
+    config.write_text(CONFIG, "utf-8")
+    spark.dataSource.register(ImporterSource)
+    df = spark.read.parquet(str(parquet))
+    wanted = {"config": str(config), "staging": str(staging), "run": "later"}
+    for bad, word in (({"run": "../x"}, "--run-id"), ({"config": ""}, 'option "config" is missing')):
+        with pytest.raises(PySparkException, match=word):
+            df.write.format("importer").options(**wanted | bad).mode("append").save()
+    df.write.format("importer").options(**wanted).mode("append").save()
+    asked = options(tmp_path, server.url, run_id="later")
+    summary = importer.spark.run(df.limit(0), str(config), asked, events, staging=staging)
+    assert not events.of("staging")
+    assert summary.rows["read"] == rows(PEOPLE).height
+    assert server.stats.writes == summary.calls["sent"] > 0
+    assert left(staging) == []
 
 
 def test_a_check_needs_no_key_and_says_the_same(
@@ -128,3 +171,13 @@ def test_the_key_is_in_no_piece_and_no_plan(
     staged = left(tmp_path / "staging")
     assert any(path.name == "sealed.json" for path in staged)
     assert not [path for path in staged if KEY.encode() in path.read_bytes()]
+
+
+def test_another_python_on_an_executor_is_said_in_one_sentence(
+    spark: Any, parquet: Path, server: SandboxServer, tmp_path: Path
+) -> None:
+    df = spark.read.parquet(str(parquet))
+    words = "Python in worker has different version: 3.12 than that in driver: 3.11, PySpark cannot run"
+    df = df.where(f"raise_error('{words}') is null")
+    with pytest.raises(SourceError, match=r"^table: an executor runs Python 3\.12, the caller 3\.11; "):
+        importer.spark.run(df, mapping(), options(tmp_path, server.url), staging=tmp_path / "staging")
