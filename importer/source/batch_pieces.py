@@ -9,11 +9,15 @@ from importer.source.batch import Batch
 
 
 def pieces_of(batch: Batch, line: int, most: int) -> Iterator[Batch]:
-    """The rows of a batch of text, at most so many at a time; its text starts on this physical line."""
-    starts = pl.concat([batch.line, batch.set_aside["line"]]).sort().gather_every(most)[1:].to_list()
-    if not starts:
+    """The batch of text, or a quarter of `most` rows at a time where it has more than `most`.
+
+    Its text starts on this physical `line`.
+    """
+    lines = pl.concat([batch.line, batch.set_aside["line"]]).sort()
+    if lines.len() <= most:
         yield batch
         return
+    starts = lines.gather_every(max(1, most // 4))[1:].to_list()
     assert batch.text is not None
     sizes = pl.read_lines(batch.text, glob=False).to_series().str.len_bytes().cast(pl.Int64) + 1
     ends = sizes.cum_sum()

@@ -26,6 +26,8 @@ def sparse_cells(
     """
     if grammar.keep or grammar.signs.instead or grammar.signs.escape or b"\0" in view:
         return None
+    if (quotes % 2 == 1).any():  # no need to parse what is not whole: it takes memory
+        return None
     many = quotes > 2
     if many.any() and not grammar.all_healthy(records.filter(many)).all():
         return None
@@ -34,4 +36,4 @@ def sparse_cells(
         return None
     width = cells.select(width=pl.sum_horizontal(pl.all().str.len_bytes().cast(pl.Int64)))["width"]
     whole = width + (len(names) - 1) + quotes == records.str.len_bytes().cast(pl.Int64)
-    return cells if (many | (whole & (quotes % 2 == 0))).all() else None
+    return cells if (many | whole).all() else None
