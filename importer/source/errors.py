@@ -76,23 +76,30 @@ def _store_words(error: Exception) -> str:
     """From the text of an object store's error, which obstore and polars pass on, each as its own kind."""
     name = type(error).__name__
     text = f"{name} {error}".lower()
+    if re.search(_NO_METADATA, text):
+        return _NO_CREDENTIALS
+    text = re.sub(_PLACES, "", text)
     for pattern, words in _STORE_ERRORS:
         if re.search(pattern, text):
             return words
     return f"the object store answered {name}; check the URL and the credentials"
 
 
+_NO_METADATA = r"//169\.254\.|/latest/api/token|//metadata\.google"
+"""The service of a cloud's own machines that gives them credentials."""
+
+_NO_CREDENTIALS = "no credentials were found; set them in the environment"
+
+_PLACES = r'https?://\S+|for path .*?(?=: error)|path: ".*?"'
+"""Addresses and names of objects, which may hold any word; Rust writes a quotation mark in a name as \\"."""
+
 _STORE_ERRORS = (
-    (
-        r"169\.254\.|/latest/api/token|metadata\.google|imds",
-        "no credentials were found; set them in the environment",
-    ),
     (
         r"nosuchbucket|containernotfound|bucket does not exist",
         "there is no such bucket; check its name and region",
     ),
     (
-        r"unauthenticated|invalidaccesskeyid|signaturedoesnotmatch|expiredtoken|invalidtoken|\b401\b",
+        r"unauthenticated|invalidaccesskeyid|signaturedoesnotmatch|(?:expired|invalid)token|status code: 401",
         "the credentials are wrong or have expired; renew them",
     ),
     (
@@ -108,7 +115,7 @@ _STORE_ERRORS = (
         r"incompletebody|response body error|end of file|connection reset|connection closed|unexpectedeof",
         "the connection broke off again and again, or the object was replaced while it was read; run again",
     ),
-    (r"credential", "no credentials were found; set them in the environment"),
+    (r"credential|imds", _NO_CREDENTIALS),
     (r"certificate|tls|ssl", "the store's certificate is not trusted; check the endpoint and SSL_CERT_FILE"),
     (r"dns|resolve|lookup", "the store's host name is not known; check endpoint and region"),
     (r"timed? ?out|connect|network", "the store could not be reached; check the endpoint and the network"),

@@ -92,6 +92,16 @@ def test_a_damaged_zstd_stream_is_a_damaged_stream() -> None:
         ),
         (
             "GenericError",
+            "GET http://tls.example/permission-dns in 401.2ms, after 3 retries: status code: 503 Unavailable",
+            "the store was tried several times and is overloaded or out of order; run again later",
+        ),
+        (
+            "NotFoundError",
+            'for path not "permission: tls.csv": Error: status code: 404 { path: "credential.csv", uri: None',
+            "there is no such object; check its name",
+        ),
+        (
+            "GenericError",
             "HTTP error: request or response body error",
             (
                 "the connection broke off again and again, or the object was replaced while it was read; "
