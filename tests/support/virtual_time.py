@@ -8,6 +8,14 @@ from typing import Any, TypeVar
 T = TypeVar("T")
 
 
+A_MOMENT = 1e-9
+"""Seconds that a turn of the loop takes, as it does outside of tests.
+
+asyncio takes a timer that ends within its clock's resolution for ended. If no time passed, a caller who looks
+at the clock then, and waits for the rest again, would wait for ever.
+"""
+
+
 class Jump(selectors.DefaultSelector):
     """A selector that does not wait: it moves the loop's clock to where the wait would have ended."""
 
@@ -15,7 +23,7 @@ class Jump(selectors.DefaultSelector):
 
     def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
         assert timeout is not None, "everybody waits for something that will never happen"
-        self.loop.now += max(0.0, timeout)
+        self.loop.now += max(A_MOMENT, timeout)
         return super().select(0)
 
 
