@@ -66,7 +66,10 @@ _NO_DAMAGE = RefusedRows(_NO_REJECTS, pl.DataFrame(schema={"order": pl.Int64, "b
 
 
 def in_order(frames: Sequence[pl.DataFrame], *by: str) -> pl.DataFrame:
-    """The rows of all frames by source order; damaged rows have other columns than healthy ones."""
-    if not any(frame.height for frame in frames):
+    """The rows of all frames by source order, in which each frame is; damaged rows have other columns."""
+    filled = [frame for frame in frames if frame.height]
+    if not filled:
         return frames[0]
-    return pl.concat(frames, how="diagonal").sort(by)
+    every = pl.concat(frames, how="diagonal")
+    # To sort what is sorted would copy it: a batch has a line for each value, where every value is wrong.
+    return every if len(filled) == 1 and filled[0][by[0]].is_sorted() else every.sort(by)

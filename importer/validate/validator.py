@@ -7,6 +7,8 @@ final here and already in file order.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
+from operator import or_
 
 import polars as pl
 
@@ -274,7 +276,7 @@ class Validator:
     def _check(
         self, rows: pl.DataFrame, columns: Sequence[tuple[str, pl.Series, TypedColumn]]
     ) -> RefusedRows:
-        found = []
+        found, wrong = [], list[pl.Series]()
         for position, (key, column, typed) in enumerate(columns):
             self.counts.values_read += int(typed.present.sum())
             self._count_column(key, column, typed)
@@ -288,7 +290,8 @@ class Validator:
                 reason=typed.reason,
                 stage=pl.lit("check"),
             )
-            bad = bad.filter(pl.col("reason").is_not_null())
+            wrong.append(typed.reason.is_not_null())
+            bad = bad.filter(wrong[-1])
             found.append(rejects_frame(bad.with_columns(message=_messages(attribute, bad["reason"]))))
             self.counts.values_rejected += bad.height
             for reason, count in bad.group_by("reason").len().iter_rows():
@@ -296,7 +299,7 @@ class Validator:
         if not found:
             return nothing_refused(rows)
         rejects = pl.concat(found).sort("order", "position")
-        return RefusedRows(rejects, rows.join(rejects, on="order", how="semi"))
+        return RefusedRows(rejects, rows.filter(reduce(or_, wrong)))
 
     def _count_column(self, key: str, column: pl.Series, typed: TypedColumn) -> None:
         attribute = self.config.attributes[key]
