@@ -7,13 +7,12 @@ a row, with all the work: reading, checks, spool, journal, counts, reports. What
 the start, which is taken off. Memory is that of all processes of the importer together.
 """
 
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks import lists
-from benchmarks.machine import Measured, describe, pinned, serving, timed
+from benchmarks.machine import Measured, describe, serving
 
 START_ROWS = 100
 
@@ -22,14 +21,7 @@ def importer(folder: Path, url: str, rows: int) -> Measured:
     """One whole `importer run` of so many rows, from the start of the process to its end."""
     source = folder / "list.csv"
     lists.write(source, rows)
-    config = lists.write_config(folder / "import.toml", source, url)
-    state = folder / "state"
-    command = [sys.executable, "-m", "importer", "run", str(config), "--quiet", "--state-dir", str(state)]
-    taken = timed(pinned(command), env={"BENCHMARK_KEY": lists.KEY}, watch=True)
-    if taken.code:
-        sys.exit(f"benchmarks: importer run ended with {taken.code}: {taken.output[-500:]}")
-    shutil.rmtree(state)
-    return taken
+    return lists.imported(lists.write_config(folder / "import.toml", source, url), watch=True)
 
 
 def main() -> None:

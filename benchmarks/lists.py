@@ -1,9 +1,13 @@
 """Made-up lists of customers, and what belongs to them: a configuration, prepared bodies."""
 
 import json
+import shutil
+import sys
 from pathlib import Path
 
 import polars as pl
+
+from benchmarks.machine import Measured, pinned, timed
 
 COLUMNS = (
     "customer_id",
@@ -103,6 +107,20 @@ def write_config(
     text = CONFIG.format(path=source, url=url, rate=rate, in_flight=in_flight, client=client)
     path.write_text(text, "utf-8")
     return path
+
+
+def imported(config: Path, *, is_pinned: bool = True, watch: bool = False) -> Measured:
+    """One whole `importer run`, from the start of the process to its end; its output is `summary.json`.
+
+    Its state is removed. `is_pinned`: on the client's processor alone. Where it fails, the benchmark ends.
+    """
+    state = config.parent / "state"
+    command = [sys.executable, "-m", "importer", "run", str(config), "--json", "--state-dir", str(state)]
+    taken = timed(pinned(command) if is_pinned else command, env={"BENCHMARK_KEY": KEY}, watch=watch)
+    if taken.code:
+        sys.exit(f"benchmarks: importer run ended with {taken.code}: {taken.output[-500:]}")
+    shutil.rmtree(state)
+    return taken
 
 
 def write_bodies(path: Path, people: pl.DataFrame) -> Path:

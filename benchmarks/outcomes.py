@@ -7,13 +7,12 @@ best round counts. Memory is the peak of the process, as `summary.json` has it.
 """
 
 import json
-import shutil
 import sys
 import tempfile
 from pathlib import Path
 
 from benchmarks import lists
-from benchmarks.machine import describe, serving, timed
+from benchmarks.machine import describe, serving
 
 VALUES = len(lists.COLUMNS) - 1
 """Values of one row: its first column is the id."""
@@ -25,12 +24,7 @@ def importer(folder: Path, url: str, rows: int, switch: str) -> tuple[float, int
     """Processor seconds of a whole `importer run` of the list of so many rows, and bytes at its peak."""
     config = lists.write_config(folder / "import.toml", folder / f"{rows}.csv", url)
     config.write_text(config.read_text("utf-8") + switch, "utf-8")
-    state = folder / "state"
-    command = [sys.executable, "-m", "importer", "run", str(config), "--json", "--state-dir", str(state)]
-    taken = timed(command, env={"BENCHMARK_KEY": lists.KEY})
-    if taken.code:
-        sys.exit(f"benchmarks: importer run ended with {taken.code}: {taken.output[-500:]}")
-    shutil.rmtree(state)
+    taken = lists.imported(config, is_pinned=False)
     return taken.cpu, json.loads(taken.output)["peak_rss_bytes"]
 
 
