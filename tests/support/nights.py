@@ -15,6 +15,7 @@ from importer.sandbox import server as sandbox
 from importer.sandbox.faults import parse_fault
 from importer.sandbox.options import SandboxOptions
 from importer.sandbox.server import SandboxServer
+from tests.support.mappings import mapping as mapping_of
 
 KEY = "sk_test_nights"
 Row = tuple[str, str, str, str]
@@ -23,28 +24,20 @@ List = list[Row]
 
 def mapping(source: Path, url: str, **run: Any) -> dict[str, Any]:
     """A configuration with one attribute that is cleared by a blank."""
-    return {
-        "name": "nights",
-        "source": {"path": str(source)},
-        "identity": {"column": "id"},
-        "destination": {
-            "type": "vevee",
-            "api_key": "env:NIGHTS_KEY",
-            "base_url": url,
-            "account": "test",
-            "requests_per_second": 0,
-            "retry_attempts": 1,
-            "retry_wait": 0.01,
-            "read_timeout": 60.0,  # no fault of these tests lets a call wait, a busy machine does
-            "max_in_flight": 2,
-        },
-        "run": {"changed_only": True, **run},
-        "attributes": {
-            "plan": {"type": "single_choice", "options": ["a", "b", "c"]},
-            "age": {"type": "number"},
-            "note": {"type": "free_text", "blank": "clear"},
-        },
+    attributes = {
+        "plan": {"type": "single_choice", "options": ["a", "b", "c"]},
+        "age": {"type": "number"},
+        "note": {"type": "free_text", "blank": "clear"},
     }
+    destination = {
+        "base_url": url,
+        "retry_attempts": 1,
+        "retry_wait": 0.01,
+        "read_timeout": 60.0,  # no fault of these tests lets a call wait, a busy machine does
+        "max_in_flight": 2,
+    }
+    changed = {"changed_only": True, **run}
+    return mapping_of(source, attributes, "NIGHTS_KEY", name="nights", destination=destination, run=changed)
 
 
 @dataclass
