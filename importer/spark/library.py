@@ -176,7 +176,7 @@ _OURS = re.compile(r"importer\.core\.errors\.(\w+Error): (.+)")
 """How an error of ours stands in the text of Spark's."""
 
 
-_OTHER_PYTHON = re.compile(r"different version: \(?([0-9.]+)\)? than that in driver: \(?([0-9.]+[0-9])")
+_OTHER_PYTHON = re.compile(r"different version: ([0-9.]+) than that in driver: ([0-9]+\.[0-9]+)")
 """How Spark says PYTHON_VERSION_MISMATCH."""
 
 

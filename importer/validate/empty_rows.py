@@ -3,12 +3,13 @@
 import polars as pl
 
 from importer.source.batch import ROW_EMPTY, ROW_OF_FOOTER, Batch
+from importer.values.blanks import any_at_start
 
 
 def empty_rows(cells: pl.DataFrame, id_column: str) -> pl.Series | None:
     """Boolean: which rows are blank in every column; None = none is. Looked for where the id is blank."""
     ids = cells[id_column]
-    if ids.dtype == pl.String and not ids.null_count() and not _may_be_blank(ids):
+    if ids.dtype == pl.String and not ids.null_count() and not any_at_start(ids):
         return None
     without_id = cells.select(_is_blank(cells, [id_column])).to_series()
     if not without_id.any():
@@ -17,11 +18,6 @@ def empty_rows(cells: pl.DataFrame, id_column: str) -> pl.Series | None:
         without_id.arg_true(), cells.filter(without_id).select(_is_blank(cells, cells.columns)).to_series()
     )
     return empty if empty.any() else None
-
-
-def _may_be_blank(text: pl.Series) -> bool:
-    """Whether a text is empty or begins with a blank, or with any character beyond ASCII."""
-    return bool((text < "!").any() or (text > "\x7f").any())
 
 
 def _is_blank(cells: pl.DataFrame, columns: list[str]) -> pl.Expr:

@@ -61,10 +61,7 @@ def _undecodable(column: pl.Series) -> pl.Series | None:
 
 
 def _with_nul(column: pl.Series, contents: Contents | None = None) -> pl.Series | None:
-    if (
-        column.dtype == pl.String
-        and not (contents or contents_of(column.to_frame(), [column.name])[column.name]).nul
-    ):
+    if contents is not None and not contents.nul:
         return None
     if column.dtype in (pl.String, pl.Categorical, pl.Enum, pl.Binary):
         return _somewhere(decoded(column).cast(pl.String).str.contains(_NUL, literal=True))

@@ -37,7 +37,7 @@ def any_at_edges(text: pl.Series) -> bool:
 def any_at_start(text: pl.Series) -> bool:
     """Whether one begins with a character below "!", or with a blank that is not ASCII.
 
-    Where none does, no text consists of blanks alone. It costs a third of `any_at_edges`.
+    Where none does, no text is empty or consists of blanks alone. It costs a third of `any_at_edges`.
     """
     if (text < "!").any():
         return True

@@ -98,13 +98,18 @@ _FIRST_DAY, _LAST_DAY = -719_162, 2_932_896
 _UNITS_A_DAY: Mapping[str, int] = {"ms": 86_400_000, "us": 86_400_000_000}
 
 
+def units_a_day(column: pl.Series) -> int | None:
+    """What a day counts in a column of dates or moments; None for nanoseconds and other types."""
+    return 1 if column.dtype == pl.Date else _UNITS_A_DAY.get(getattr(column.dtype, "time_unit", ""))
+
+
 def beyond_years(column: pl.Series) -> pl.Series | None:
     """Boolean: where a date or moment is in no year of four digits; None = nowhere.
 
     Databases export their `infinity` so. polars ends the process where such a moment is written or converted.
     One in nanoseconds is always inside.
     """
-    unit = 1 if column.dtype == pl.Date else _UNITS_A_DAY.get(getattr(column.dtype, "time_unit", ""))
+    unit = units_a_day(column)
     if unit is None:
         return None
     count = column.to_physical()

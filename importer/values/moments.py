@@ -7,7 +7,7 @@ import polars as pl
 
 from importer.config.attribute import Attribute
 from importer.values import counted_moments
-from importer.values.cell_texts import as_text, beyond_years, without_zone
+from importer.values.cell_texts import as_text, beyond_years, units_a_day, without_zone
 from importer.values.typed_column import TypedColumn, checked, replace_where
 
 
@@ -40,13 +40,13 @@ def _plausible(moments: pl.Series, pattern: str) -> pl.Series:
     """Chrono reads `%Y` from one digit on; a year before 1000 is a two-digit year under the wrong pattern."""
     if "%Y" not in pattern:
         return moments
-    first = _FIRST_OF_1000 * (1 if moments.dtype == pl.Date else _MICROSECONDS_A_DAY)
-    early = moments.to_physical() < first
+    unit = units_a_day(moments)
+    assert unit is not None, "read as days or microseconds"
+    early = moments.to_physical() < _FIRST_OF_1000 * unit
     return moments.set(early.fill_null(value=False), None) if early.any() else moments
 
 
 _FIRST_OF_1000 = (dt.date(1000, 1, 1) - dt.date(1970, 1, 1)).days
-_MICROSECONDS_A_DAY = 86_400_000_000
 
 
 _FIRST, _LAST = dt.datetime.min, dt.datetime.max  # noqa: DTZ901 - the series they bound have no zone
