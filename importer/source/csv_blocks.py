@@ -217,5 +217,5 @@ def last_line_end(data: bytes) -> int:
 
     A CR in the last place does not count: it may be the first half of CRLF.
     """
-    at = max(data.rfind(b"\n"), data.rfind(b"\r", 0, max(0, len(data) - 1)))
-    return at + 1
+    lf = data.rfind(b"\n")
+    return max(lf, data.rfind(b"\r", lf + 1, max(0, len(data) - 1))) + 1

@@ -48,15 +48,18 @@ def _long_lines(data: bytes) -> Iterator[tuple[int, int]]:
     end = -1
     for at in range(MAX_ROW, len(data), MAX_ROW):
         if at > end:
-            start = max(data.rfind(b"\n", 0, at), data.rfind(b"\r", 0, at)) + 1
+            lf = data.rfind(b"\n", 0, at)
+            start = max(lf, data.rfind(b"\r", lf + 1, at)) + 1
             end = _line_end(data, at)
             if end - start > MAX_ROW:
                 yield start, end
 
 
 def _line_end(data: bytes, at: int) -> int:
-    ends = (data.find(b"\n", at), data.find(b"\r", at))
-    return min((end for end in ends if end >= 0), default=len(data))
+    lf = data.find(b"\n", at)
+    end = lf if lf >= 0 else len(data)
+    cr = data.find(b"\r", at, end)
+    return cr if cr >= 0 else end
 
 
 def _refuse_open_quote(data: bytes, start: int, end: int, quote: bytes) -> None:
