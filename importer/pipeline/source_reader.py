@@ -4,6 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from itertools import count
 from typing import TypeVar
 
 import polars as pl
@@ -23,6 +24,7 @@ from importer.source.undecodable import UndecodableRows
 from importer.storage.counted_lists import ContentHash, is_counting
 from importer.storage.disk_errors import state_errors
 from importer.storage.spool import SpoolWriter
+from importer.validate.batch_refusals import BatchRefusals
 from importer.validate.hints import find_hints
 from importer.validate.read_result import ReadResult, ReadSource
 from importer.validate.validator import IdentifiedBatch, ValidatedBatch, Validator
@@ -115,25 +117,29 @@ class SourceReader:
 
     def _read_source(self, source: Source, index: int, layout: int) -> None:
         """One source in three threads: a batch is read, the one before it checked, the one before spooled."""
-        edges = self.result.edges
         for batch, checked in ahead(self._checked(source, index)):
             if isinstance(checked, ValidatedBatch):
                 self._on_batch(checked)
-                self.shapes.add(checked.rejects)
+                self._report(checked.refused, batch, index)
                 self.shapes.add_accepted(checked.typed)
-                self._reports.add_batch(len(edges), checked.rejects, checked.kept)
-                self._validator.counts.kept += checked.kept.height
                 self._spool(checked, layout)
             elif self.filtering:
-                rejects, kept = self._validator.rejects_of(checked, batch)
-                self._reports.add_batch(len(edges), rejects, kept)
-                self._validator.counts.kept += kept.height
+                self._report(self._validator.refused_of(checked, batch), batch, index)
                 self.filtering.add(checked, source.layout, layout, self._validator)
             self._undecodable.add(source.path, batch.set_aside)
-            edges.append(_last_order(batch, index, edges[-1] if edges else 0))
             self._observer.reading(self._validator.counts.rows_read)
             self._bytes += len(batch.text or b"")
             self._report_progress(self._bytes)
+
+    def _report(self, refused: BatchRefusals, batch: Batch, source: int) -> None:
+        """Puts what was refused of a batch into parts of the reports; each has its own edge."""
+        edges = self.result.edges
+        last = _last_order(batch, source, edges[-1] if edges else 0)
+        for piece in refused.pieces():
+            self.shapes.add(piece.rejects)
+            self._reports.add_batch(len(edges), piece.rejects, piece.kept)
+            edges.append(last if piece.end is None else piece.end)
+        self._validator.counts.kept += refused.kept.height
 
     def _report_progress(self, done: int) -> None:
         """`done` may pass the total: a line at the end of a block is looked at twice."""
@@ -171,13 +177,15 @@ class SourceReader:
 
     def _spool_due(self, filtering: ChangeFiltering) -> None:
         """Checks and spools the rows that may be due; the others are counted."""
-        for number, (layout, rows) in enumerate(filtering.due()):
+        number = count()
+        for layout, rows in filtering.due():
             batch = self._validator.validate_identified(rows, self.result.cells(layout, rows))
             self._on_batch(batch)
-            self.shapes.add(batch.rejects)
+            for piece in batch.refused.pieces():
+                self.shapes.add(piece.rejects)
+                self._reports.add_late(next(number), piece.rejects, piece.kept)
+            self._validator.counts.kept += batch.refused.kept.height
             self.shapes.add_accepted(batch.typed)
-            self._reports.add_late(number, batch.rejects, batch.kept)
-            self._validator.counts.kept += batch.kept.height
             self._spool(batch, layout)
         filtering.count(self._validator.counts)
         if not filtering.gone_unknown:

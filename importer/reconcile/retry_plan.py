@@ -243,8 +243,9 @@ def collect_ids(found: list[pl.DataFrame]) -> Callable[[ValidatedBatch], None]:
 
     def collect(batch: ValidatedBatch) -> None:
         found.append(batch.rows.select("order", "id"))
-        if batch.kept.height:
-            without = batch.kept.filter(pl.col("id").is_null())
+        kept = batch.refused.kept
+        if kept.height:
+            without = kept.filter(pl.col("id").is_null())
             found.append(without.select("order", "id"))
 
     return collect

@@ -51,7 +51,7 @@ class ReadSource:
 
 @dataclass(slots=True)
 class ReadResult:
-    """The result of reading. `edges` is the last source order of each batch, in order.
+    """The result of reading. `edges` is the last source order of each part of the reports, in order.
 
     `contents` is the hash of each source by its path, where the import increases values (see
     storage.counted_lists). `guards` is what the guards found in the list: guard → sentence. `mixed` names the

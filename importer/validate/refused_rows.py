@@ -36,16 +36,19 @@ class RefusedRows:
 
 def nothing_refused(rows: pl.DataFrame) -> RefusedRows:
     """No line and no row; `rows` gives the columns."""
-    return RefusedRows(_NO_REJECTS, rows.clear())
+    return RefusedRows(NO_REJECTS, rows.clear())
 
 
-def rows_to_keep(rows: pl.DataFrame, batch: Batch) -> pl.DataFrame:
-    """Refused rows for rejected_rows/: `original` of healthy ones, `bytes` of damaged ones."""
+def rows_to_keep(rows: pl.DataFrame, batch: Batch | None) -> pl.DataFrame:
+    """Refused rows for rejected_rows/: `original` of healthy ones, `bytes` of damaged ones.
+
+    `batch` is needed where the rows have only their place in it.
+    """
     if "bytes" in rows.columns:
         return rows
     if not rows.height:
         return _NOTHING_KEPT
-    if "at" in rows.columns:
+    if batch and "at" in rows.columns:
         rows = with_original(rows, batch)
     return rows.select("order", "id", *original_columns(rows))
 
@@ -60,16 +63,15 @@ def damaged_rows(batch: Batch, source: int) -> RefusedRows:
     return RefusedRows(rejects_frame(lines), kept.drop_nulls() if kept["bytes"].null_count() else kept)
 
 
-_NO_REJECTS = pl.DataFrame(schema=dict(REJECTS))
+NO_REJECTS = pl.DataFrame(schema=dict(REJECTS))
 _NOTHING_KEPT = pl.DataFrame(schema={"order": pl.Int64, "id": pl.String})
-_NO_DAMAGE = RefusedRows(_NO_REJECTS, pl.DataFrame(schema={"order": pl.Int64, "bytes": pl.Binary}))
+_NO_DAMAGE = RefusedRows(NO_REJECTS, pl.DataFrame(schema={"order": pl.Int64, "bytes": pl.Binary}))
 
 
-def in_order(frames: Sequence[pl.DataFrame], *by: str) -> pl.DataFrame:
+def in_order(frames: Sequence[pl.DataFrame]) -> pl.DataFrame:
     """The rows of all frames by source order, in which each frame is; damaged rows have other columns."""
     filled = [frame for frame in frames if frame.height]
     if not filled:
         return frames[0]
-    every = pl.concat(frames, how="diagonal")
-    # To sort what is sorted would copy it: a batch has a line for each value, where every value is wrong.
-    return every if len(filled) == 1 and filled[0][by[0]].is_sorted() else every.sort(by)
+    # To sort what is sorted would copy it.
+    return filled[0] if len(filled) == 1 else pl.concat(filled, how="diagonal").sort("order")

@@ -7,8 +7,6 @@ final here and already in file order.
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import reduce
-from operator import or_
 
 import polars as pl
 
@@ -16,22 +14,16 @@ from importer.config.attribute import Attribute
 from importer.config.schema import Config
 from importer.core.errors import SourceError
 from importer.core.rejects import SET_ASIDE_FREE, TIME_INVALID, rejects_frame
-from importer.core.row_order import ORDER_SHIFT, ROW_OF, TIME, original_columns
+from importer.core.row_order import ORDER_SHIFT, ROW_OF, TIME
 from importer.source.batch import ROW_MALFORMED, Batch
 from importer.validate import identities, unreadable_cells
+from importer.validate.batch_refusals import BatchRefusals, WrongValues
 from importer.validate.data_quality import DataQuality
 from importer.validate.empty_rows import empty_rows, split_counted
 from importer.validate.read_counts import ReadCounts, count_undeclared
-from importer.validate.refused_rows import (
-    RefusedRows,
-    damaged_rows,
-    in_order,
-    nothing_refused,
-    rows_to_keep,
-    with_original,
-)
+from importer.validate.refused_rows import RefusedRows, damaged_rows, nothing_refused, with_original
 from importer.validate.text_quality import Contents
-from importer.values import cell_texts, column_types, messages
+from importer.values import cell_texts, column_types
 from importer.values.cell_texts import all_texts
 from importer.values.column_types import cell_rules, count_blanks, typed_columns, with_computed
 from importer.values.distinct_ids import NAMES_NOBODY, DistinctIds, IdReader
@@ -42,14 +34,13 @@ from importer.values.typed_column import TypedColumn
 
 @dataclass(slots=True)
 class ValidatedBatch:
-    """What one batch came to. `rows` go to the spool, `rejects` to the report, `kept` to rejected_rows/.
+    """What one batch came to. `rows` go to the spool, `refused` to the report and to rejected_rows/.
 
     `typed` holds each attribute's key, its column as it stands and the column typed, for the same rows.
     """
 
     rows: pl.DataFrame
-    rejects: pl.DataFrame
-    kept: pl.DataFrame
+    refused: BatchRefusals
     typed: Sequence[tuple[str, pl.Series, TypedColumn]]
 
 
@@ -74,12 +65,11 @@ class Validator:
     def validate(self, batch: Batch, source: int) -> ValidatedBatch:
         """Filters, identifies and checks one batch; SourceError where `where` cannot be evaluated."""
         identified = self.identify(batch, source)
-        typed, bad = self._type_and_check(identified.rows, identified.cells)
+        rows = identified.rows
+        typed, wrong = self._type_and_check(rows, identified.cells)
         if self.inference:
-            self.inference.look(typed, identified.rows["order"])
-        rejects = in_order([part.rejects for part in (bad, *identified.refused)], "order", "position")
-        kept = in_order([rows_to_keep(part.rows, batch) for part in (bad, *identified.refused)], "order")
-        return ValidatedBatch(identified.rows, rejects, kept, typed)
+            self.inference.look(typed, rows["order"])
+        return ValidatedBatch(rows, BatchRefusals.of(rows, wrong, identified.refused, batch), typed)
 
     def identify(self, batch: Batch, source: int) -> "IdentifiedBatch":
         """Filters and identifies one batch, and checks none of its values."""
@@ -109,19 +99,17 @@ class Validator:
         self._count_rows(*(part.rejects for part in refused))
         return IdentifiedBatch(rows, cells, refused)
 
-    def rejects_of(self, identified: "IdentifiedBatch", batch: Batch) -> tuple[pl.DataFrame, pl.DataFrame]:
-        """What was refused of a batch whose values were not checked: lines for the report, rows to keep."""
-        rejects = in_order([part.rejects for part in identified.refused], "order", "position")
-        return rejects, in_order([rows_to_keep(part.rows, batch) for part in identified.refused], "order")
+    def refused_of(self, identified: "IdentifiedBatch", batch: Batch) -> BatchRefusals:
+        """What was refused of a batch whose values were not checked."""
+        return BatchRefusals.of(identified.rows, [], identified.refused, batch)
 
     def validate_identified(self, rows: pl.DataFrame, cells: pl.DataFrame) -> ValidatedBatch:
         """Checks rows that `identify` returned earlier; `rows` have the row as it stood in the source.
 
         What is to be known of the texts of all rows, is counted by `look_at_texts`.
         """
-        typed, bad = self._type_and_check(rows, cells)
-        kept = bad.rows.select("order", "id", *original_columns(bad.rows))
-        return ValidatedBatch(rows, bad.rejects, kept, typed)
+        typed, wrong = self._type_and_check(rows, cells)
+        return ValidatedBatch(rows, BatchRefusals.of(rows, wrong), typed)
 
     def blanks(self, cells: pl.DataFrame) -> Counter[str]:
         """Blank cells by attribute."""
@@ -150,11 +138,11 @@ class Validator:
 
     def _type_and_check(
         self, rows: pl.DataFrame, cells: pl.DataFrame
-    ) -> tuple[list[tuple[str, pl.Series, TypedColumn]], RefusedRows]:
+    ) -> tuple[list[tuple[str, pl.Series, TypedColumn]], list[WrongValues]]:
         orders = rows["order"]
         typed = list(typed_columns(self.config, cells))
         self.data_quality.look_at_typed(((column, t) for _, column, t in typed), orders)
-        return typed, self._check(rows, typed)
+        return typed, self._check(typed)
 
     def _not_empty(
         self, rows: pl.DataFrame, cells: pl.DataFrame, source: int
@@ -273,33 +261,19 @@ class Validator:
         words = {reason: self._ids.message(reason) for reason in bad["reason"].unique()}
         return rejects_frame(bad.with_columns(message=pl.col("reason").replace_strict(words)))
 
-    def _check(
-        self, rows: pl.DataFrame, columns: Sequence[tuple[str, pl.Series, TypedColumn]]
-    ) -> RefusedRows:
-        found, wrong = [], list[pl.Series]()
+    def _check(self, columns: Sequence[tuple[str, pl.Series, TypedColumn]]) -> list[WrongValues]:
+        """Counts the values of each attribute; the columns in which any is refused."""
+        wrong = []
         for position, (key, column, typed) in enumerate(columns):
             self.counts.values_read += int(typed.present.sum())
             self._count_column(key, column, typed)
-            if typed.reason is None or typed.reason.null_count() == rows.height:
+            if typed.reason is None or typed.reason.null_count() == len(column):
                 continue
-            attribute = self.config.attributes[key]
-            bad = rows.select("order", "line", distinct_id="id").with_columns(
-                position=pl.lit(position),
-                attribute=pl.lit(key),
-                value=cell_texts.display(column),
-                reason=typed.reason,
-                stage=pl.lit("check"),
-            )
-            wrong.append(typed.reason.is_not_null())
-            bad = bad.filter(wrong[-1])
-            found.append(rejects_frame(bad.with_columns(message=_messages(attribute, bad["reason"]))))
-            self.counts.values_rejected += bad.height
-            for reason, count in bad.group_by("reason").len().iter_rows():
+            wrong.append(WrongValues(position, key, self.config.attributes[key], column, typed.reason))
+            for reason, count in typed.reason.drop_nulls().value_counts().iter_rows():
+                self.counts.values_rejected += count
                 self.counts.reasons["check", reason, key] += count
-        if not found:
-            return nothing_refused(rows)
-        rejects = pl.concat(found).sort("order", "position")
-        return RefusedRows(rejects, rows.filter(reduce(or_, wrong)))
+        return wrong
 
     def _count_column(self, key: str, column: pl.Series, typed: TypedColumn) -> None:
         attribute = self.config.attributes[key]
@@ -319,11 +293,6 @@ class Validator:
                 self.counts.reasons["read", reason, ""] += count
                 self.counts.set_aside_free += count if reason == SET_ASIDE_FREE else 0
                 self.counts.nobody += count if reason in NAMES_NOBODY else 0
-
-
-def _messages(attribute: Attribute, reasons: pl.Series) -> pl.Series:
-    distinct = reasons.unique().to_list()
-    return reasons.replace_strict(distinct, [messages.message(attribute, r) for r in distinct])
 
 
 def _numbered(batch: Batch, source: int) -> pl.DataFrame:

@@ -65,7 +65,7 @@ def test_what_the_check_refuses_and_accepts_is_looked_at(tmp_path: Path) -> None
     found = Reading(tmp_path, [LIST])
     assert found.reader.shapes.text("age") == '"a"'
     assert found.reader.shapes.accepted("age") != []
-    assert [batch.rejects.height for batch in found.batches] == [2]
+    assert [piece.rejects.height for b in found.batches for piece in b.refused.pieces()] == [2]
 
 
 @pytest.mark.parametrize(

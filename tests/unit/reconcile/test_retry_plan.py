@@ -11,6 +11,7 @@ from importer.reconcile.retry_plan import RetryPlan, align, collect_ids, places_
 from importer.storage import checked_files
 from importer.storage.journal_records import KnownValue
 from importer.storage.run_folder import RunFolder
+from importer.validate.batch_refusals import BatchRefusals
 from importer.validate.validator import ValidatedBatch
 
 SECOND = 1 << ORDER_SHIFT
@@ -58,7 +59,8 @@ def test_what_a_value_comes_to_without_a_call(
 def test_the_ids_of_all_rows_are_collected() -> None:
     found: list[pl.DataFrame] = []
     kept = _rows((2, None), (3, "c")).with_columns(original=pl.lit("x"))
-    collect_ids(found)(ValidatedBatch(_rows((1, "a"), (3, "c")), kept.clear(), kept, []))
+    rows = _rows((1, "a"), (3, "c"))
+    collect_ids(found)(ValidatedBatch(rows, BatchRefusals(rows, [], [], kept), []))
     assert sorted(pl.concat(found).rows()) == [(1, "a"), (2, None), (3, "c")]
 
 

@@ -84,7 +84,7 @@ def test_where_nothing_is_refused_the_frames_are_empty() -> None:
 
 def test_damaged_and_healthy_rows_stand_in_the_order_of_the_source() -> None:
     healthy, damaged = rows().select("order", "id"), pl.DataFrame({"order": [0, 2], "bytes": [b"x", b"y"]})
-    found = in_order([healthy.filter(pl.col("order") != 2), damaged], "order")
+    found = in_order([healthy.filter(pl.col("order") != 2), damaged])
     assert found.rows() == [(0, None, b"x"), (1, "1", None), (2, None, b"y"), (3, "3", None)]
-    nothing = in_order([healthy.clear(), damaged.clear()], "order")
+    nothing = in_order([healthy.clear(), damaged.clear()])
     assert (nothing.height, nothing.columns) == (0, ["order", "id"])

@@ -44,8 +44,12 @@ def batch(*table: Row, aside: Sequence[str] = ()) -> Batch:
     return Batch(cells, numbers, numbers + 1, records, pl.DataFrame(rest, SET_ASIDE, orient="row"))
 
 
+def rejects(found: ValidatedBatch) -> pl.DataFrame:
+    return pl.concat(piece.rejects for piece in found.refused.pieces())
+
+
 def lines(found: ValidatedBatch) -> list[tuple[Any, ...]]:
-    return found.rejects.select("order", "distinct_id", "attribute", "stage", "reason").rows()
+    return rejects(found).select("order", "distinct_id", "attribute", "stage", "reason").rows()
 
 
 def test_a_good_row_goes_on_as_it_stood() -> None:
@@ -53,7 +57,7 @@ def test_a_good_row_goes_on_as_it_stood() -> None:
     assert found.rows.rows(named=True) == [
         {"order": (2 << ORDER_SHIFT) + 1, "line": 2, "raw": "p1,a,7,", "id": "p1"}
     ]
-    assert (found.rejects.height, found.kept.height) == (0, 0)
+    assert (rejects(found).height, found.refused.kept.height) == (0, 0)
     assert [(key, typed.value.to_list()) for key, _, typed in found.typed] == [
         ("plan", ["a"]),
         ("age", ["7"]),
@@ -64,7 +68,7 @@ def test_a_check_looks_a_refused_row_up_by_its_place() -> None:
     validator = Validator(config_of(), 200, keeps_rows=False)
     found = validator.validate(batch(("p1", "a", "7", ""), ("p2", "off", "8", "")), 0)
     assert found.rows.columns == ["at", "order", "line", "id"]
-    assert found.kept.select("order", "id", "original").rows() == [(2, "p2", "p2,off,8,")]
+    assert found.refused.kept.select("order", "id", "original").rows() == [(2, "p2", "p2,off,8,")]
 
 
 def test_each_bad_value_has_a_line_and_its_row_is_kept_once() -> None:
@@ -75,8 +79,8 @@ def test_each_bad_value_has_a_line_and_its_row_is_kept_once() -> None:
         (1, "p1", "age", "check", "attribute_value_invalid"),
         (2, "p2", "age", "check", "attribute_value_blank"),
     ]
-    assert found.rejects["value"].to_list() == ["off", "many", ""]
-    assert found.kept["original"].to_list() == ["p1,off,many,", "p2,a,,"]
+    assert rejects(found)["value"].to_list() == ["off", "many", ""]
+    assert found.refused.kept["original"].to_list() == ["p1,off,many,", "p2,a,,"]
     assert found.rows["id"].to_list() == ["p1", "p2"], "their other values may be sent"
     counts = validator.counts
     assert (counts.values_read, counts.values_rejected, counts.rejected) == (4, 3, 3)
@@ -89,8 +93,8 @@ def test_bad_values_of_several_attributes_come_in_the_order_of_the_rows() -> Non
     identified = validator.identify(batch(*table), 0)
     at_once = Validator(config_of(), 200).validate(batch(*table), 0)
     for found in (at_once, validator.validate_identified(identified.rows, identified.cells)):
-        assert found.rejects["attribute"].to_list() == ["age", "plan", "age"]
-        assert found.rejects["order"].is_sorted()
+        assert rejects(found)["attribute"].to_list() == ["age", "plan", "age"]
+        assert rejects(found)["order"].is_sorted()
 
 
 def test_a_row_without_a_usable_id_is_set_aside() -> None:
@@ -102,7 +106,7 @@ def test_a_row_without_a_usable_id_is_set_aside() -> None:
         (2, "null", None, "read", "distinct_id_placeholder"),
         (3, "p1234", None, "read", "distinct_id_too_long"),
     ]
-    assert found.kept["id"].to_list() == [None] * 3
+    assert found.refused.kept["id"].to_list() == [None] * 3
     assert found.rows["id"].to_list() == ["p1"]
     counts = validator.counts
     assert (counts.rows_read, counts.rows, counts.set_aside, counts.nobody) == (4, 1, 3, 2)
@@ -114,8 +118,8 @@ def test_rows_set_aside_by_the_reader_are_told_apart() -> None:
     validator = Validator(config_of(), 200)
     reasons = (ROW_MALFORMED, HEADER_REPEATED, ROW_EMPTY)
     found = validator.validate(batch(("p1", "a", "1", ""), ("", "", " ", ""), aside=reasons), 1)
-    assert found.rejects["reason"].to_list() == [ROW_MALFORMED, HEADER_REPEATED]
-    assert found.kept["bytes"].to_list() == [b"x", b"x"]
+    assert rejects(found)["reason"].to_list() == [ROW_MALFORMED, HEADER_REPEATED]
+    assert found.refused.kept["bytes"].to_list() == [b"x", b"x"]
     counts = validator.counts
     assert (counts.rows_read, counts.empty_rows, counts.set_aside, counts.set_aside_free) == (5, 2, 2, 1)
     assert (counts.rows, counts.rejected) == (1, 1)
@@ -126,7 +130,7 @@ def test_what_where_leaves_out_is_neither_checked_nor_reported() -> None:
     validator = Validator(config_of(where="plan = 'a'"), 200)
     found = validator.validate(batch(("p1", "a", "1", ""), ("p2", "off", "x", ""), ("", "", "1", "")), 0)
     assert found.rows["id"].to_list() == ["p1"]
-    assert found.rejects.height == 0
+    assert rejects(found).height == 0
     assert (validator.counts.filtered, validator.counts.by_source) == (2, Counter({(0, "filtered"): 2}))
 
 
@@ -166,10 +170,10 @@ def test_a_row_whose_time_cannot_be_read_is_set_aside() -> None:
     found = validator.validate(batch(*table), 0)
     assert found.rows[TIME].to_list() == [7.0, None]
     assert lines(found) == [(3, "p1", None, "read", "row_time_invalid")]
-    assert found.rejects["message"].to_list() == [
+    assert rejects(found)["message"].to_list() == [
         'expected a number in column "seen", by which the newest row is told'
     ]
-    assert found.rejects["value"].to_list() == ["late"]
+    assert rejects(found)["value"].to_list() == ["late"]
 
 
 def test_rows_that_waited_are_checked_as_at_once() -> None:
@@ -178,11 +182,12 @@ def test_rows_that_waited_are_checked_as_at_once() -> None:
     whole = at_once.validate(batch(*table), 0)
     identified = later.identify(batch(*table), 0)
     assert (later.counts.values_read, later.counts.set_aside) == (0, 1)
-    rejects, kept = later.rejects_of(identified, batch(*table))
-    assert (rejects["reason"].to_list(), kept["original"].to_list()) == (["distinct_id_missing"], [",a,2,"])
+    [piece] = later.refused_of(identified, batch(*table)).pieces()
+    assert piece.rejects["reason"].to_list() == ["distinct_id_missing"]
+    assert piece.kept["original"].to_list() == [",a,2,"]
     checked = later.validate_identified(identified.rows, identified.cells)
     assert checked.rows.equals(whole.rows)
-    assert pl.concat([rejects, checked.rejects]).sort("order").equals(whole.rejects)
+    assert pl.concat([piece.rejects, rejects(checked)]).sort("order").equals(rejects(whole))
     assert later.counts == at_once.counts
 
 
@@ -233,14 +238,16 @@ def test_a_row_of_a_table_with_a_cell_that_is_no_text_is_refused_alone() -> None
     found = validator.validate(table_batch(cells, 1), 0)
     assert found.rows["id"].to_list() == ["p1"]
     assert lines(found) == [(2, None, None, "read", ROW_MALFORMED), (3, None, None, "read", ROW_MALFORMED)]
-    assert found.kept["original_cells"].struct.unnest().equals(cells[1:]), "as it stood, bytes as bytes"
+    assert found.refused.kept["original_cells"].struct.unnest().equals(cells[1:]), (
+        "as it stood, bytes as bytes"
+    )
     assert (validator.counts.rows_read, validator.counts.rows, validator.counts.set_aside) == (3, 1, 2)
 
 
 def test_rows_of_the_footer_count_as_left_out() -> None:
     validator = Validator(config_of(), 200)
     found = validator.validate(batch(("p1", "a", "1", ""), aside=(ROW_OF_FOOTER, ROW_MALFORMED)), 0)
-    assert found.rejects["reason"].to_list() == [ROW_MALFORMED]
+    assert rejects(found)["reason"].to_list() == [ROW_MALFORMED]
     counts = validator.counts
     assert (counts.rows_read, counts.rows, counts.filtered, counts.set_aside) == (3, 1, 1, 1)
     assert counts.by_source == Counter({(0, "filtered"): 1, (0, "rejected"): 1})
