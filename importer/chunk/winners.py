@@ -17,6 +17,9 @@ OnSuperseded = Callable[[pl.DataFrame], None]
 """Takes values that later ones replace: `order`, `line`, `id`, `fingerprint` of the row, and `attribute`."""
 
 
+_NOBODY = pl.Series("id", [], dtype=pl.String)
+
+
 @dataclass(frozen=True, slots=True)
 class Winners:
     """The rows of some people that hold at least one winning value.
@@ -45,8 +48,7 @@ def choose_winners(
     After each piece only the rows that still hold a winner are kept, so memory is that of the people, not of
     their rows. `on_superseded` is called piece by piece; the rows have `line` and `fingerprint` then.
     """
-    tally, kept, ids, different = Tally(), None, None, True
-    repeated = pl.Series("id", [], dtype=pl.String)
+    tally, kept, ids, different, repeated = Tally(), None, None, True, _NOBODY
     for rows in pieces:
         if note_repeated:
             repeated = _with_repeated(repeated, ids, rows["id"])
@@ -58,6 +60,12 @@ def choose_winners(
     assert kept is not None, "a plan without rows"
     assert ids is not None
     return Winners(kept, len(ids) if different else ids.n_unique(), tally, different, repeated)
+
+
+def choose_single(rows: pl.DataFrame, fields: Sequence[Field]) -> Winners:
+    """As `choose_winners`, where it is known that each person has one row."""
+    tally = Tally()
+    return Winners(_drop_decided(rows, fields, tally), rows.height, tally, True, _NOBODY)
 
 
 def _keep_last(

@@ -27,6 +27,7 @@ from importer.report.outcome_files import OutcomeFiles
 from importer.report.reject_files import RejectFiles
 from importer.storage import disk_errors
 from importer.storage.counted_lists import is_counting
+from importer.storage.flag_spool import FlagSpool
 from importer.storage.journal import Journal
 from importer.storage.run_folder import RunFolder
 from importer.storage.run_history import RunHistory
@@ -42,11 +43,15 @@ from importer.values.row_hash import RowHasher
 
 
 class Read(NamedTuple):
-    """What was read; `places` is where the rows of a corrected file were in the run that it corrects."""
+    """What was read; `places` is where the rows of a corrected file were in the run that it corrects.
+
+    `flags` take the place of the rows in a check that spools none.
+    """
 
     result: ReadResult
     spool: Spool
     places: dict[int, int]
+    flags: FlagSpool | None = None
 
 
 def read(spec: RunSpec, attempt: Attempt, journal: Journal, reports: RejectFiles, diff: Diff | None) -> Read:
@@ -100,7 +105,8 @@ def _read_sources(
     began = time.monotonic()
     if spec.writes_outcomes:
         OutcomeFiles(spec.folder).begin()
-    writer = SpoolWriter(spec.folder.spool, flags=len(spec.config.attributes))
+    writer = SpoolWriter(spec.folder.spool)
+    flags = FlagSpool(spec.folder.spool, len(spec.config.attributes)) if check_counts(spec) else None
     ids = list[pl.DataFrame]()
     on_batch = collect_ids(ids) if spec.corrected else _stop_between_batches(attempt)
     if spec.staging:
@@ -108,7 +114,8 @@ def _read_sources(
         staged = StagedReader(spec, reports, writer, attempt, known)
         result, shapes = staged.read(), staged.shapes
     else:
-        reader = _source_reader(spec, attempt, reports, writer, on_batch, _change_filtering(spec, diff))
+        filtering = _change_filtering(spec, diff)
+        reader = _source_reader(spec, attempt, reports, flags or writer, on_batch, filtering)
         result, shapes = _read_list(spec, reader), reader.shapes
     result.warnings = [*result.warnings, *spec.destination.warnings()]
     if spec.mode == "run" and not spec.options.allow_duplicates:
@@ -124,7 +131,7 @@ def _read_sources(
     if spec.staging:
         staging_of(spec.staging, spec.folder.run_id).clear()  # the rows are in the run's own folder
     attempt.stats.seconds["reading"] += time.monotonic() - began
-    return Read(result, spool, places)
+    return Read(result, spool, places, flags)
 
 
 def _read_list(spec: RunSpec, reader: SourceReader) -> ReadResult:
@@ -140,7 +147,7 @@ def _source_reader(
     spec: RunSpec,
     attempt: Attempt,
     reports: RejectFiles,
-    writer: SpoolWriter,
+    writer: SpoolWriter | FlagSpool,
     on_batch: Callable[[ValidatedBatch], None],
     filtering: ChangeFiltering | None,
 ) -> SourceReader:

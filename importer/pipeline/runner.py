@@ -299,8 +299,8 @@ def _stop_before_first_call(options: Options, attempt: Attempt, result: ReadResu
 def _count(spec: RunSpec, attempt: Attempt, ledger: Ledger, read: Read) -> None:
     """`check`: counts how all rows end, and says what a run would send."""
     attempt.observer.tell(Event("finishing", "counting how the rows end"))
-    if counts := read_stage.check_counts(spec):
-        check_stage.count_flags(counts, read.spool, ledger.reports, ledger.tally)
+    if read.flags and (counts := read_stage.check_counts(spec)):
+        check_stage.count_flags(counts, read.flags, ledger.reports, ledger.tally)
     else:
         ledger.count_without_sending(ledger.plans)
     report_cost(spec, attempt, ledger, ledger.tally.people["not_attempted"])

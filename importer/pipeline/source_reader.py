@@ -23,6 +23,7 @@ from importer.source.source import Source
 from importer.source.undecodable import UndecodableRows
 from importer.storage.counted_lists import ContentHash, is_counting
 from importer.storage.disk_errors import state_errors
+from importer.storage.flag_spool import FlagSpool
 from importer.storage.spool import SpoolWriter
 from importer.validate.batch_refusals import BatchRefusals
 from importer.validate.hints import find_hints
@@ -60,7 +61,7 @@ class SourceReader:
         self,
         validator: Validator,
         reports: RejectFiles,
-        writer: SpoolWriter,
+        writer: SpoolWriter | FlagSpool,
         observer: Observer,
         *,
         limit: int | None = None,

@@ -12,7 +12,7 @@ import polars as pl
 from importer.chunk.chunker import counts
 from importer.chunk.fields import Field, fields
 from importer.chunk.tally import by_source
-from importer.chunk.winners import choose_winners
+from importer.chunk.winners import Winners, choose_single, choose_winners
 from importer.config.schema import Config
 from importer.core import rejects
 from importer.core.models import Outcome
@@ -49,7 +49,13 @@ class CheckCounts:
 
         `pieces` are its rows as `flags_of` returned them, in source order.
         """
-        winners = choose_winners(map(self._with_values, pieces), self._fields)
+        return self._report(choose_winners(map(self._with_values, pieces), self._fields))
+
+    def report_single(self, rows: pl.DataFrame) -> ChunkReport:
+        """As `report`, of rows that are their person's only ones."""
+        return self._report(choose_single(self._with_values(rows), self._fields))
+
+    def _report(self, winners: Winners) -> ChunkReport:
         rows, tally = winners.rows, winners.tally
         waiting = str(Outcome.NOT_ATTEMPTED)
         tally.count_all_rows(rows, waiting)

@@ -1,16 +1,27 @@
-"""Rows by a hash, on disk until all are there, then read back by groups of hashes."""
+"""Rows by a hash, on disk until all are there, then read back by groups of hashes.
+
+They are not sorted: neighbouring partitions share a file, in the order in which the rows came. A group is
+some of these files or, of a list so long that one is too large, what a filter leaves of one file.
+"""
 
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import polars as pl
 
-from importer.storage import disk_errors
-from importer.storage.partitions import PARTITIONS, PartitionFile
-from importer.storage.snapshot import GROUP_PEOPLE
+from importer.storage.frame_file import FrameFile
+from importer.storage.partitions import PARTITIONS
 
 SEGMENT_ROWS = 1 << 20
-"""So many rows are sorted and written together."""
+"""So many rows are written together."""
+
+GROUP_BYTES = 16 << 20
+"""About so many bytes in memory are the rows of a group."""
+
+FILES = 8
+"""Eight filters of all rows take half as long as to sort them."""
+
+_WIDTH = PARTITIONS // FILES
 
 
 class HashSegments:
@@ -20,12 +31,11 @@ class HashSegments:
     """
 
     def __init__(self, folder: Path, name: str, schema: Mapping[str, type[pl.DataType]]) -> None:
-        self._folder = folder
-        self._name = name
         self._schema = schema
         self._pending: list[pl.DataFrame] = []
         self._pending_rows = 0
-        self._segments: list[PartitionFile] = []
+        self._files = [FrameFile(folder / f"{name}-{number}") for number in range(FILES)]
+        self._bytes = 0
         self.rows = 0
 
     def add(self, frame: pl.DataFrame) -> None:
@@ -33,27 +43,39 @@ class HashSegments:
         self._pending.append(frame)
         self._pending_rows += frame.height
         self.rows += frame.height
+        self._bytes += int(frame.estimated_size())
         if self._pending_rows >= SEGMENT_ROWS:
             self.flush()
 
     def flush(self) -> None:
         """Writes what is still in memory; before `read`."""
         if self._pending:
-            partition = (pl.col("hash") % PARTITIONS).cast(pl.UInt16)
-            frame = pl.concat(self._pending).with_columns(partition=partition).sort("partition")
-            file = f"{self._name}-{len(self._segments):06d}"
-            with disk_errors.state_errors(self._folder):
-                self._segments.append(PartitionFile.write(self._folder, file, frame, packed=False))
+            rows = pl.concat(self._pending)
+            numbers = rows.select((_PARTITION // _WIDTH).cast(pl.UInt8)).to_series()
+            for number, file in enumerate(self._files):
+                file.append(rows.filter(numbers == number))
             self._pending, self._pending_rows = [], 0
 
     def groups(self) -> Iterator[tuple[int, int]]:
-        """The partitions [first, end) of groups of about GROUP_PEOPLE rows."""
+        """The partitions [first, end) of groups of about GROUP_BYTES."""
         width = PARTITIONS
-        while width > 1 and self.rows * width / PARTITIONS > GROUP_PEOPLE:
+        while width > 1 and self._bytes * width / PARTITIONS > GROUP_BYTES:
             width //= 2
         return ((first, first + width) for first in range(0, PARTITIONS, width))
 
     def read(self, first: int, end: int) -> pl.DataFrame:
         """The rows of the partitions [first, end)."""
-        segments = [segment.read(self._folder, first, end) for segment in self._segments]
-        return pl.concat([pl.DataFrame(schema=self._schema), *segments])
+        found = [pl.DataFrame(schema=self._schema)]
+        for file in self._files[first // _WIDTH : -(-end // _WIDTH)]:
+            found += (_between(rows, first, end) for rows in file.read(0, len(file)))
+        return pl.concat(found)
+
+
+_PARTITION = pl.col("hash") % PARTITIONS
+
+
+def _between(rows: pl.DataFrame, first: int, end: int) -> pl.DataFrame:
+    """The rows of the partitions [first, end); no look at rows of whole files."""
+    if first % _WIDTH or end % _WIDTH:
+        return rows.filter(_PARTITION.is_between(first, end - 1))
+    return rows

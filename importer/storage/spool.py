@@ -122,7 +122,7 @@ class SpoolWriter:
             return
         frame = pl.concat(self._waiting, how="diagonal").sort("partition", maintain_order=True)
         self._waiting, weight, self._weight = [], self._weight, 0
-        _require_space(self.folder, weight)
+        require_space(self.folder, weight)
         file, rows = f"segment-{len(self._segments):05d}", frame.drop("weight")
         written = PartitionFile.write(self.folder, file, rows, packed=_has_text(frame))
         self._segments.append(Segment(self._layout, _weights(frame["weight"], written.starts), written))
@@ -148,7 +148,8 @@ def _weights(weight: pl.Series, starts: Sequence[int]) -> list[int]:
     return below.diff().drop_nulls().to_list()
 
 
-def _require_space(folder: Path, needed: int) -> None:
+def require_space(folder: Path, needed: int) -> None:
+    """StateError where the disk has no room for so many bytes and those that are left alone."""
     free = shutil.disk_usage(folder).free
     if free < needed + _SPARE_BYTES:
         raise StateError(

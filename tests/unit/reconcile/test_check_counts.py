@@ -20,7 +20,7 @@ from importer.reconcile.check_counts import CheckCounts
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
 from importer.source.batch import SET_ASIDE, Batch
-from importer.storage import spool
+from importer.storage import flag_spool, spool
 from importer.validate.validator import Validator
 
 KEY = "sk_test_checking"
@@ -106,6 +106,7 @@ def test_check_foresees_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
     def holds(lists: list[list[tuple[str, ...]]], seed: int, bound: int) -> None:
         monkeypatch.setattr(spool, "CHUNK_BYTES", bound)
         monkeypatch.setattr(spool, "SEGMENT_BYTES", bound)
+        monkeypatch.setattr(flag_spool, "MANY_REPEATED", 0 if bound == 1 else 1 << 18)
         with tempfile.TemporaryDirectory() as name:
             source = Path(name, "list.csv")
             source.write_text(text_of(lists, seed), "utf-8", newline="")

@@ -17,18 +17,26 @@ def rows(*hashes: int) -> pl.DataFrame:
     return pl.DataFrame({"hash": hashes, "n": range(len(hashes))}, schema=SCHEMA)
 
 
-def test_each_group_has_the_rows_of_its_partitions(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def pair(number: int) -> pl.DataFrame:
+    """Two rows of one partition."""
+    return rows(number * 100, number * 100 + PARTITIONS)
+
+
+@pytest.mark.parametrize(("bytes_", "count"), [(1 << 20, 1), (64, 8), (8, 64), (0, PARTITIONS)])
+def test_each_group_has_the_rows_of_its_partitions(
+    bytes_: int, count: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hash_segments, "SEGMENT_ROWS", 3)
-    monkeypatch.setattr(hash_segments, "GROUP_PEOPLE", 4)
+    monkeypatch.setattr(hash_segments, "GROUP_BYTES", bytes_)
     segments = HashSegments(tmp_path, "some", SCHEMA)
     for number in range(10):
-        segments.add(rows(number * 100, number * 100 + PARTITIONS))
+        segments.add(pair(number))
     segments.flush()
-    assert len(list(tmp_path.glob("some-*"))) == 5
     groups = list(segments.groups())
-    assert (groups[0][0], groups[-1][1], len(groups)) == (0, PARTITIONS, 8)
+    assert (groups[0][0], groups[-1][1], len(groups)) == (0, PARTITIONS, count)
     found = [segments.read(first, end) for first, end in groups]
-    assert pl.concat(found).height == segments.rows == 20
+    assert sorted(pl.concat(found).rows()) == sorted(row for n in range(10) for row in pair(n).rows())
+    assert segments.rows == 20
     for (first, end), group in zip(groups, found, strict=True):
         assert group["hash"].is_empty() or (group["hash"] % PARTITIONS).is_between(first, end - 1).all()
 

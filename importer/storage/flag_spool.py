@@ -1,0 +1,85 @@
+"""What a check counts of each row, on disk until the list is read, and which people may have several rows.
+
+A row whose hash of the id is there once is the only row of its person. It is counted as it comes: rows of
+most lists are neither sorted nor put together by person. The others are, and then ids are compared.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+
+from importer.storage import spool
+from importer.storage.frame_file import FrameFile
+from importer.storage.hash_segments import HashSegments
+from importer.storage.snapshot_frames import hashed
+from importer.storage.spool import FLAGS_IN_BYTE, SpoolWriter, require_space
+
+MANY_REPEATED = 1 << 18
+"""Where more hashes are repeated, all rows are put together by person: to look up each costs more."""
+
+
+class FlagSpool:
+    """Takes rows in source order (`add`); once all are there, tells them apart (`single`).
+
+    A row weighs as if it had `width` columns of flags, which it gets when it is counted. StateError where the
+    disk is too full or refuses a file.
+    """
+
+    def __init__(self, folder: Path, width: int) -> None:
+        self.folder = folder
+        self.width = width
+        self._hashes = HashSegments(folder, "hashes", {"hash": pl.UInt64})
+        self._ids = FrameFile(folder / "ids")
+        self._rows = FrameFile(folder / "flags")
+        self._weights: list[int] = []
+
+    def add(self, frame: pl.DataFrame, layout: int = 0) -> None:
+        """Adds rows: `id`, `order` and what is counted of them, which is the same in all layouts."""
+        weight = int(frame.estimated_size()) + frame.height * self.width // FLAGS_IN_BYTE
+        require_space(self.folder, weight)
+        self._hashes.add(frame.select(hashed()))
+        self._ids.append(frame.select("id"))
+        self._rows.append(frame.drop("id"))
+        self._weights.append(weight)
+
+    def single(self, others: SpoolWriter) -> Iterator[pl.DataFrame]:
+        """Pieces of rows that are their person's only ones, in source order; `others` gets all other rows.
+
+        Those that have a `line`, because a report may show them, have their `id`, too.
+        """
+        repeated = self._repeated()
+        for first, end in self._pieces():
+            rows = pl.concat(self._rows.read(first, end), how="diagonal")
+            if repeated is None or len(repeated) or "line" in rows.columns:
+                rows = rows.hstack(pl.concat(self._ids.read(first, end)))
+            if repeated is None:
+                others.add(rows, 0)
+            elif repeated.is_empty():
+                yield rows
+            else:
+                is_repeated = rows.select(hashed().is_in(repeated.implode()))["hash"]
+                if is_repeated.any():
+                    others.add(rows.filter(is_repeated), 0)
+                yield rows.filter(~is_repeated)
+
+    def _pieces(self) -> Iterator[tuple[int, int]]:
+        """The numbers [first, end) of frames that hold about CHUNK_BYTES at most."""
+        first, weight = 0, 0
+        for number, more in enumerate([*self._weights, spool.CHUNK_BYTES]):
+            if weight and weight + more > spool.CHUNK_BYTES:
+                yield first, number
+                first, weight = number, 0
+            weight += more
+
+    def _repeated(self) -> pl.Series | None:
+        """The hashes that several rows have; None where they are many."""
+        self._hashes.flush()
+        found = pl.Series("hash", [], dtype=pl.UInt64)
+        for group in self._hashes.groups():
+            hashes = self._hashes.read(*group)["hash"]
+            if hashes.n_unique() < len(hashes):
+                found = found.append(hashes.filter(hashes.is_duplicated()).unique())
+                if len(found) > MANY_REPEATED:
+                    return None
+        return found
