@@ -10,7 +10,7 @@ import json
 import re
 import shutil
 from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import BinaryIO, cast
@@ -20,19 +20,15 @@ import polars as pl
 from importer.core.errors import StateError
 from importer.core.rejects import EARLIER_STAGES, REJECTS, REPORT_COLUMNS
 from importer.core.row_order import ROW_OF, SOURCE_OF
+from importer.report.reject_parts import Parts
 from importer.source.csv_grammar import Layout
 from importer.source.decode import TextEncoding
 from importer.source.partitions import partition_folder
 from importer.source.streams import zstd_module
 from importer.storage import atomic_files, checked_files
-from importer.storage.checked_files import DamagedError
 from importer.storage.disk_errors import state_errors
 from importer.storage.run_folder import RunFolder
 from importer.validate.read_result import Original
-
-STRETCH_LINES = 50_000
-STRETCH_BYTES = 32 << 20
-"""Batches of the reader are merged together up to so many lines or rows, and bytes of them in memory."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,37 +68,16 @@ class RejectFiles:
                 else:
                     part.unlink(missing_ok=True)  # written by an earlier attempt of the run
 
-    def _stretches(self, parts: "_Parts", batches: int) -> Iterator[tuple[int, int]]:
-        """Runs of neighbouring batches [first, end) that are small enough together."""
-        first, lines, size = 0, 0, 0
-        for batch in range(batches):
-            paths = [
-                folder / f"batch-{batch:06d}.parquet" for folder in (self._folder.work, self._folder.kept)
-            ]
-            here, bytes_here = (sum(counts) for counts in zip(*map(parts.size, paths), strict=True))
-            if lines and (lines + here > STRETCH_LINES or size + bytes_here > STRETCH_BYTES):
-                yield first, batch
-                first, lines, size = batch, 0, 0
-            lines, size = lines + here, size + bytes_here
-        if batches:
-            yield first, batches
-
     def write_rows(self, edges: Sequence[int], originals: Sequence[Original]) -> None:
         """Writes `rejected_rows/` again from the rows that are kept; StateError where a part is damaged."""
-        parts = _Parts()
-        with state_errors(self._folder.path), ExitStack() as stack:
+        kept = Parts(self._folder.kept, edges)
+        with state_errors(self._folder.path):
             for path in self._folder.rejected_files():
                 path.unlink()
             atomic_files.make_folder(self._folder.work)
-            rows = _RowFiles(self._folder.rejected_rows, originals, stack)
-            chunks = sorted(self._folder.kept.glob("chunk-*.parquet"))
-            for first, last in self._stretches(parts, len(edges)):
-                kept = parts.merged(self._folder.kept, chunks, first, last, edges)
-                if kept is not None and kept.height:
-                    rows.write(kept.unique("order", keep="first", maintain_order=True))
-            rows.finish()
-        if parts.damaged:
-            raise StateError(f"{parts.damaged[0]}: damaged, so rejected_rows lacks its rows.")
+            self._write_rows(kept, originals)
+        if kept.damaged:
+            raise StateError(f"{kept.damaged[0]}: damaged, so rejected_rows lacks its rows.")
         shutil.rmtree(self._folder.path / "work", ignore_errors=True)
 
     def write(self, edges: Sequence[int], originals: Sequence[Original]) -> Written:
@@ -110,71 +85,25 @@ class RejectFiles:
 
         A damaged part is left out, so that the rest of the report is there.
         """
-        parts, written, rows_kept = _Parts(), 0, 0
-        with state_errors(self._folder.path), ExitStack() as stack:
-            report = stack.enter_context(atomic_files.replacing(self._folder.rejects))
+        lines, kept, written = Parts(self._folder.work, edges), Parts(self._folder.kept, edges), 0
+        with state_errors(self._folder.path), atomic_files.replacing(self._folder.rejects) as report:
             report.write((",".join(REPORT_COLUMNS) + "\n").encode())
+            for frame in lines.in_order():
+                written += frame.height
+                _report_lines(frame, originals).write_csv(report, include_header=False)
+            rows_kept = self._write_rows(kept, originals)
+        return Written(written, rows_kept, (*lines.damaged, *kept.damaged))
+
+    def _write_rows(self, kept: Parts, originals: Sequence[Original]) -> int:
+        """Writes `rejected_rows/`; how many rows the parts have, of which some may be the same."""
+        found = 0
+        with ExitStack() as stack:
             rows = _RowFiles(self._folder.rejected_rows, originals, stack)
-            chunks = [sorted(f.glob("chunk-*.parquet")) for f in (self._folder.work, self._folder.kept)]
-            for first, last in self._stretches(parts, len(edges)):
-                lines = parts.merged(self._folder.work, chunks[0], first, last, edges)
-                if lines is not None:
-                    written += lines.height
-                    _report_lines(lines, originals).write_csv(report, include_header=False)
-                kept = parts.merged(self._folder.kept, chunks[1], first, last, edges)
-                if kept is not None:
-                    rows_kept += kept.height
-                    rows.write(kept.unique("order", keep="first", maintain_order=True))
+            for frame in kept.in_order():
+                found += frame.height
+                rows.write(frame.unique("order", keep="first", maintain_order=True))
             rows.finish()
-        return Written(written, rows_kept, tuple(parts.damaged))
-
-
-class _Parts:
-    """Reads the parts of the reports; `damaged` are those that are not what was written."""
-
-    def __init__(self) -> None:
-        self.damaged: list[Path] = []
-
-    def size(self, path: Path) -> tuple[int, int]:
-        """The rows of a part, and its bytes in memory."""
-        with self._damage_of(path):
-            return checked_files.size_of(path)
-        return 0, 0
-
-    def merged(
-        self, folder: Path, chunks: Sequence[Path], first: int, last: int, edges: Sequence[int]
-    ) -> pl.DataFrame | None:
-        """The parts of one stretch, in source order, None = there are none.
-
-        The damaged rows of a source have no column `original`.
-        """
-        low = edges[first - 1] if first else -1
-        between = pl.col("order").is_between(low, edges[last - 1], closed="right")
-        batches = [folder / f"batch-{n:06d}.parquet" for n in range(first, last)]
-        read = [frame for path in batches if (frame := self._read(path)) is not None]
-        read += [frame for path in chunks if (frame := self._read(path, between)) is not None]
-        found = [frame for frame in read if frame.height]
-        if len(found) <= 1:
-            return found[0] if found else None
-        by = ["order", "position"] if "position" in found[0].columns else ["order"]
-        return pl.concat(found, how="diagonal").sort(by)
-
-    def _read(self, path: Path, where: pl.Expr | None = None) -> pl.DataFrame | None:
-        with self._damage_of(path):
-            part = checked_files.scan_parquet(path)
-            return (part if where is None else part.filter(where)).collect()
-        return None
-
-    @contextmanager
-    def _damage_of(self, path: Path) -> Iterator[None]:
-        """Notes a damaged part; one that is not there had nothing in it."""
-        try:
-            yield
-        except FileNotFoundError:
-            pass
-        except DamagedError:
-            if path not in self.damaged:
-                self.damaged.append(path)
+        return found
 
 
 def _report_lines(frame: pl.DataFrame, originals: Sequence[Original]) -> pl.DataFrame:

@@ -10,7 +10,7 @@ import pytest
 
 from importer.core.rejects import REPORT_COLUMNS, read_reject_file, rejects_frame
 from importer.core.row_order import ORDER_SHIFT
-from importer.report import reject_files
+from importer.report import reject_parts
 from importer.report.reject_files import RejectFiles
 from importer.source.csv_grammar import Dialect, Layout
 from importer.storage.run_folder import RunFolder
@@ -73,11 +73,11 @@ def test_a_run_without_rejects_has_a_header_and_no_rows(folder: RunFolder) -> No
     assert not folder.rejected_rows.exists()
 
 
-@pytest.mark.parametrize("stretch", [reject_files.STRETCH_LINES, 1])
+@pytest.mark.parametrize("stretch", [reject_parts.STRETCH_BYTES, 1])
 def test_what_the_destination_refused_stands_among_what_the_check_refused(
     folder: RunFolder, stretch: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(reject_files, "STRETCH_LINES", stretch)
+    monkeypatch.setattr(reject_parts, "STRETCH_BYTES", stretch)
     files = RejectFiles(folder)
     files.add_batch(0, rejects((1, 1), 4), kept(1, 4))
     files.add_batch(1, rejects(7), kept(7))
