@@ -47,7 +47,7 @@ def open_text(path: str, kind: str, options: SourceOptions) -> Source:
             path=path,
             format=kind,
             columns=layout.named,
-            read=partial(_batches, path, layout, start, options.max_line),
+            read=partial(_batches, path, layout, start, options),
             layout=layout,
             header_raw=text.bom + encoding.restore(before),
             newline=encoding.restore(newline.group() if newline else b"\n"),
@@ -65,7 +65,9 @@ def _dialect(path: str, kind: str, options: SourceOptions) -> Dialect:
     return dialect
 
 
-def _batches(path: str, layout: Layout, start: RowStart, max_line: int, block_bytes: int) -> Iterator[Batch]:
+def _batches(
+    path: str, layout: Layout, start: RowStart, options: SourceOptions, block_bytes: int
+) -> Iterator[Batch]:
     encoding = TextEncoding(layout.dialect.encoding)
     with read_errors(path), open_stream(path) as stream:
         text = TextStream(stream, encoding)
@@ -74,12 +76,12 @@ def _batches(path: str, layout: Layout, start: RowStart, max_line: int, block_by
             header=start.header,
             line=start.line,
             restore=bytes if encoding.plain else encoding.restore,
-            max_line=max_line,
+            max_line=options.max_line,
         )
         data, final = text.read_from(start.skip, block_bytes)
         while True:
             yield from _split(splitter, data, final=final, end=text.offset)
-            if final:
+            if final or 0 < options.max_open < splitter.pending_lines:
                 return
             data, final = text.read(max(block_bytes, splitter.pending))
 

@@ -4,8 +4,10 @@ Asked only when a source does not read as declared: no declared column in its he
 first block set aside. Each proposal is tried on the file itself, and given only where it reads without fault.
 """
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, partial
 from itertools import islice
 
 import polars as pl
@@ -16,12 +18,15 @@ from importer.source.encodings import plausible_encodings
 from importer.source.names import with_names
 from importer.source.options import SourceOptions
 from importer.source.reader import open_source
+from importer.source.streams import open_stream
 
 _DELIMITERS = (",", ";", "\t", "|", ":")
 _QUOTES = ('"', "'")
 _UNICODE = ("utf-8", "utf-16")
 _SKIPPED = range(1, 11)
 _LOOK_BYTES = 1 << 18
+_LOOK_LINES = 500
+_LINE_END = re.compile(rb"\r\n|\r|\n")
 _LOOK_LINE = 1 << 20
 """A file is not tried further than a line of so many bytes: each of forty tries would hold it in memory."""
 _MANY = 0.1
@@ -45,16 +50,48 @@ def suggest(path: str, options: SourceOptions, declared: Sequence[str]) -> Findi
     """
     if path.endswith((".parquet", ".pq")):
         return None
-    options = replace(options, max_line=_LOOK_LINE)
-    seen = _try(path, options, declared)
-    aside = _damaged(seen) if seen else pl.Series([], dtype=pl.Int64)
-    if seen and len(aside) < _MANY * (len(aside) + seen.cells.height):
+    options = replace(options, max_line=_LOOK_LINE, max_open=_LOOK_LINES // 2)
+    seen, size = cache(partial(_try, path, options, declared, _LOOK_BYTES)), _first_look(path)
+    first = _try(path, options, declared, size)
+    if first and not _has_many_damaged(first) and (whole := seen()) and not _has_many_damaged(whole):
         return None
     for line, changed in changes(options, _encodings(path)):
-        other = _try(path, changed, declared)
-        if other and not len(_damaged(other)) and not _misreads(seen, other, options, changed):
-            return Finding(line, len(aside), tuple(aside.head(5).to_list()))
+        if not _reads(path, changed, declared, size):
+            continue
+        other = _reads(path, changed, declared, _LOOK_BYTES)
+        if other and not _misreads(seen(), other, options, changed):
+            return _finding(line, seen())
     return None
+
+
+def _first_look(path: str) -> int:
+    """The bytes of the first lines: where many rows are damaged, to read more in every way takes minutes."""
+    try:
+        with open_stream(path) as stream:
+            data = stream.read(_LOOK_BYTES)
+    except (OSError, SourceError):
+        return _LOOK_BYTES
+    ends = islice(_LINE_END.finditer(data), _LOOK_LINES - 1, None)
+    return next((end.end() for end in ends), _LOOK_BYTES)
+
+
+def _has_many_damaged(batch: Batch) -> bool:
+    aside = len(_damaged(batch))
+    return aside >= _MANY * (aside + batch.cells.height)
+
+
+def _finding(line: str, seen: Batch | None) -> Finding | None:
+    """The proposal; None where the start of the file reads well enough as declared."""
+    if seen is None:
+        return Finding(line, 0, ())
+    aside = _damaged(seen)
+    return Finding(line, len(aside), tuple(aside.head(5).to_list())) if _has_many_damaged(seen) else None
+
+
+def _reads(path: str, options: SourceOptions, declared: Sequence[str], size: int) -> Batch | None:
+    """The first rows of the file; None where it does not open so, has none, or where one is damaged."""
+    batch = _try(path, options, declared, size)
+    return None if batch is None or len(_damaged(batch)) else batch
 
 
 def _damaged(batch: Batch) -> pl.Series:
@@ -62,13 +99,13 @@ def _damaged(batch: Batch) -> pl.Series:
     return batch.set_aside.filter(~pl.col("reason").is_in([HEADER_REPEATED, ROW_EMPTY, ROW_OF_FOOTER]))["row"]
 
 
-def _try(path: str, options: SourceOptions, declared: Sequence[str]) -> Batch | None:
-    """The first rows of the file; None where it does not open so, or has none."""
+def _try(path: str, options: SourceOptions, declared: Sequence[str], size: int) -> Batch | None:
+    """The rows in so many bytes of the file; None where it does not open so, or has none."""
     try:
         source = with_names(open_source(path, options), declared)
         if not set(declared) <= set(source.columns):
             return None
-        batch = next(islice(source.batches(_LOOK_BYTES), 1), None)
+        batch = next(source.batches(size), None)
     except SourceError:
         return None
     return batch if batch and batch.cells.height + batch.set_aside.height else None

@@ -15,6 +15,8 @@ class SourceOptions:
     skip_footer        rows at the end that are no customers
     columns     names in file order, where `header` is false
     max_line    bytes that a line may have at most, which is no key of [source]
+    max_open    lines that may wait for the end of a row before reading ends; 0: as many as a row may have.
+                It is no key of [source]
     trailing_delimiter   each row ends with a delimiter that the header (or `columns`) does not have
     """
 
@@ -32,3 +34,4 @@ class SourceOptions:
     bare_quotes: str = "reject"
     trailing_delimiter: bool = False
     max_line: int = 64 << 20
+    max_open: int = 0

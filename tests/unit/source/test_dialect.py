@@ -5,6 +5,8 @@ from pathlib import Path
 import pytest
 
 from importer.source import dialect
+from importer.source.batch import Batch
+from importer.source.csv_splitter import Splitter
 from importer.source.options import SourceOptions
 from importer.source.reader import open_source
 
@@ -127,4 +129,33 @@ def test_a_file_is_tried_up_to_a_long_line(tmp_path: Path, monkeypatch: pytest.M
     path.write_text(f"id;name;note\n1;{'x' * 1_500_000};n\n2;y;n\n")
     assert dialect.suggest(str(path), SourceOptions(), DECLARED)
     monkeypatch.setattr(dialect, "_LOOK_LINE", 1 << 18)
+    assert dialect.suggest(str(path), SourceOptions(), DECLARED) is None
+
+
+def test_of_a_list_that_no_way_reads_the_first_lines_are_tried(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Each of these lines is damaged, and a damaged one takes thousands of times as long as a healthy one."""
+    lines = list[int]()
+    feed = Splitter.feed
+
+    def counted(self: Splitter, data: bytes, *, final: bool, end: int = 0) -> Batch | None:
+        lines.append(data.count(b"\n"))
+        return feed(self, data, final=final, end=end)
+
+    monkeypatch.setattr(Splitter, "feed", counted)
+    path = tmp_path / "list.csv"
+    path.write_bytes(b"id,n\n" + b'"\n' * 50_000)
+    assert dialect.suggest(str(path), SourceOptions(), ["id", "n"]) is None
+    assert 0 < sum(lines) < 100_000
+
+
+def test_a_proposal_has_to_read_more_than_the_first_lines(tmp_path: Path) -> None:
+    path = tmp_path / "list.csv"
+    rows = "".join(f"{n};a,b;c\n" for n in range(2_000))
+    path.write_text(f"id;name;note\n{rows}")
+    found = dialect.suggest(str(path), SourceOptions(), DECLARED)
+    assert found is not None
+    assert found.line == 'delimiter = ";"'
+    path.write_text(f"id;name;note\n{rows}1;a\n")
     assert dialect.suggest(str(path), SourceOptions(), DECLARED) is None
