@@ -15,6 +15,7 @@ import polars as pl
 from importer.core.errors import SourceError
 from importer.source.batch import HEADER_REPEATED, ROW_EMPTY, ROW_OF_FOOTER, Batch
 from importer.source.encodings import plausible_encodings
+from importer.source.errors import read_errors
 from importer.source.names import with_names
 from importer.source.options import SourceOptions
 from importer.source.reader import open_source
@@ -67,9 +68,9 @@ def suggest(path: str, options: SourceOptions, declared: Sequence[str]) -> Findi
 def _first_look(path: str) -> int:
     """The bytes of the first lines: where many rows are damaged, to read more in every way takes minutes."""
     try:
-        with open_stream(path) as stream:
+        with read_errors(path), open_stream(path) as stream:
             data = stream.read(_LOOK_BYTES)
-    except (OSError, SourceError):
+    except SourceError:
         return _LOOK_BYTES
     ends = islice(_LINE_END.finditer(data), _LOOK_LINES - 1, None)
     return next((end.end() for end in ends), _LOOK_BYTES)
