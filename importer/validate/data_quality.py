@@ -15,7 +15,7 @@ import polars as pl
 from importer.config.schema import Config
 from importer.core.models import RunWarning
 from importer.validate.edge_rows import EdgeRows
-from importer.validate.text_quality import Contents, TextQuality, beyond_ascii
+from importer.validate.text_quality import SUSPICIOUS, Contents, TextQuality, beyond_ascii
 from importer.values import cell_texts, counted_moments
 from importer.values.distinct_ids import DistinctIds
 from importer.values.typed_column import TypedColumn
@@ -246,6 +246,15 @@ class DataQuality:
         sparse = total < _SPARSE * 10**longest
         if longest >= _LONG and shorter and sparse and self._lengths[longest] >= _MOSTLY * total:
             yield RunWarning("distinct_id_lost_zeros", self.config.identity.column, shorter)
+
+
+_MAY_BE_DAMAGED = rf"^[#'=]|[eE]\+|\x00|{_SERIAL}|{SUSPICIOUS}"
+"""What each sign in a single text begins with or has."""
+
+
+def may_show_damage(texts: pl.Series) -> pl.Series:
+    """Where a text may show a sign of damage in whatever column it is but the one of the ids."""
+    return texts.str.contains(_MAY_BE_DAMAGED)
 
 
 def _may_be_serial(column: pl.Series) -> bool:

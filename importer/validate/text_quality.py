@@ -104,3 +104,7 @@ class Contents:
             b"+" in text,
             not text.isascii(),
         )
+
+
+NO_SIGN = Contents(nul=False, hash=False, mark=False, exponent=False, more_than_ascii=False)
+"""Of a column whose texts were all examined: those beyond ASCII that some may have are no sign."""

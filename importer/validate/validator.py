@@ -5,8 +5,9 @@ final here and already in file order.
 """
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
+from types import MappingProxyType
 
 import polars as pl
 
@@ -20,9 +21,10 @@ from importer.validate import identities, unreadable_cells
 from importer.validate.batch_refusals import BatchRefusals, WrongValues
 from importer.validate.data_quality import DataQuality
 from importer.validate.empty_rows import empty_rows, split_counted
+from importer.validate.known_texts import KnownTexts
 from importer.validate.read_counts import ReadCounts, count_undeclared
 from importer.validate.refused_rows import RefusedRows, damaged_rows, nothing_refused, with_original
-from importer.validate.text_quality import Contents
+from importer.validate.text_quality import NO_SIGN, Contents
 from importer.values import cell_texts, column_types
 from importer.values.cell_texts import all_texts
 from importer.values.column_types import cell_rules, count_blanks, typed_columns, with_computed
@@ -61,23 +63,29 @@ class Validator:
         compile_computed(config)  # what is wrong with it is said before anything is read
         self.counts = ReadCounts()
         self.data_quality = DataQuality(config)
+        self._known = KnownTexts(config)
 
     def validate(self, batch: Batch, source: int) -> ValidatedBatch:
         """Filters, identifies and checks one batch; SourceError where `where` cannot be evaluated."""
-        identified = self.identify(batch, source)
+        known = self._known.of(batch.cells)
+        identified = self._identify(batch, source, {self.config.columns[key] for key in known})
         rows = identified.rows
-        typed, wrong = self._type_and_check(rows, identified.cells)
+        typed, wrong = self._type_and_check(rows, identified.cells, known)
         if self.inference:
             self.inference.look(typed, rows["order"])
         return ValidatedBatch(rows, BatchRefusals.of(rows, wrong, identified.refused, batch), typed)
 
     def identify(self, batch: Batch, source: int) -> "IdentifiedBatch":
         """Filters and identifies one batch, and checks none of its values."""
+        return self._identify(batch, source, known=())
+
+    def _identify(self, batch: Batch, source: int, known: Collection[str]) -> "IdentifiedBatch":
+        """The same; `known` are columns that show no sign of damage."""
         rows = _numbered(batch, source)
         rows = with_original(rows, batch) if self._keeps_rows else rows.with_row_index("at")
         self.counts.rows_read += rows.height + batch.set_aside.height
         rows, cells = self._not_empty(rows, batch.cells, source)
-        contents, unreadable = self._contents(cells, batch.text), nothing_refused(rows)
+        contents, unreadable = self._contents(cells, batch.text, known), nothing_refused(rows)
         if batch.raw is None:
             rows, cells, unreadable = self._readable(rows, cells, contents)
         cells = with_computed(self.config, cells)
@@ -137,10 +145,13 @@ class Validator:
         return Counter({key: count_undeclared(self.config.attributes[key], t) for key, _, t in typed})
 
     def _type_and_check(
-        self, rows: pl.DataFrame, cells: pl.DataFrame
+        self,
+        rows: pl.DataFrame,
+        cells: pl.DataFrame,
+        known: Mapping[str, Sequence[str]] = MappingProxyType({}),
     ) -> tuple[list[tuple[str, pl.Series, TypedColumn]], list[WrongValues]]:
         orders = rows["order"]
-        typed = list(typed_columns(self.config, cells))
+        typed = list(typed_columns(self.config, cells, known=known))
         self.data_quality.look_at_typed(((column, t) for _, column, t in typed), orders)
         return typed, self._check(typed)
 
@@ -170,11 +181,17 @@ class Validator:
         )
         return rows.filter(~bad), cells.filter(~bad), RefusedRows(rejects_frame(lines), refused)
 
-    def _contents(self, cells: pl.DataFrame, text: bytes | None) -> Mapping[str, Contents]:
+    def _contents(
+        self, cells: pl.DataFrame, text: bytes | None, known: Collection[str]
+    ) -> Mapping[str, Contents]:
         """What the columns contain at most, by the text that they were read from, or else by their own."""
-        if text is None:
-            return unreadable_cells.contents_of(cells, self.config.declared_columns)
-        return dict.fromkeys(cells.columns, Contents.of(text))
+        others = [name for name in self.config.declared_columns if name not in known]
+        found = (
+            unreadable_cells.contents_of(cells, others)
+            if text is None
+            else dict.fromkeys(cells.columns, Contents.of(text))
+        )
+        return {**found, **dict.fromkeys(known, NO_SIGN)}
 
     def _count_empty(self, count: int, source: int) -> None:
         if count:

@@ -6,8 +6,10 @@ use polars only. What differs from column to column (does any cell need escaping
 integer?) is asked of the whole column, so that the common case costs one pass.
 """
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
+from types import MappingProxyType
 
 import polars as pl
 
@@ -51,17 +53,32 @@ def cell_rules(config: Config, attribute: Attribute) -> CellRules:
 
 
 def typed_columns(
-    config: Config, cells: pl.DataFrame, keys: Iterable[str] | None = None
+    config: Config,
+    cells: pl.DataFrame,
+    keys: Iterable[str] | None = None,
+    known: Mapping[str, Sequence[str]] = MappingProxyType({}),
 ) -> Iterable[tuple[str, pl.Series, TypedColumn]]:
     """Each attribute's key, its column as it stands, and the column typed, in declared order.
 
-    `keys` are the attributes wanted, None = all.
+    `keys` are the attributes wanted, None = all. `known` are those of which every cell is good or blank, and
+    with each the texts that are blank.
     """
     cells = with_computed(config, cells)
     for key in config.attributes if keys is None else keys:
         attribute, name = config.attributes[key], config.columns[key]
-        typed = type_cells(attribute, cell_rules(config, attribute), cells[name])
+        make = partial(_typed, config, attribute, cells[name])
+        typed = make() if key not in known else _known_good(cells[name], known[key], make)
         yield key, as_in_source(cells, name), typed
+
+
+def _typed(config: Config, attribute: Attribute, column: pl.Series) -> TypedColumn:
+    return type_cells(attribute, cell_rules(config, attribute), column)
+
+
+def _known_good(column: pl.Series, blank: Sequence[str], make: Callable[[], TypedColumn]) -> TypedColumn:
+    """What `make` comes to where every cell is good or blank; the values are made where they are used."""
+    present = blank_to_null(column, tuple(blank)).is_not_null()
+    return TypedColumn(lambda: make().value, present)
 
 
 def with_computed(config: Config, cells: pl.DataFrame) -> pl.DataFrame:

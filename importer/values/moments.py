@@ -2,12 +2,14 @@
 
 import datetime as dt
 from dataclasses import dataclass, replace
+from functools import partial
 
 import polars as pl
 
 from importer.config.attribute import Attribute
 from importer.values import counted_moments
 from importer.values.cell_texts import as_text, beyond_years, units_a_day, without_zone
+from importer.values.fixed_width import all_fit
 from importer.values.typed_column import TypedColumn, checked, replace_where
 
 
@@ -24,11 +26,17 @@ def type_date(attribute: Attribute, column: pl.Series) -> TypedColumn:
     if attribute.format == counted_moments.EXCEL:
         return checked(text, counted_moments.excel_days(text))
     pattern = attribute.format or "%Y-%m-%d"
+    if all_fit(text, pattern, pl.Date()):
+        return TypedColumn(partial(_days, pattern, text), text.is_not_null())
+    return checked(text, _days(pattern, text))
+
+
+def _days(pattern: str, text: pl.Series) -> pl.Series:
     days = text.str.to_date(pattern, strict=False, exact=True, cache=False)
     days = _plausible(days, pattern)
     if not ((text >= "0") & (text < ":")).all():
         days = days.set(text.str.contains(_LOOSE), None)
-    return checked(text, days)
+    return days
 
 
 _LOOSE = r"^[\s+]"
@@ -78,12 +86,25 @@ def type_datetime(attribute: Attribute, column: pl.Series) -> TypedColumn:
     has no such moment, or has it twice, as clocks go forward or back. A moment whose year is not of four
     digits is bad too.
     """
+    if attribute.zone is None and (clear := _type_fixed_width(attribute, column)):
+        return clear
     typed = _type_moment(attribute, column)
     if attribute.zone is not None:
         typed = _in_zone(attribute.zone, column, typed)
     moments = typed.value
     known = _writable(moments, _FIRST, _LAST)
     return typed if known is moments else replace(checked(column, known), utc=typed.utc)
+
+
+def _type_fixed_width(attribute: Attribute, column: pl.Series) -> TypedColumn | None:
+    """The column where all its texts are of one form that shows at once; its moments are made when needed."""
+    if column.dtype != pl.String:
+        return None
+    shape = _shape_of_first(column) if attribute.format is None else _Shape("", attribute.format, utc=False)
+    if not all_fit(column, shape.format, pl.Datetime("us")):
+        return None
+    utc = pl.repeat(True, len(column), eager=True) if shape.utc else None
+    return TypedColumn(lambda: _type_moment(attribute, column).value, column.is_not_null(), utc=utc)
 
 
 def _type_moment(attribute: Attribute, column: pl.Series) -> TypedColumn:

@@ -20,7 +20,7 @@ class TypedColumn:
     `utc` is true where a datetime's zone was given and it was converted to UTC; None = nowhere in the column.
     `cleared` is true where a cell asks for the stored value to be removed, `padded` where a value keeps the
     blanks around it; None = nowhere.
-    `values` may be what makes the values: a check does not need those of a multi_choice.
+    `values` may be what makes the values: a check needs few of them.
     """
 
     values: pl.Series | Callable[[], pl.Series]

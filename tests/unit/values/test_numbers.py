@@ -79,3 +79,18 @@ def test_a_column_that_counts_nothing_is_refused(column: pl.Series) -> None:
 )
 def test_positive_integers_are_told_from_all_others(texts: list[str | None], positive: bool) -> None:
     assert are_positive(pl.Series("c", texts, dtype=pl.String)) == positive
+
+
+@pytest.mark.parametrize(
+    "declared", [{}, {"min": 0}, {"min": -1.5, "max": 10}, {"decimal": ","}, {"thousands": ","}]
+)
+def test_a_column_of_ordinary_numbers_reads_as_it_does_beside_other_texts(declared: dict[str, Any]) -> None:
+    texts = (
+        "0 -0 +0 00 007 5 +5 -5 10 10.0 10.00 10.01 0.10 -0.0 +1.50 -1.5 -1.51 1234.5 1,5 1,234 1,234.50 "
+        ".5 5. - + . 123456789012345678 -123456789012345678 999999999999999999.999999 9223372036854775807 "
+        "9223372036854775808 18446744073709551616 1e5 1.e5 1e400 inf nan 1_0 0x10 \uff11 1\u00a0 \u06610 1\0"
+    ).split(" ")
+    for text in texts:
+        for other in ("7", "7.5", None):
+            alone = results(pl.Series("c", [text, other]), **declared)
+            assert alone == results(pl.Series("c", [text, other, "1e1"]), **declared)[:2], text
