@@ -15,6 +15,9 @@ from importer.storage.hash_segments import HashSegments
 from importer.storage.snapshot_frames import hashed
 from importer.storage.spool import FLAGS_IN_BYTE, SpoolWriter, require_space
 
+GROUP_ROWS = 1 << 20
+"""So many hashes are compared at one time."""
+
 MANY_REPEATED = 1 << 18
 """Where more hashes are repeated, all rows are put together by person: to look up each costs more."""
 
@@ -76,8 +79,8 @@ class FlagSpool:
         """The hashes that several rows have; None where they are many."""
         self._hashes.flush()
         found = pl.Series("hash", [], dtype=pl.UInt64)
-        for group in self._hashes.groups():
-            hashes = self._hashes.read(*group)["hash"]
+        for _, _, rows in self._hashes.groups(GROUP_ROWS):
+            hashes = rows["hash"]
             if hashes.n_unique() < len(hashes):
                 found = found.append(hashes.filter(hashes.is_duplicated()).unique())
                 if len(found) > MANY_REPEATED:

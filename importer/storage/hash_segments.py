@@ -1,7 +1,8 @@
 """Rows by a hash, on disk until all are there, then read back by groups of hashes.
 
-They are not sorted: neighbouring partitions share a file, in the order in which the rows came. A group is
-some of these files or, of a list so long that one is too large, what a filter leaves of one file.
+They are not sorted: neighbouring partitions share a file, in the order in which the rows came. Files are read
+together, or one is read several times where the list is so long that it would not fit, and each group is
+what a filter leaves of that.
 """
 
 from collections.abc import Iterator, Mapping
@@ -15,8 +16,8 @@ from importer.storage.partitions import PARTITIONS
 SEGMENT_ROWS = 1 << 20
 """So many rows are written together."""
 
-GROUP_BYTES = 16 << 20
-"""About so many bytes in memory are the rows of a group."""
+READ_BYTES = 16 << 20
+"""About so many bytes in memory are read together."""
 
 FILES = 8
 """Eight filters of all rows take half as long as to sort them."""
@@ -56,12 +57,23 @@ class HashSegments:
                 file.append(rows.filter(numbers == number))
             self._pending, self._pending_rows = [], 0
 
-    def groups(self) -> Iterator[tuple[int, int]]:
-        """The partitions [first, end) of groups of about GROUP_BYTES."""
+    def groups(self, most: int) -> Iterator[tuple[int, int, pl.DataFrame]]:
+        """(first, end, the rows of the partitions [first, end)); about `most` rows, or READ_BYTES of them."""
+        width = self._width(self._bytes, READ_BYTES)
+        narrow = min(width, self._width(self.rows, most))
+        for first in range(0, PARTITIONS, width):
+            rows = self.read(first, first + width)
+            partitions = rows.select(_PARTITION.cast(pl.UInt16)).to_series()
+            for start in range(first, first + width, narrow):
+                end = start + narrow
+                yield start, end, rows.filter(partitions.is_between(start, end - 1))
+
+    def _width(self, size: int, most: int) -> int:
+        """How many partitions hold at most so much of a size of all rows."""
         width = PARTITIONS
-        while width > 1 and self._bytes * width / PARTITIONS > GROUP_BYTES:
+        while width > 1 and size * width > most * PARTITIONS:
             width //= 2
-        return ((first, first + width) for first in range(0, PARTITIONS, width))
+        return width
 
     def read(self, first: int, end: int) -> pl.DataFrame:
         """The rows of the partitions [first, end)."""

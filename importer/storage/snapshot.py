@@ -193,7 +193,7 @@ class Snapshot:
     def read(self, first: int, end: int, people: pl.DataFrame | None = None) -> pl.DataFrame:
         """`id`, `hash`, `print`, `values` and the attributes of the people of the partitions [first, end).
 
-        `people` (`id`): only these.
+        `people` (`id`, or `hash` alone): only these.
         """
         with snapshot_errors(self.folder):
             return self._laid_over(self._layers(first, end, people=people))
@@ -249,12 +249,12 @@ class Snapshot:
     ) -> Iterator[pl.DataFrame]:
         """From the lowest up; all people of one layer are different ones.
 
-        `before` is the number of a run whose deltas are left out. `people` (`id`): only these.
+        `before` is the number of a run whose deltas are left out. `people` (`id` or `hash`): only these.
         """
         manifest = self._manifest
 
         def layer(file: str, run: int) -> pl.DataFrame:
-            return _only(people, self._layer(file, run, first, end, columns))
+            return self._layer(file, run, first, end, columns, people)
 
         base = [p["file"] for p in manifest.base if with_base and p["first"] < end and p["end"] > first]
         if base:  # each file has other people
@@ -270,13 +270,23 @@ class Snapshot:
                 yield frame if columns is None else frame.select(columns)
 
     def _layer(
-        self, file: str, run: int, first: int, end: int, columns: Sequence[str] | None
+        self,
+        file: str,
+        run: int,
+        first: int,
+        end: int,
+        columns: Sequence[str] | None,
+        people: pl.DataFrame | None,
     ) -> pl.DataFrame:
+        path = self.folder / file
         try:
-            frame = checked_files.read_frame(self.folder / file, columns)
+            if people is not None and path.suffix == ".parquet":
+                frame = _read_people(path, people)
+            else:
+                frame = checked_files.read_frame(path, columns)
         except FileNotFoundError:
             raise DamagedError("a file is missing") from None
-        return self._aged(snapshot_frames.between(frame, first, end), run)
+        return _only(people, self._aged(snapshot_frames.between(frame, first, end), run))
 
     def _aged(self, frame: pl.DataFrame, run: int) -> pl.DataFrame:
         """Values that an earlier run than the attribute's present declaration has sent, as stale."""
@@ -360,9 +370,17 @@ class Snapshot:
                 path.unlink()
 
 
+def _read_people(path: Path, people: pl.DataFrame) -> pl.DataFrame:
+    """The rows of a file that have the hash of one of these people; the others are not decoded."""
+    hashes = people["hash"] if "hash" in people.columns else people.select(hashed())["hash"]
+    return checked_files.scan_parquet(path).filter(pl.col("hash").is_in(hashes.implode())).collect()
+
+
 def _only(people: pl.DataFrame | None, frame: pl.DataFrame) -> pl.DataFrame:
     """The rows of these people; None = of all."""
-    return frame if people is None else detached(frame.join(people, on="id", how="semi"))
+    if people is None:
+        return frame
+    return detached(frame.join(people, on="id" if "id" in people.columns else "hash", how="semi"))
 
 
 def _group_width(people: int, size: int) -> int:

@@ -11,20 +11,22 @@ import shutil
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
+from itertools import pairwise
 from pathlib import Path
 
 import polars as pl
 
 from importer.core.row_order import ORDER_SHIFT
-from importer.storage import atomic_files, disk_errors
+from importer.storage import atomic_files
+from importer.storage.frame_file import FrameFile
 from importer.storage.hash_segments import HashSegments
 from importer.storage.partitions import detached
-from importer.storage.snapshot import Snapshot
+from importer.storage.snapshot import GROUP_PEOPLE, Snapshot
 from importer.storage.snapshot_frames import CLEARED, column, hashed
 from importer.validate.shared_identities import SharedIdentities
 
-_KEYS = {"hash": pl.UInt64, "print": pl.UInt64, "file": pl.UInt32, "at": pl.UInt32}
-"""What is compared of a row: the hashes of its person and of the row, and where the row is on disk."""
+_KEYS = {"hash": pl.UInt64, "print": pl.UInt64, "row": pl.UInt32}
+"""What is compared of a row: the hashes of its person and of the row, and its number on disk, from 0."""
 
 _JOINED_BYTES = 1 << 20
 """Rows of several batches go on together until they pass this."""
@@ -51,84 +53,103 @@ class ChangeFilter:
     shared: SharedIdentities | None = None
     _layouts: list[int] = field(default_factory=list)
     _sources: list[int] = field(default_factory=list)
+    _firsts: list[int] = field(default_factory=list)
+    _height: int = 0
     _keys: HashSegments = field(init=False)
+    _rows: FrameFile = field(init=False)
 
     def __post_init__(self) -> None:
         self._keys = HashSegments(self.folder, "keys", _KEYS)
+        self._rows = FrameFile(self.folder / "rows")
 
     def add(self, rows: pl.DataFrame, prints: pl.Series, layout: int) -> None:
         """Writes the rows of one batch to disk, with their hashes; StateError where the disk refuses."""
         atomic_files.make_folder(self.folder)
-        number = len(self._layouts)
         self._layouts.append(layout)
         self._sources.append(int(rows["order"][0]) >> ORDER_SHIFT)
-        with disk_errors.state_errors(self.folder):
-            rows.write_ipc(atomic_files.make_empty(self._file(number)))
-        keys = rows.select(
-            hashed(), print=prints, file=pl.lit(number, pl.UInt32), at=pl.int_range(pl.len(), dtype=pl.UInt32)
-        )
-        self._keys.add(keys)
+        self._firsts.append(self._height)
+        self._rows.append(rows)
+        row = pl.int_range(self._height, self._height + rows.height, dtype=pl.UInt32)
+        self._height += rows.height
+        self._keys.add(rows.select(hashed(), print=prints, row=row))
         if self.shared:
             self.shared.add(rows)
-
-    def _file(self, number: int) -> Path:
-        return self.folder / f"rows-{number:06d}.arrow"
 
     def changed(self) -> Iterator[tuple[int, pl.DataFrame]]:
         """(layout, rows) of all rows that may have changed, in source order; then deletes the folder."""
         self._keys.flush()
         if self.shared:
             self.shared.find()
-        found = [self._find_changed(first, end) for first, end in self._keys.groups()]
-        by_file = pl.concat([pl.DataFrame(schema={"file": pl.UInt32, "at": pl.UInt32}), *found])
+        found = [self._find_changed(*group) for group in self._keys.groups(GROUP_PEOPLE)]
+        rows = pl.concat([pl.Series("row", [], dtype=pl.UInt32), *found]).sort()
         if self.on_unchanged:
-            self._hand_out_unchanged(by_file, self.on_unchanged)
-        yield from _joined(self._rows(by_file))
+            self._hand_out_unchanged(rows, self.on_unchanged)
+        yield from _joined(self._read(rows))
         shutil.rmtree(self.folder, ignore_errors=True)
 
-    def _rows(self, by_file: pl.DataFrame) -> Iterator[tuple[int, pl.DataFrame]]:
-        """(layout, rows) of these rows of each batch that has any."""
-        for (number,), part in by_file.sort("file", "at").group_by("file", maintain_order=True):
-            rows = pl.read_ipc(self._file(int(str(number))))[part["at"]]
-            yield self._layouts[int(str(number))], detached(rows)
+    def _read(self, wanted: pl.Series) -> Iterator[tuple[int, pl.DataFrame]]:
+        """(layout, rows) of these rows of each batch that has any; `wanted` are their numbers, sorted."""
+        for number, (layout, at) in enumerate(zip(self._layouts, self._of_batches(wanted), strict=True)):
+            if len(at):
+                [rows] = self._rows.read(number, number + 1)
+                yield layout, detached(rows[at])
 
-    def _hand_out_unchanged(
-        self, changed: pl.DataFrame, take: Callable[[int, int, pl.DataFrame], None]
-    ) -> None:
-        for number, layout in enumerate(self._layouts):
-            at = changed.filter(pl.col("file") == number)["at"]
-            rows = pl.read_ipc(self._file(number)).with_row_index("at")
-            rows = rows.filter(~pl.col("at").is_in(at.implode())).drop("at")
-            if rows.height:
-                take(number, layout, rows)
+    def _of_batches(self, wanted: pl.Series) -> Iterator[pl.Series]:
+        """For each batch, the places in it of the wanted rows."""
+        cuts = wanted.search_sorted(pl.Series([*self._firsts, self._height])).to_list()
+        for first, (start, end) in zip(self._firsts, pairwise(cuts), strict=True):
+            yield wanted[start:end] - first
 
-    def _find_changed(self, first: int, end: int) -> pl.DataFrame:
-        """Counts the unchanged rows of these partitions; the others as `file` and `at`."""
-        keys = self._keys.read(first, end)
-        known = self.snapshot.read_prints(first, end).rename({"print": "known"})
-        self._note_gone(first, end, known, keys)
+    def _hand_out_unchanged(self, changed: pl.Series, take: Callable[[int, int, pl.DataFrame], None]) -> None:
+        for number, (layout, at) in enumerate(zip(self._layouts, self._of_batches(changed), strict=True)):
+            [rows] = self._rows.read(number, number + 1)
+            is_changed = pl.repeat(False, rows.height, eager=True).scatter(at, True)
+            if len(at) < rows.height:
+                take(number, layout, rows.filter(~is_changed))
+
+    def _find_changed(self, first: int, end: int, keys: pl.DataFrame) -> pl.Series:
+        """Counts the unchanged rows of these partitions; the numbers of the others."""
+        known = self.snapshot.read_prints(first, end).rename({"print": "known"}).with_row_index("of")
+        are_unique = keys["hash"].n_unique() == keys.height  # takes a third of finding which are
         keys = keys.join(known, on="hash", how="left")
-        same = (pl.col("print") == pl.col("known")) & pl.col("hash").is_unique()
+        self._note_gone(first, end, known, keys["of"].drop_nulls())
+        same = pl.col("print") == pl.col("known")
+        if not are_unique:
+            same &= pl.col("hash").is_unique()
         if self.shared:
             same &= ~pl.col("hash").is_in(self.shared.people(first, end)["hash"].implode())
-        keys = keys.with_columns(same=same.fill_null(value=False))
-        unchanged = keys.filter("same")
+        keys = keys.select("row", "values", same=same.fill_null(value=False))
+        self._count(keys.filter("same"))
+        return keys["row"].filter(~keys["same"])
+
+    def _count(self, unchanged: pl.DataFrame) -> None:
+        if not unchanged.height:
+            return
         self.rows += unchanged.height
         self.values += int(unchanged["values"].sum())
-        for file, rows, values in unchanged.group_by("file").agg(pl.len(), pl.sum("values")).iter_rows():
-            self.by_source[self._sources[file], "unchanged_rows"] += rows
-            self.by_source[self._sources[file], "unchanged_values"] += values
-        return keys.filter(~pl.col("same")).select("file", "at")
+        for source, rows, values in self._by_source(unchanged).iter_rows():
+            self.by_source[source, "unchanged_rows"] += rows
+            self.by_source[source, "unchanged_values"] += values
 
-    def _note_gone(self, first: int, end: int, known: pl.DataFrame, keys: pl.DataFrame) -> None:
+    def _by_source(self, rows: pl.DataFrame) -> pl.DataFrame:
+        """`source`, how many of the rows it has, and the sum of their values."""
+        counts = pl.len().alias("rows"), pl.sum("values")
+        if len(set(self._sources)) == 1:
+            return rows.select(pl.lit(self._sources[0]).alias("source"), *counts)
+        batch = pl.Series(self._firsts).search_sorted(rows["row"], side="right") - 1
+        source = pl.Series("source", self._sources).gather(batch)
+        return rows.group_by(source).agg(counts)
+
+    def _note_gone(self, first: int, end: int, known: pl.DataFrame, found: pl.Series) -> None:
+        """`found` are the places in `known` of people who have a row."""
         self.people += known.height
-        gone = known.select("hash").join(keys, on="hash", how="anti")
-        if gone.height:
-            found = self.snapshot.read(first, end).join(gone, on="hash", how="semi")
+        is_gone = pl.repeat(True, known.height, eager=True).scatter(found, False)
+        if is_gone.any():
+            people = self.snapshot.read(first, end, known.filter(is_gone).select("hash"))
             stored = [
                 pl.col(column(k)).is_not_null() & (pl.col(column(k)) != CLEARED) for k in self.snapshot.keys
             ]
-            self.gone.append(found.filter(pl.any_horizontal(pl.lit(value=False), *stored)))
+            self.gone.append(people.filter(pl.any_horizontal(pl.lit(value=False), *stored)))
 
 
 def _joined(parts: Iterable[tuple[int, pl.DataFrame]]) -> Iterator[tuple[int, pl.DataFrame]]:

@@ -12,6 +12,7 @@ import polars_hash as plh
 
 from importer.destinations.base import IdentityField
 from importer.storage.hash_segments import HashSegments
+from importer.storage.snapshot import GROUP_PEOPLE
 from importer.storage.snapshot_frames import hashed
 from importer.validate import identities
 
@@ -35,8 +36,7 @@ class SharedIdentities:
     def find(self) -> None:
         """Once, when all rows are there."""
         self._holders.flush()
-        for first, end in self._holders.groups():
-            holders = self._holders.read(first, end)
+        for _, _, holders in self._holders.groups(GROUP_PEOPLE):
             low, high = pl.col("person").min().over("hash"), pl.col("person").max().over("hash")
             sharing = holders.filter(low != high)
             self._people.add(sharing.select(pl.col("person").unique().alias("hash")))

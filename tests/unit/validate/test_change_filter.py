@@ -115,7 +115,7 @@ def test_the_people_who_have_no_row_are_gone(known: ChangeFilter) -> None:
 
 
 def test_many_rows_are_compared_group_by_group(known: ChangeFilter, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hash_segments, "GROUP_BYTES", 1200)
+    monkeypatch.setattr(hash_segments, "READ_BYTES", 1200)
     monkeypatch.setattr(hash_segments, "SEGMENT_ROWS", 70)
     everybody = [(f"new-{n}", n) for n in range(200)]
     for start in range(0, 200, 50):

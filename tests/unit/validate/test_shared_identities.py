@@ -51,7 +51,7 @@ def test_who_shares_a_text(rows: list[Row], who: set[str], tmp_path: Path) -> No
 
 
 def test_many_people_in_many_groups(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(hash_segments, "GROUP_BYTES", 320)
+    monkeypatch.setattr(hash_segments, "READ_BYTES", 320)
     monkeypatch.setattr(hash_segments, "SEGMENT_ROWS", 30)
     rows: list[Row] = [(f"p{n}", f"{n % 150}@x.org", None) for n in range(200)]
     expected = {f"p{n}" for n in range(200) if n < 50 or n >= 150}
