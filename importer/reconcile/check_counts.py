@@ -42,7 +42,7 @@ class CheckCounts:
             columns |= _flags(field, cells, t)
         adjusted = [field.dropped for field in self._fields if field.dropped in columns]
         rows = batch.rows.drop("at", *([] if adjusted else ["line"]), strict=False)
-        return rows.with_columns(**columns)
+        return rows.hstack([column.alias(name) for name, column in columns.items()])
 
     def report(self, pieces: Iterator[pl.DataFrame]) -> ChunkReport:
         """How every row and value of a chunk ended: nothing of it was meant to be sent.

@@ -1,7 +1,9 @@
 """What a check counts of each row, on disk until the list is read, and which people may have several rows.
 
-A row whose hash of the id is there once is the only row of its person. It is counted as it comes: rows of
-most lists are neither sorted nor put together by person. The others are, and then ids are compared.
+As long as each id is greater than the one before, no person has two rows, which costs the least to find out:
+many lists come from a table in the order of its key. Else hashes of the ids say it: a row whose hash is there
+once is the only row of its person. Such rows are counted as they come, neither sorted nor put together by
+person. Only the others are, and then ids are compared.
 """
 
 from collections.abc import Iterator
@@ -36,15 +38,27 @@ class FlagSpool:
         self._ids = FrameFile(folder / "ids")
         self._rows = FrameFile(folder / "flags")
         self._weights: list[int] = []
+        self._greatest: str | None = ""
 
     def add(self, frame: pl.DataFrame, layout: int = 0) -> None:
         """Adds rows: `id`, `order` and what is counted of them, which is the same in all layouts."""
         weight = int(frame.estimated_size()) + frame.height * self.width // FLAGS_IN_BYTE
         require_space(self.folder, weight)
-        self._hashes.add(frame.select(hashed()))
+        self._note(frame.select("id"))
         self._ids.append(frame.select("id"))
         self._rows.append(frame.drop("id"))
         self._weights.append(weight)
+
+    def _note(self, ids: pl.DataFrame) -> None:
+        """Hashes are needed from the first row on that does not show by its order that its person is new."""
+        if self._greatest is not None and _increase(ids["id"], self._greatest):
+            self._greatest = str(ids["id"][-1])
+            return
+        if self._greatest is not None:
+            self._greatest = None
+            for earlier in self._ids.read(0, len(self._ids)):
+                self._hashes.add(earlier.select(hashed()))
+        self._hashes.add(ids.select(hashed()))
 
     def single(self, others: SpoolWriter) -> Iterator[pl.DataFrame]:
         """Pieces of rows that are their person's only ones, in source order; `others` gets all other rows.
@@ -86,3 +100,16 @@ class FlagSpool:
                 if len(found) > MANY_REPEATED:
                     return None
         return found
+
+
+def _increase(ids: pl.Series, before: str) -> bool:
+    """Whether each id is greater than the one before: longer, or as long and later in the order of bytes.
+
+    This is also the order of whole numbers.
+    """
+    first = str(ids[0])
+    if (len(before.encode()), before) >= (len(first.encode()), first):
+        return False
+    size = ids.str.len_bytes()
+    longer, as_long = size[1:] > size[:-1], size[1:] == size[:-1]
+    return bool((longer | (as_long & (ids[1:] > ids[:-1]))).all())

@@ -44,10 +44,34 @@ def test_the_hash_alone_does_not_make_one_person_of_two(
     same = pl.col("id").str.len_bytes().cast(pl.UInt64).alias("hash")
     monkeypatch.setattr(flag_spool, "hashed", lambda: same)
     spooled = FlagSpool(tmp_path, 1)
-    spooled.add(flags(1, "a", "b", "cc"))
+    spooled.add(flags(1, "b", "a", "cc"))
     pieces, others = told_apart(spooled)
     assert [n for piece in pieces for n in piece["order"]] == [3]
-    assert others == [(1, "a"), (2, "b")], "ids go with the rows that are compared"
+    assert others == [(1, "b"), (2, "a")], "ids go with the rows that are compared"
+
+
+@pytest.mark.parametrize(
+    ("ids", "is_needed"),
+    [
+        (["8", "9", "10", "11"], False),
+        (["c08", "c09", "c10", "d00"], False),
+        (["yy", "zz", "é", "ê"], False),
+        (["8", "9", "9", "10"], True),
+        (["8", "10", "9", "11"], True),
+        (["8", "9", "8", "9"], True),
+        (["8", "9", "1", "2"], True),
+        (["", "1", "2", "3"], True),
+    ],
+)
+def test_ids_that_increase_need_no_hashes(ids: list[str], is_needed: bool, tmp_path: Path) -> None:
+    spooled = FlagSpool(tmp_path, 1)
+    spooled.add(flags(1, *ids[:2]))
+    spooled.add(flags(3, *ids[2:]))
+    pieces, others = told_apart(spooled)
+    assert bool(list(tmp_path.glob("hashes-*"))) == is_needed
+    single = [row for row in enumerate(ids, 1) if ids.count(row[1]) == 1]
+    assert [n for piece in pieces for n in piece["order"]] == [n for n, _ in single]
+    assert others == [row for row in enumerate(ids, 1) if row not in single]
 
 
 def test_a_column_of_some_rows_is_null_in_the_others(tmp_path: Path) -> None:
