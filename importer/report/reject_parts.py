@@ -21,6 +21,9 @@ from importer.storage.checked_files import DamagedError
 STRETCH_BYTES = 16 << 20
 """So many bytes in memory, about, are merged at a time."""
 
+_LEAST = 320
+"""A row counts as so many bytes at least: no more than 50,000 are merged, for texts of Python are larger."""
+
 _SAMPLE_BYTES = 64 << 10
 """Where the bytes of a part are is known as closely as this."""
 
@@ -69,7 +72,8 @@ class Parts:
     def _batch_size(self, number: int) -> int:
         path = self._batch(number)
         with self._damage_of(path):
-            return checked_files.size_of(path)[1]
+            rows, size = checked_files.size_of(path)
+            return max(size, rows * _LEAST)
         return 0
 
     def _batch(self, number: int) -> Path:
@@ -143,7 +147,8 @@ def _row_bytes(part: pl.DataFrame) -> pl.Series:
     size = sum(
         (t.fill_null(0).cast(pl.Int64) for t in texts), pl.repeat(0, part.height, dtype=pl.Int64, eager=True)
     )
-    return size + max(0, part.estimated_size() - int(size.sum())) // part.height
+    size += max(0, part.estimated_size() - int(size.sum())) // part.height
+    return size.clip(_LEAST)
 
 
 def _write_slice(file: IO[bytes], rows: pl.DataFrame) -> tuple[int, int]:

@@ -23,7 +23,7 @@ def orders_of(frames: list[pl.DataFrame]) -> list[int]:
     return [order for frame in frames for order in frame["order"].to_list()]
 
 
-@pytest.mark.parametrize("stretch", [1, 40, 1_000, reject_parts.STRETCH_BYTES])
+@pytest.mark.parametrize("stretch", [1, 400, 10_000, reject_parts.STRETCH_BYTES])
 @pytest.mark.parametrize("seed", range(3))
 def test_parts_of_batches_and_chunks_are_merged(
     seed: int, stretch: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -55,7 +55,7 @@ def test_a_stretch_has_no_more_bytes_than_it_may_however_they_are_spread(
     frames = list(Parts(tmp_path, [3_000]).in_order())
     assert orders_of(frames) == sorted([*range(3_000), *range(100)])
     assert max(frame.estimated_size() for frame in frames) < 250_000
-    assert len(frames) < 6
+    assert len(frames) < 9
 
 
 def test_rows_of_a_table_are_spread_by_the_size_of_their_cells(
