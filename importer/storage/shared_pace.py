@@ -1,8 +1,8 @@
 """The pace that the imports of one state folder share, where they send to one account at the same time.
 
 A small file says when the next call may leave, and when the latest ones did. A process that is about to send
-a call takes its turn there, under a lock that it has for some microseconds. One that sends nothing takes no
-turn, so the others have the whole rate. One that is killed has lost the turn that it had taken; the system
+calls takes their turns there, under a lock that it has for some microseconds. One that sends nothing takes no
+turn, so the others have the whole rate. One that is killed has lost the turns that it had taken; the system
 drops the lock with the process.
 
 Times are those of the system's monotonic clock, which all processes of one machine share. It begins again
@@ -71,14 +71,21 @@ class SharedPace:
             self._map = _mapped(path)
         self._data = memoryview(self._map).cast("d")
 
-    def take(self, now: float) -> tuple[int, float] | None:
-        """A turn: its number, and when the call may leave, `now` or later. None: ask again in a moment."""
+    def take(self, now: float, most: int = 1, until: float = 0.0) -> list[tuple[int, float]]:
+        """Turns: their numbers, and when the call of each may leave, `now` or later.
+
+        One at least, and the further ones that come by `until`; `most` in all. Empty: ask again in a moment.
+        """
         try:
             self._lock.acquire(blocking=False)
         except (Timeout, OSError):
-            return None
+            return []
         try:
-            return self._taken(now)
+            turns: list[tuple[int, float]] = []
+            ceiling = self._highest(now)
+            while len(turns) < most and ((at := self._next(now, ceiling)) <= until or not turns):
+                turns.append((self._taken(at, ceiling), at))
+            return turns
         finally:
             self._lock.release()
 
@@ -92,15 +99,19 @@ class SharedPace:
         self._data.release()
         self._map.close()
 
-    def _taken(self, now: float) -> tuple[int, float]:
-        data, ceiling = self._data, self._highest(now)
-        count, latest = int(data[_COUNT]), now + _STALE + 1 / ceiling
+    def _next(self, now: float, ceiling: float) -> float:
+        """When the next turn comes."""
+        data, latest = self._data, now + _STALE + 1 / ceiling
         due = data[_NEXT] if data[_NEXT] < latest else 0.0
-        at = max(now, due, self._window_over(ceiling, count, latest))
+        return max(now, due, self._window_over(ceiling, int(data[_COUNT]), latest))
+
+    def _taken(self, at: float, ceiling: float) -> int:
+        """The number of the turn that comes `at`; from now on it is somebody's."""
+        data, count = self._data, int(self._data[_COUNT])
         data[_TIMES + count % _KEPT] = at
         data[_COUNT] = count + 1
-        data[_NEXT] = max(due, at - CATCH_UP) + 1 / ceiling
-        return count, at
+        data[_NEXT] = max(min(data[_NEXT], at), at - CATCH_UP) + 1 / ceiling
+        return count
 
     def _highest(self, now: float) -> float:
         """The highest ceiling of those who send."""

@@ -16,6 +16,9 @@ from importer.core.package import version
 from importer.transport.choice import ClientName
 from importer.transport.errors import MAX_SECONDS
 
+IDLE = 4.0
+"""Seconds after which a connection is not used again: servers close idle ones, some from 5 s on."""
+
 
 @dataclass(frozen=True, slots=True)
 class Endpoint:

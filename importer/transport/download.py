@@ -60,7 +60,7 @@ async def fetch(url: str, endpoint: Endpoint) -> Answer:
                 "GET", target, headers=headers, extensions={"sni_hostname": place.host}
             ) as response,
         ):
-            body = await read_body(response, MAX_FILE)
+            body = await read_body(response.aiter_raw(), MAX_FILE)
             return Answer(response.status_code, response.headers, body)
     except (httpx2.TransportError, httpx2.InvalidURL, TimeoutError):
         raise TransportError("the results of a job could not be fetched") from None

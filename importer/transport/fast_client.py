@@ -10,16 +10,17 @@ import asyncio
 import contextlib
 import socket
 import ssl
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, cast
+from typing import cast
 from urllib.parse import quote, urlsplit
 
 import aiohappyeyeballs
 import httptools
 
 from importer.core.models import Answer, Call
+from importer.transport.client import IDLE, Endpoint
 from importer.transport.environment import tls_context
 from importer.transport.errors import (
     BROKEN,
@@ -32,15 +33,10 @@ from importer.transport.errors import (
     TransportError,
     no_connection,
 )
-
-if TYPE_CHECKING:
-    from importer.transport.client import Endpoint
+from importer.transport.headers import Headers
 
 MAX_HEAD = 1 << 16
 """Longest head of an answer with the interim answers before it, in bytes; a longer one is an error."""
-
-IDLE = 4.0
-"""Seconds after which a connection is not used again: servers close idle ones, some from 5 s on."""
 
 _EYEBALLS = 0.25  # s before the next of a host's addresses is tried beside the first (RFC 8305)
 _IN_URL = "/?&=%:@!$'()*+,;~-._[]"
@@ -57,7 +53,7 @@ class Times:
 
 
 @asynccontextmanager
-async def open_fast(endpoint: "Endpoint") -> AsyncIterator["FastClient"]:
+async def open_fast(endpoint: Endpoint) -> AsyncIterator["FastClient"]:
     """A client for as long as it is needed."""
     times = Times(endpoint.connect_timeout, endpoint.read_timeout, endpoint.request_timeout)
     tls = tls_context() if urlsplit(endpoint.base_url).scheme == "https" else None
@@ -254,7 +250,7 @@ class _Connection(asyncio.Protocol):
         assert transport is not None
         assert waiter is not None
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
-        answer = Answer(self._parser.get_status_code(), _Headers(self._headers), body)
+        answer = Answer(self._parser.get_status_code(), Headers(self._headers), body)
         kept = self._complete and not (self._surplus or self._is_last)
         if kept and not transport.get_write_buffer_size() and not transport.is_closing():
             self._begin()
@@ -293,33 +289,3 @@ class _Connection(asyncio.Protocol):
         else:
             self._complete = True
             self._is_last = not self._parser.should_keep_alive()  # llhttp knows it here only
-
-
-class _Headers(Mapping[str, str]):
-    """Headers, decoded when the first is read: nearly no answer's are ever read.
-
-    Names in any case; of a repeated one the first counts, and a value that is not ASCII counts as absent.
-    """
-
-    __slots__ = ("_fields", "_found")
-
-    def __init__(self, fields: Sequence[tuple[bytes, bytes]]) -> None:
-        self._fields = fields
-        self._found: dict[str, str] | None = None
-
-    def _all(self) -> dict[str, str]:
-        if self._found is None:
-            self._found = {}
-            for name, value in self._fields:
-                if value.isascii():
-                    self._found.setdefault(name.decode("latin-1").lower(), value.decode("ascii"))
-        return self._found
-
-    def __getitem__(self, name: str) -> str:
-        return self._all()[name.lower()]
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(self._all())
-
-    def __len__(self) -> int:
-        return len(self._all())

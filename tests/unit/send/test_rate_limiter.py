@@ -11,7 +11,7 @@ import pytest
 
 from importer.destinations.base import RateHint
 from importer.send.circuit_breaker import FIRST_PROBE, TRIP
-from importer.send.rate_limiter import TICK, RateLimiter
+from importer.send.rate_limiter import TICK, TOGETHER, RateLimiter
 from tests.support.virtual_time import Virtual, virtually
 
 
@@ -151,8 +151,19 @@ def test_lost_time_is_not_made_up_in_a_burst() -> None:
         return at
 
     at = virtually(scenario)
-    assert min(b - a for a, b in itertools.pairwise(at)) >= 0.9 * 0.01 - TICK - 1e-9
+    together = 1 + int((TOGETHER + TICK) / (0.9 * 0.01))
+    assert min(b - a for a, b in zip(at, at[together:], strict=False)) >= 0.9 * 0.01 - TICK - 1e-9
     assert at[59] - at[20] >= 0.33
+
+
+@pytest.mark.parametrize(("ceiling", "together"), [(40, 1), (150, 4), (500, 12)])
+def test_at_a_ceiling_calls_that_come_soon_after_each_other_leave_together(
+    ceiling: int, together: int
+) -> None:
+    world = World(ceiling=ceiling, latency=0.05, late=0.0, seconds=4).run()
+    groups = [len(list(calls)) for _, calls in itertools.groupby(world.sent[1:])]
+    assert max(groups) <= together
+    assert ceiling < 50 or len(world.sent) / len(groups) >= 2
 
 
 # --- a limit nobody has told

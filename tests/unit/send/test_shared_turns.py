@@ -48,9 +48,9 @@ def test_a_turn_that_cannot_be_taken_now_is_asked_for_again() -> None:
     class Busy:
         asked = 0
 
-        def take(self, now: float) -> tuple[int, float] | None:
+        def take(self, now: float, most: int, until: float) -> list[tuple[int, float]]:
             self.asked += 1
-            return None if self.asked < 4 else (0, now + 1.0)
+            return [] if self.asked < 4 else [(0, now + 1.0)]
 
         def left(self, number: int, at: float) -> None:
             assert number == 0
@@ -69,9 +69,9 @@ def test_a_turn_that_a_pause_has_made_old_is_given_up() -> None:
     class Turns:
         taken = 0
 
-        def take(self, now: float) -> tuple[int, float] | None:
+        def take(self, now: float, most: int, until: float) -> list[tuple[int, float]]:
             self.taken += 1
-            return self.taken, now + 0.1
+            return [(self.taken, now + 0.1)]
 
         def left(self, number: int, at: float) -> None:
             assert number == self.taken

@@ -20,18 +20,23 @@ def path(tmp_path: Path) -> Path:
 
 
 def sent_by(
-    paces: dict[str, SharedPace], until: float, ends: dict[str, float] | None = None
+    paces: dict[str, SharedPace],
+    until: float,
+    ends: dict[str, float] | None = None,
+    most: int = 1,
+    within: float = 0.0,
 ) -> list[tuple[float, str]]:
-    """When each caller's calls leave: it takes a turn, waits for it, sends, and takes the next."""
+    """When each caller's calls leave: it takes turns, waits for them, sends, and takes the next."""
     waiting = [(1000.0, name) for name in paces]
     left: list[tuple[float, str]] = []
     while waiting:
         now, name = heapq.heappop(waiting)
-        turn = paces[name].take(now)
-        assert turn is not None
-        if turn[1] < until and turn[1] < (ends or {}).get(name, until):
-            left.append((turn[1], name))
-            heapq.heappush(waiting, (turn[1], name))
+        turns = paces[name].take(now, most, now + within)
+        assert 1 <= len(turns) <= most
+        last = turns[-1][1]
+        if last < until and last < (ends or {}).get(name, until):
+            left += [(at, name) for _, at in turns]
+            heapq.heappush(waiting, (last, name))
     return left
 
 
@@ -56,13 +61,30 @@ def test_one_alone_has_the_whole_ceiling(path: Path) -> None:
     assert most_in_a_second(times) <= CEILING
 
 
+def test_several_turns_taken_at_a_time_are_those_that_come_soon(path: Path) -> None:
+    pace = SharedPace(path, CEILING)
+    at_once = pace.take(1000.0, 9, 1000.0)
+    turns = pace.take(1000.0, 9, 1000.035)
+    assert [round(at - 1000.0, 6) for _, at in turns] == [0.01, 0.02, 0.03]
+    assert [round(at - 1000.0, 6) for _, at in pace.take(1000.0, 9, 1000.035)] == [0.04]
+    assert [number for number, _ in pace.take(1000.2, 2, 1010.0)] == [len(at_once) + 4, len(at_once) + 5]
+
+
+def test_taking_several_turns_at_a_time_changes_nothing_of_the_ceiling(path: Path) -> None:
+    paces = {name: SharedPace(path, CEILING) for name in "abc"}
+    left = sent_by(paces, 1010.0, most=4, within=0.02)
+    times = sorted(at for at, _ in left)
+    assert most_in_a_second(times) <= CEILING
+    assert len(times) >= 0.95 * CEILING * 10
+    assert all(sum(who == name for _, who in left) >= 0.9 * len(left) / 3 for name in "abc")
+
+
 def test_lost_time_is_caught_up_a_little(path: Path) -> None:
     pace = SharedPace(path, CEILING)
-    assert pace.take(1000.0) == (0, 1000.0)
-    at_once = [pace.take(1060.0) for _ in range(10)]
-    assert [turn[1] for turn in at_once if turn][: int(CATCH_UP * CEILING)] == [1060.0] * 5
-    assert at_once[-1] is not None
-    assert at_once[-1][1] > 1060.0
+    assert pace.take(1000.0) == [(0, 1000.0)]
+    at_once = [pace.take(1060.0)[0][1] for _ in range(10)]
+    assert at_once[: int(CATCH_UP * CEILING)] == [1060.0] * 5
+    assert at_once[-1] > 1060.0
 
 
 def test_together_they_keep_to_the_highest_ceiling_of_those_who_send(path: Path) -> None:
@@ -70,7 +92,7 @@ def test_together_they_keep_to_the_highest_ceiling_of_those_who_send(path: Path)
     times = [at for at, _ in sent_by({"high": high, "low": low}, 1005.0)]
     assert len(times) >= 0.95 * 100 * 5
     assert most_in_a_second(times) <= 100
-    alone = [turn[1] for _ in range(20) if (turn := low.take(1010.0))]
+    alone = [at for _ in range(20) for _, at in low.take(1010.0)]
     assert most_in_a_second(alone) <= 10
 
 
@@ -81,28 +103,24 @@ def test_a_ceiling_below_one_a_second_is_kept(path: Path) -> None:
 
 def test_a_call_that_left_late_counts_from_when_it_left(path: Path) -> None:
     pace = SharedPace(path, 1.0)
-    turn = pace.take(1000.0)
-    assert turn is not None
-    pace.left(turn[0], 1003.0)
-    following = pace.take(1003.0)
-    assert following is not None
-    assert following[1] >= 1004.0
+    ((number, _),) = pace.take(1000.0)
+    pace.left(number, 1003.0)
+    ((_, following),) = pace.take(1003.0)
+    assert following >= 1004.0
 
 
 def test_times_from_before_a_restart_of_the_machine_are_not_waited_for(path: Path) -> None:
     before = SharedPace(path, CEILING)
     for _ in range(300):
         before.take(9_000_000.0)
-    turn = SharedPace(path, CEILING).take(5.0)
-    assert turn is not None
-    assert turn[1] == 5.0
+    assert [at for _, at in SharedPace(path, CEILING).take(5.0)] == [5.0]
 
 
 def test_while_another_process_takes_a_turn_there_is_none(path: Path) -> None:
     pace = SharedPace(path, CEILING)
     with FileLock(f"{path}.lock", is_singleton=False):
-        assert pace.take(1000.0) is None
-    assert pace.take(1000.0) == (0, 1000.0)
+        assert pace.take(1000.0) == []
+    assert pace.take(1000.0) == [(0, 1000.0)]
 
 
 def test_the_file_is_the_owners_and_one_of_another_size_is_made_new(path: Path) -> None:

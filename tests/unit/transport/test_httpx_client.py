@@ -1,4 +1,4 @@
-"""What httpx2's errors mean, and the bound of an answer that it has not itself."""
+"""What httpcore2's errors mean, and the bound of an answer that it has not itself."""
 
 import asyncio
 import errno
@@ -6,10 +6,12 @@ import socket
 import ssl
 from collections.abc import AsyncIterator
 
+import httpcore2
 import httpx2
 import pytest
 
 from importer.core.models import Call
+from importer.transport import httpx_client
 from importer.transport.client import Endpoint
 from importer.transport.errors import BROKEN, LATE, NO_CONNECTION, NO_FILES, NO_HOST, TLS, TOO_LONG
 from importer.transport.httpx_client import (
@@ -22,7 +24,7 @@ from importer.transport.httpx_client import (
 
 
 def caused_by(error: Exception, *causes: BaseException) -> Exception:
-    """`error` with a chain of causes, as httpx2 raises it: its own, httpcore2's, the operating system's."""
+    """`error` with a chain of causes, as httpcore2 raises it: its own, the operating system's."""
     at: BaseException = error
     for cause in causes:
         at.__cause__ = cause
@@ -36,12 +38,12 @@ REFUSED = ConnectionRefusedError(errno.ECONNREFUSED, "refused")
 @pytest.mark.parametrize(
     ("error", "sentence"),
     [
-        (caused_by(httpx2.ConnectError("x"), ssl.SSLCertVerificationError("x")), TLS),
-        (caused_by(httpx2.ConnectError("x"), OSError("all"), socket.gaierror(-2, "x")), NO_HOST),
-        (caused_by(httpx2.ConnectError("x"), REFUSED), NO_CONNECTION),
-        (caused_by(httpx2.ConnectError("x"), ExceptionGroup("x", [REFUSED, ssl.SSLError("x")])), TLS),
-        (httpx2.ConnectTimeout("x"), LATE),
-        (httpx2.ProxyError("403"), NO_CONNECTION),
+        (caused_by(httpcore2.ConnectError("x"), ssl.SSLCertVerificationError("x")), TLS),
+        (caused_by(httpcore2.ConnectError("x"), OSError("all"), socket.gaierror(-2, "x")), NO_HOST),
+        (caused_by(httpcore2.ConnectError("x"), REFUSED), NO_CONNECTION),
+        (caused_by(httpcore2.ConnectError("x"), ExceptionGroup("x", [REFUSED, ssl.SSLError("x")])), TLS),
+        (httpcore2.ConnectTimeout("x"), LATE),
+        (httpcore2.ProxyError("403"), NO_CONNECTION),
     ],
 )
 def test_where_no_connection_came_about_nothing_arrived(error: Exception, sentence: str) -> None:
@@ -51,12 +53,12 @@ def test_where_no_connection_came_about_nothing_arrived(error: Exception, senten
 
 @pytest.mark.parametrize("number", [errno.EMFILE, errno.ENFILE])
 def test_without_a_free_file_trying_again_is_hopeless(number: int) -> None:
-    error = caused_by(httpx2.ConnectError("x"), ExceptionGroup("x", [REFUSED, OSError(number, "x")]))
+    error = caused_by(httpcore2.ConnectError("x"), ExceptionGroup("x", [REFUSED, OSError(number, "x")]))
     found = transport_error(error, answered=False)
     assert (str(found), found.connected, found.hopeless) == (NO_FILES, False, True)
 
 
-@pytest.mark.parametrize("error", [TimeoutError(), httpx2.ReadTimeout("x"), httpx2.WriteTimeout("x")])
+@pytest.mark.parametrize("error", [TimeoutError(), httpcore2.ReadTimeout("x"), httpcore2.WriteTimeout("x")])
 def test_what_is_late_may_have_arrived(error: Exception) -> None:
     found = transport_error(error, answered=False)
     assert (str(found), found.connected) == (LATE, True)
@@ -65,11 +67,11 @@ def test_what_is_late_may_have_arrived(error: Exception) -> None:
 @pytest.mark.parametrize(
     ("error", "answered", "begun"),
     [
-        (httpx2.ReadError("x"), False, False),
-        (httpx2.ReadError("x"), True, True),
-        (httpx2.WriteError("x"), False, False),
-        (httpx2.RemoteProtocolError("Server disconnected without sending a response."), False, False),
-        (httpx2.RemoteProtocolError("illegal status line"), False, True),
+        (httpcore2.ReadError("x"), False, False),
+        (httpcore2.ReadError("x"), True, True),
+        (httpcore2.WriteError("x"), False, False),
+        (httpcore2.RemoteProtocolError("Server disconnected without sending a response."), False, False),
+        (httpcore2.RemoteProtocolError("illegal status line"), False, True),
     ],
 )
 def test_a_connection_that_broke_tells_whether_an_answer_had_begun(
@@ -80,7 +82,12 @@ def test_a_connection_that_broke_tells_whether_an_answer_had_begun(
 
 
 def test_no_sentence_quotes_what_the_library_says() -> None:
-    for kind in (httpx2.ConnectError, httpx2.ReadError, httpx2.RemoteProtocolError, httpx2.ReadTimeout):
+    for kind in (
+        httpcore2.ConnectError,
+        httpcore2.ReadError,
+        httpcore2.RemoteProtocolError,
+        httpcore2.ReadTimeout,
+    ):
         assert "key-in-the-text" not in str(transport_error(kind("key-in-the-text"), answered=False))
 
 
@@ -96,7 +103,7 @@ def test_a_body_is_read_to_its_bound_and_no_further_piece_is_asked_for(most: int
             yield piece
 
     async def read() -> bytes:
-        return await read_body(httpx2.Response(200, content=pieces()), most)
+        return await read_body(pieces(), most)
 
     assert asyncio.run(read()) == taken
     assert len(asked) == min(3, -(-most // 3))
@@ -141,7 +148,8 @@ async def test_one_byte_more_than_the_bound_is_an_error_of_its_own() -> None:
     ):
         with pytest.raises(httpx2.ReadError) as failure:
             await client.get(url_of(server))
-    found = transport_error(failure.value, answered=False)
+    assert isinstance(failure.value.__cause__, httpcore2.ReadError)
+    found = transport_error(failure.value.__cause__, answered=False)
     assert (str(found), found.answered) == (TOO_LONG, True)
 
 
@@ -189,6 +197,75 @@ async def test_a_connection_that_the_server_closed_meanwhile_is_not_used_again()
             assert (await client.send(Call("GET", "/", b"", ()))).status == 200
             answered.put_nowait(None)
             await closed.get()
+
+
+class Counted:
+    """A server that counts the calls of each connection; the first three calls wait for each other."""
+
+    def __init__(self) -> None:
+        self.calls: list[int] = []
+        self.open: set[int] = set()
+        self._three = asyncio.Event()
+        self._one_closed = asyncio.Event()
+
+    async def talk(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        number = len(self.calls)
+        self.calls.append(0)
+        self.open.add(number)
+        try:
+            while await reader.readuntil(b"\r\n\r\n"):
+                self.calls[number] += 1
+                if len(self.calls) == 3:
+                    self._three.set()
+                await self._three.wait()
+                writer.write(OK)
+        except asyncio.IncompleteReadError:
+            self.open.discard(number)
+            self._one_closed.set()
+        finally:
+            writer.close()
+
+    async def closed(self, but: int = -1) -> None:
+        """Waits until every connection `but` one is closed."""
+        async with asyncio.timeout(30):
+            while self.open - {but}:
+                self._one_closed.clear()
+                await self._one_closed.wait()
+
+
+@pytest.mark.asyncio
+async def test_the_connection_used_last_is_used_next() -> None:
+    counted, call = Counted(), Call("GET", "/", b"", ())
+    async with (
+        await asyncio.start_server(counted.talk, "127.0.0.1", 0) as server,
+        open_httpx(Endpoint(url_of(server), {})) as client,
+    ):
+        await asyncio.gather(*(client.send(call) for _ in range(3)))
+        for _ in range(5):
+            await client.send(call)
+        assert sorted(counted.calls) == [1, 1, 6]
+        assert len(counted.open) == 3
+        await client.aclose()
+        await counted.closed()
+
+
+@pytest.mark.asyncio
+async def test_a_connection_that_was_idle_for_long_is_closed_and_not_used_again(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(httpx_client, "IDLE", 0.01)
+    counted, call = Counted(), Call("GET", "/", b"", ())
+    async with (
+        await asyncio.start_server(counted.talk, "127.0.0.1", 0) as server,
+        open_httpx(Endpoint(url_of(server), {})) as client,
+    ):
+        await asyncio.gather(*(client.send(call) for _ in range(3)))
+        await asyncio.sleep(0.05)
+        await client.send(call)
+        assert counted.calls == [1, 1, 1, 1]
+        await counted.closed(but=3)
+        await client.aclose()
+        await counted.closed()
 
 
 def test_a_socket_is_readable_where_it_has_something_to_read_or_is_closed() -> None:
