@@ -15,7 +15,7 @@ import polars as pl
 from importer.config.schema import Config
 from importer.core.models import RunWarning
 from importer.validate.edge_rows import EdgeRows
-from importer.validate.text_quality import SUSPICIOUS, Contents, TextQuality, beyond_ascii
+from importer.validate.text_quality import NO_SIGN, SUSPICIOUS, Contents, TextQuality, beyond_ascii
 from importer.values import cell_texts, counted_moments
 from importer.values.distinct_ids import DistinctIds
 from importer.values.typed_column import TypedColumn
@@ -105,18 +105,19 @@ class DataQuality:
             return
         self._look_at_ids(ids.rename(self.config.identity.column), numbers, found)
         self._edges.look_at_cells(cells.drop(self.config.identity.column, strict=False), numbers)
-        self._look_at_dates(cells, numbers)
+        self._look_at_dates(cells, numbers, contents)
         id_column, anything = self.config.identity.column, Contents()
+        passed = {name for name, may_have in contents.items() if may_have is NO_SIGN}
+        passed |= {id_column} if found.digits else set()
         examined = [
             c
             for c in cells.columns
-            if c not in self._typed and contents.get(c, anything).more_than_ascii
-            if not (found.digits and c == id_column)
+            if c not in self._typed | passed and contents.get(c, anything).more_than_ascii
         ]
         foreign = beyond_ascii(cells.select(examined))
         for column in cells.get_columns():
             self._look_at_fill(column)
-            if found.digits and column.name == id_column:
+            if column.name in passed:
                 continue
             sent = column.name in self._sent_as_text
             if column.dtype == pl.String:
@@ -160,15 +161,16 @@ class DataQuality:
             self._add("distinct_id_has_surrounding_blanks", ids, ids != ids.str.strip_chars(), numbers)
         if self._ids_are_digits:
             self._ids_are_digits = found.digits
-            lengths = ids.drop_nulls().str.len_bytes().value_counts(name="n")
-            self._lengths.update({int(length): int(n) for length, n in lengths.iter_rows()})
+            self._lengths.update(_lengths(ids.drop_nulls()))
 
     def _look_at_fill(self, column: pl.Series) -> None:
         if not self._filled.get(column.name):
             blank = (column == "").all() if column.dtype == pl.String else column.null_count() == len(column)
             self._filled[column.name] = not blank
 
-    def _look_at_dates(self, cells: pl.DataFrame, numbers: pl.Series) -> None:
+    def _look_at_dates(
+        self, cells: pl.DataFrame, numbers: pl.Series, contents: Mapping[str, Contents]
+    ) -> None:
         for key, a in self.config.attributes.items():
             column = cells[self.config.columns[key]]
             counted = a.format in counted_moments.FORMATS
@@ -176,6 +178,7 @@ class DataQuality:
                 a.type in ("date", "datetime")
                 and not counted
                 and column.dtype == pl.String
+                and contents.get(column.name) is not NO_SIGN
                 and _may_be_serial(column)
             ):
                 self._add("date_serial_number", column, column.str.contains(_SERIAL), numbers)
@@ -257,9 +260,19 @@ def may_show_damage(texts: pl.Series) -> pl.Series:
     return texts.str.contains(_MAY_BE_DAMAGED)
 
 
+def _lengths(ids: pl.Series) -> Mapping[int, int]:
+    """How many ids there are of each length. Most lists have one length, which is seen without counting."""
+    length = ids.str.len_bytes()
+    if length.min() == length.max():
+        return {int(n): len(length) for n in length.head(1)}
+    return {int(n): int(count) for n, count in length.value_counts(name="n").iter_rows()}
+
+
 def _may_be_serial(column: pl.Series) -> bool:
     """Whether any cell is as long as 45123 or 45123.0."""
     length = column.str.len_bytes()
+    if int(str(length.min() or 0)) > len("45123.0"):
+        return False
     return bool(((length == len("45123")) | (length == len("45123.0"))).any())
 
 

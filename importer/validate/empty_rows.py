@@ -7,11 +7,15 @@ from importer.values.blanks import any_at_start
 
 
 def empty_rows(cells: pl.DataFrame, id_column: str) -> pl.Series | None:
-    """Boolean: which rows are blank in every column; None = none is. Looked for where the id is blank."""
-    ids = cells[id_column]
+    """Boolean: which rows are blank in every column; None = none is. Looked for where the id is blank.
+
+    A computed id is no column of the source: then the first one is looked at.
+    """
+    first = id_column if id_column in cells.columns else cells.columns[0]
+    ids = cells[first]
     if ids.dtype == pl.String and not ids.null_count() and not any_at_start(ids):
         return None
-    without_id = cells.select(_is_blank(cells, [id_column])).to_series()
+    without_id = cells.select(_is_blank(cells, [first])).to_series()
     if not without_id.any():
         return None
     empty = without_id.clone().scatter(

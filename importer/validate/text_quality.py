@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from functools import cached_property
 
 import polars as pl
 
@@ -42,8 +43,7 @@ class TextQuality:
         self, column: pl.Series, numbers: pl.Series, may_have: "Contents", *, sent: bool
     ) -> Iterator[Sign]:
         """The signs of one column of text. `sent`: it is sent as text, or it is the id."""
-        wanted = may_have.hash or (sent and (may_have.mark or may_have.exponent))
-        if not wanted or not (column < _FIRST_LETTERS).any():
+        if not (sent or may_have.hash) or not (column < _FIRST_LETTERS).any():
             return  # each of these signs begins with a digit or a mark
         if may_have.hash and ((column >= "#") & (column < "$")).any():
             yield Sign("spreadsheet_error", column.is_in(_ERRORS), numbers)
@@ -84,27 +84,43 @@ def beyond_ascii(cells: pl.DataFrame) -> Mapping[str, pl.Series]:
     return {column.name: column for column in longer.get_columns() if column.any()}
 
 
-@dataclass(frozen=True, slots=True)
 class Contents:
-    """Which characters some cells have at all: a sign without its character is in none of them."""
+    """Which characters some cells have at all: a sign without its character is in none of them.
 
-    nul: bool = True
-    hash: bool = True
-    mark: bool = True
-    exponent: bool = True
-    more_than_ascii: bool = True
+    `text` has all the cells; None = they are not known, and may have each. It is searched when it is asked.
+    """
 
-    @classmethod
-    def of(cls, text: bytes) -> "Contents":
-        """The contents of a text that has all the cells."""
-        return cls(
-            b"\0" in text,
-            b"#" in text,
-            b"'" in text or b"=" in text,
-            b"+" in text,
-            not text.isascii(),
-        )
+    def __init__(self, text: bytes | None = None) -> None:
+        self._text = text
+
+    def _has(self, *signs: bytes) -> bool:
+        return self._text is None or any(sign in self._text for sign in signs)
+
+    @cached_property
+    def nul(self) -> bool:
+        """NUL, which is in no healthy text."""
+        return self._has(b"\0")
+
+    @cached_property
+    def hash(self) -> bool:
+        """What the errors of a spreadsheet begin with."""
+        return self._has(b"#")
+
+    @cached_property
+    def mark(self) -> bool:
+        """What a spreadsheet marks a text with."""
+        return self._has(b"'", b"=")
+
+    @cached_property
+    def exponent(self) -> bool:
+        """What is in the exponent of a rounded number."""
+        return self._has(b"+")
+
+    @cached_property
+    def more_than_ascii(self) -> bool:
+        """Anything beyond ASCII."""
+        return self._text is None or not self._text.isascii()
 
 
-NO_SIGN = Contents(nul=False, hash=False, mark=False, exponent=False, more_than_ascii=False)
-"""Of a column whose texts were all examined: those beyond ASCII that some may have are no sign."""
+NO_SIGN = Contents(b"")
+"""Of a column of which it is known that no text shows a sign; what some have beyond ASCII is none."""

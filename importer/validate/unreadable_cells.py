@@ -21,7 +21,7 @@ def contents_of(cells: pl.DataFrame, columns: Sequence[str]) -> Mapping[str, Con
     """
     texts = cells.select(name for name in columns if cells.schema[name] == pl.String)
     joined = texts.select(pl.all().str.join("").cast(pl.Binary))
-    return {column.name: Contents.of(column.item()) for column in joined.iter_columns()}
+    return {column.name: Contents(column.item()) for column in joined.iter_columns()}
 
 
 def faults(cells: pl.DataFrame, columns: Sequence[str], contents: Mapping[str, Contents]) -> pl.Series | None:

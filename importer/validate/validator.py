@@ -84,8 +84,9 @@ class Validator:
         rows = _numbered(batch, source)
         rows = with_original(rows, batch) if self._keeps_rows else rows.with_row_index("at")
         self.counts.rows_read += rows.height + batch.set_aside.height
-        rows, cells = self._not_empty(rows, batch.cells, source)
-        contents, unreadable = self._contents(cells, batch.text, known), nothing_refused(rows)
+        digits = self._ids.are_digits(batch.cells)
+        rows, cells = (rows, batch.cells) if digits else self._not_empty(rows, batch.cells, source)
+        contents, unreadable = self._contents(cells, batch.text, known, digits), nothing_refused(rows)
         if batch.raw is None:
             rows, cells, unreadable = self._readable(rows, cells, contents)
         cells = with_computed(self.config, cells)
@@ -95,7 +96,8 @@ class Validator:
         self._count_filtered(footer, source)
         batch = replace(batch, set_aside=set_aside)
         malformed = damaged_rows(batch, source)
-        ids = self._ids.read(cells[self.config.identity.column], self._untyped(rows, batch))
+        untyped = self._untyped(rows, batch)
+        ids = self._ids.read(cells[self.config.identity.column], untyped, digits=digits)
         rows, cells, without_id = self._with_id(rows, cells, ids)
         untimed = nothing_refused(rows)
         if self.config.source.latest_by:
@@ -182,16 +184,18 @@ class Validator:
         return rows.filter(~bad), cells.filter(~bad), RefusedRows(rejects_frame(lines), refused)
 
     def _contents(
-        self, cells: pl.DataFrame, text: bytes | None, known: Collection[str]
+        self, cells: pl.DataFrame, text: bytes | None, known: Collection[str], digits: bool
     ) -> Mapping[str, Contents]:
-        """What the columns contain at most, by the text that they were read from, or else by their own."""
-        others = [name for name in self.config.declared_columns if name not in known]
-        found = (
-            unreadable_cells.contents_of(cells, others)
-            if text is None
-            else dict.fromkeys(cells.columns, Contents.of(text))
-        )
-        return {**found, **dict.fromkeys(known, NO_SIGN)}
+        """What the columns contain at most, by the text that they were read from, or else by their own.
+
+        `digits`: the ids are nothing else.
+        """
+        simple = {self.config.identity.column: Contents(b"0")} if digits else {}
+        simple |= dict.fromkeys(known, NO_SIGN)
+        if text is not None:
+            return dict.fromkeys(cells.columns, Contents(text)) | simple
+        others = [name for name in self.config.declared_columns if name not in simple]
+        return {**unreadable_cells.contents_of(cells, others), **simple}
 
     def _count_empty(self, count: int, source: int) -> None:
         if count:

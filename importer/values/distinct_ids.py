@@ -55,6 +55,7 @@ class IdReader:
 
     def __init__(self, config: Config, longest: int) -> None:
         self._identity = config.identity
+        self._is_computed = config.identity.column in config.source.computed
         self._nulls = tuple({"", *config.source.null_values})
         self._unwraps = config.source.spreadsheet_text == "unwrap"
         self._longest = longest
@@ -64,13 +65,26 @@ class IdReader:
         formula = "|^=" if self._unwraps else ""
         self._suspicious = f"{self._placeholder}|^{blanks.PATTERN}*$|{_INEXACT}{formula}"
 
-    def read(self, column: pl.Series, untyped: pl.Series | None = None) -> DistinctIds:
+    def are_digits(self, cells: pl.DataFrame) -> bool:
+        """Whether the ids are texts of digits without a leading zero, and none is missing.
+
+        `cells` are those of the source, so of a computed id this is not known.
+        """
+        if self._is_computed:
+            return False
+        column = cells[self._identity.column]
+        return column.dtype == pl.String and not column.null_count() and are_positive(column)
+
+    def read(
+        self, column: pl.Series, untyped: pl.Series | None = None, *, digits: bool = False
+    ) -> DistinctIds:
         """The ids of one column; SourceError where its Parquet type has no text.
 
         `untyped` is true where a text was another value in the source, such as 7.5 or a date; None = nowhere.
+        With `digits` it is known what `are_digits` says.
         """
-        text = self.texts(column)
-        digits = are_positive(text) or bool(text.str.contains("^[1-9][0-9]*$").all())
+        text = blank_to_null(column, self._nulls).rename("id") if digits else self.texts(column)
+        digits = digits or are_positive(text) or bool(text.str.contains("^[1-9][0-9]*$").all())
         inexact = _is_inexact(column, text) if untyped is None else untyped
         return DistinctIds(text, self._reasons(text, inexact, digits=digits), digits, column.dtype.is_float())
 

@@ -167,6 +167,18 @@ def test_computed_columns(imported: Any) -> None:
     assert reasons(summary) == {"attribute_value_invalid": 1}
 
 
+def test_an_id_made_of_columns(imported: Any) -> None:
+    rows = {"shop": ["7", "8", "", "8"], "number": ["1", "2", "", "3"], "city": ["Rome", "Bonn", "", "Graz"]}
+    summary, stored = imported(
+        rows,
+        {"city": {"type": "free_text"}},
+        source={"computed": {"uid": "shop || '-' || number"}},
+        identity={"column": "uid"},
+    )
+    assert stored == {"7-1": {"city": "Rome"}, "8-2": {"city": "Bonn"}, "8-3": {"city": "Graz"}}
+    assert summary.rows["empty"] == 1
+
+
 def test_lists_as_json(imported: Any) -> None:
     rows = {"id": ["1", "2", "3", "4"], "tags": ['["a","b"]', "[]", '["a",null]', "a,b"]}
     summary, stored = imported(

@@ -6,6 +6,7 @@ from ftfy.badness import is_bad
 
 from importer.validate.text_quality import (
     _EXAMINED,
+    NO_SIGN,
     SUSPICIOUS,
     Contents,
     TextQuality,
@@ -66,6 +67,13 @@ def test_what_ftfy_calls_bad_is_suspicious() -> None:
     assert not any(is_bad(text) for text in healthy)
 
 
+def flags(contents: Contents) -> list[bool]:
+    return [contents.nul, contents.hash, contents.mark, contents.exponent, contents.more_than_ascii]
+
+
 def test_a_sign_is_not_looked_for_where_its_character_is_missing() -> None:
-    assert Contents.of(b"id,name\n1,ana\n") == Contents(False, False, False, False, False)
-    assert Contents.of("'=E+#ä\0".encode()) == Contents()
+    assert flags(Contents(b"id,name\n1,ana\n")) == flags(NO_SIGN) == [False] * 5
+    assert flags(Contents("'=E+#ä\0".encode())) == flags(Contents()) == [True] * 5
+    for place, character in enumerate(["\0", "#", "'", "+", "ä"]):
+        assert [at for at, found in enumerate(flags(Contents(character.encode()))) if found] == [place]
+    assert Contents(b"=").mark

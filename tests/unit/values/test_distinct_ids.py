@@ -133,3 +133,27 @@ def test_messages_name_the_column_and_what_is_expected(reason: str) -> None:
     message = reader().message(reason)
     assert 'column "id"' in message
     assert message.startswith("expected ")
+
+
+@pytest.mark.parametrize(
+    ("ids", "are_digits"),
+    [
+        (pl.Series(["1", "20"]), True),
+        (pl.Series(["1", None]), False),
+        (pl.Series(["1", "02"]), False),
+        (pl.Series(["1", "2 "]), False),
+        (pl.Series([1, 2]), False),
+    ],
+)
+def test_ids_that_are_known_to_be_digits_read_as_others_do(ids: pl.Series, are_digits: bool) -> None:
+    cells, of = ids.alias("id").to_frame(), reader({"trim": True}, {"null_values": ["", "20"]})
+    assert of.are_digits(cells) is are_digits
+    found, slow = of.read(cells["id"], digits=are_digits), of.read(cells["id"])
+    assert (found.text.to_list(), found.digits) == (slow.text.to_list(), slow.digits)
+    assert (found.reason is None) is (slow.reason is None)
+
+
+def test_of_a_computed_id_it_is_not_known_that_it_is_digits() -> None:
+    cells = pl.DataFrame({"id": ["1", "2"]})
+    assert reader().are_digits(cells)
+    assert not reader(source={"computed": {"id": "'x' || id"}}).are_digits(cells)
