@@ -7,7 +7,6 @@ import gc
 import logging
 import os
 import signal
-import sys
 import threading
 import traceback
 from collections.abc import Iterator, Sequence
@@ -41,17 +40,6 @@ def _ended(arguments: Sequence[str] | None) -> int:
     except Exception as error:  # noqa: BLE001 - the last resort: no traceback, no text of another library
         logs.say(f"internal error ({_place(error)}); nothing on disk is lost. Please report it.")
         return 9
-    except BaseException as error:
-        if not _is_cancelled(error):
-            raise
-        logs.say("stopped at once; what was answered is in the journal.")
-        return 130
-
-
-def _is_cancelled(error: BaseException) -> bool:
-    """Whether a second Ctrl-C cancelled the sending; asyncio alone costs half the time of `--help`."""
-    asyncio = sys.modules.get("asyncio")
-    return asyncio is not None and isinstance(error, asyncio.CancelledError)
 
 
 def _command(arguments: Sequence[str] | None) -> int:

@@ -101,7 +101,7 @@ class RejectedError(ImporterError):
 
 
 class InterruptedRunError(ImporterError):
-    """A signal stopped the run after the calls in flight; it is resumable. `exit_code` is 130 or 143."""
+    """A signal or a StopRequest stopped the run; it is resumable. `exit_code` is 130 or 143."""
 
     def __init__(self, message: str, exit_code: int) -> None:
         super().__init__(message)

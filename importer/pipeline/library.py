@@ -87,7 +87,8 @@ def run(
 
     Returns the summary of a run that ended by itself or was stopped by the destination or a guard
     (`exit_code`, `message`; `raise_for_status()` raises). Raises ConfigError, SourceError or StateError where
-    nothing was sent; KeyboardInterrupt after Ctrl-C, when the run is stopped and reported.
+    nothing was sent; KeyboardInterrupt after Ctrl-C, when the run is stopped and reported. A second
+    `request.ask()` stops it at once, without a report: InterruptedRunError; `resume` goes on with it.
     """
     observer = _observed(observer, progress)
     return runner.run(_config(config), named_sources(source), options, observer, request, resume=resume)

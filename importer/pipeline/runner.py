@@ -17,7 +17,7 @@ from importer.config import loader as configuration
 from importer.config import secrets
 from importer.config.options import DEFAULTS, Options
 from importer.config.schema import Config
-from importer.core.errors import ConfigError, ImporterError, command
+from importer.core.errors import ConfigError, ImporterError, InterruptedRunError, command
 from importer.core.events import Event, Observer
 from importer.core.models import RunSummary
 from importer.pipeline import check_stage, finish_stage, guards, read_stage
@@ -222,6 +222,8 @@ def _start_if(spec: RunSpec, attempt: Attempt, is_wanted: Callable[[], bool]) ->
             if not is_wanted():
                 return None
             summary = _in_folder(spec, attempt, key)
+    except InterruptedRunError as error:  # stopped at once: as after a kill, nobody is notified
+        raise attempt.interrupted or error from None
     except ImporterError as error:
         finish_stage.notify_end(spec, attempt, error.exit_code, str(error))
         raise

@@ -96,7 +96,7 @@ class StopRequest:
     def ask(self, number: int = signal.SIGINT) -> bool:
         """Asks with this signal's number; False where nothing is sent at this moment, so nothing is to stop.
 
-        The second time the calls in flight are not waited for.
+        The second time the calls in flight are not waited for and nothing is reported: InterruptedRunError.
         """
         with self._lock:
             self.asked = number

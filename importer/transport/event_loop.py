@@ -1,15 +1,18 @@
 """Runs the sending of an import in an event loop of its own."""
 
 import asyncio
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from importlib.util import find_spec
 from typing import Any
 
 from importer.core import own_thread
-from importer.core.errors import UnreachableError
+from importer.core.errors import InterruptedRunError, UnreachableError
 from importer.transport.choice import ClientName
 from importer.transport.errors import NO_FILES, is_out_of_files
+
+_AT_ONCE = "stopped at once; what was answered is in the journal."
 
 
 def run(
@@ -19,7 +22,8 @@ def run(
 ) -> None:
     """Runs `main()` to its end in a loop and a thread of its own; see `own_thread.call` for `on_interrupt`.
 
-    UnreachableError where the process may open no more files.
+    UnreachableError where the process may open no more files. InterruptedRunError where `main()` is
+    cancelled, as a second request to stop does.
     """
 
     def run_loop() -> None:
@@ -28,6 +32,8 @@ def run(
 
     try:
         own_thread.call(run_loop, on_interrupt)
+    except asyncio.CancelledError:
+        raise InterruptedRunError(_AT_ONCE, 128 + signal.SIGINT) from None
     except OSError as error:
         if is_out_of_files(error):
             raise UnreachableError(f"{NO_FILES}.") from None

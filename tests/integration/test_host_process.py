@@ -6,6 +6,7 @@ import os
 import signal
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
@@ -227,6 +228,30 @@ def test_the_caller_of_a_request_stops_a_run(
     with pytest.raises(importer.errors.InterruptedRunError) as caught:
         summary.raise_for_status()
     assert caught.value.exit_code == 130
+
+
+def test_a_second_request_stops_at_once_and_the_run_goes_on_later(
+    mapping: dict[str, Any], server: sandbox.SandboxServer, tmp_path: Path
+) -> None:
+    server.change(SandboxOptions(latency=30))
+    request = importer.StopRequest()
+
+    def stop() -> None:
+        while not server.stats.requests:
+            time.sleep(0.01)
+        request.ask()
+        request.ask()
+
+    options = importer.Options(state_dir=tmp_path / "s", base_url=server.url, run_id="r")
+    asking = threading.Thread(target=stop, daemon=True)
+    asking.start()
+    with pytest.raises(importer.errors.InterruptedRunError, match="stopped at once"):
+        importer.run(mapping, options=options, request=request)
+    asking.join()
+    assert not (tmp_path / "s" / "runs" / "r" / "summary.json").exists()
+    server.change(SandboxOptions())
+    resumed = importer.resume(tmp_path / "s", "r", importer.Options(rate=0))
+    assert (resumed.state, len(server.stored)) == ("finished", 34)
 
 
 def _account(number: int, folder: Path, key: str) -> dict[str, Any]:

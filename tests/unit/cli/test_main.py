@@ -1,12 +1,11 @@
 """Whatever a command raises becomes a sentence and an exit code."""
 
-import asyncio
 from typing import NoReturn
 
 import pytest
 
 from importer.cli import arguments, main
-from importer.core.errors import GuardError, StateError
+from importer.core.errors import GuardError, InterruptedRunError, StateError
 
 
 @pytest.mark.parametrize(
@@ -15,7 +14,7 @@ from importer.core.errors import GuardError, StateError
         (StateError("the disk is full"), 7, "importer: the disk is full\n"),
         (GuardError("Guard tripped.", ("strict",)), 6, "importer: Guard tripped.\n"),
         (KeyboardInterrupt(), 130, "importer: interrupted while nothing was being sent.\n"),
-        (asyncio.CancelledError(), 130, "importer: stopped at once; what was answered is in the journal.\n"),
+        (InterruptedRunError("stopped at once", 130), 130, "importer: stopped at once\n"),
     ],
 )
 def test_an_error_ends_as_its_exit_code(

@@ -7,7 +7,7 @@ from functools import partial
 
 import pytest
 
-from importer.core.errors import UnreachableError
+from importer.core.errors import InterruptedRunError, UnreachableError
 from importer.transport import event_loop
 
 
@@ -43,3 +43,12 @@ def test_a_limit_of_files_is_a_sentence(number: int, kind: type[Exception]) -> N
 
     with pytest.raises(kind):
         event_loop.run(fail, "httpx", nothing)
+
+
+def test_a_cancelled_run_ends_with_an_error_of_ours() -> None:
+    async def cancelled() -> None:
+        raise asyncio.CancelledError
+
+    with pytest.raises(InterruptedRunError, match="stopped at once") as caught:
+        event_loop.run(cancelled, "httpx", nothing)
+    assert caught.value.exit_code == 130
