@@ -104,7 +104,7 @@ class DataQuality:
         if not cells.height:
             return
         self._look_at_ids(ids.rename(self.config.identity.column), numbers, found)
-        self._edges.look_at_cells(cells.drop(self.config.identity.column, strict=False), numbers)
+        self._edges.look_at_cells(cells, numbers, self.config.identity.column)
         self._look_at_dates(cells, numbers, contents)
         id_column, anything = self.config.identity.column, Contents()
         passed = {name for name, may_have in contents.items() if may_have is NO_SIGN}

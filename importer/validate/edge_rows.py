@@ -82,13 +82,14 @@ class EdgeRows:
         self._height += len(ids)
         self._last_row = int(numbers[-1])
 
-    def look_at_cells(self, cells: pl.DataFrame, numbers: pl.Series) -> None:
-        """The cells beside the ids that `look` was given, of the same rows; only a few rows are looked at."""
-        if cells.width <= _FEW_COLUMNS or not cells.height:
+    def look_at_cells(self, cells: pl.DataFrame, numbers: pl.Series, id_column: str) -> None:
+        """The cells of the rows whose ids `look` was given; only a few rows are looked at."""
+        beside = [name for name in cells.columns if name != id_column]
+        if len(beside) <= _FEW_COLUMNS or not cells.height:
             return
         ends = cells.tail(LAST), numbers.tail(LAST)
         for rows, where in (ends, (cells.head(_SAMPLE), numbers.head(_SAMPLE)))[: 1 if self._sparse else 2]:
-            self._sparse.update(zip(where, _mostly_blank(rows), strict=True))
+            self._sparse.update(zip(where, _mostly_blank(rows[beside]), strict=True))
         self._tail = [*self._tail, *ends[1]][-LAST:]
 
     def found(self) -> list[int]:

@@ -80,7 +80,7 @@ class KnownTexts:
     def of(self, cells: pl.DataFrame) -> Mapping[str, Sequence[str]]:
         """The attributes of which every cell of a batch is good or blank, and shows no sign of damage.
 
-        With each the texts that are blank; a null is blank too.
+        With each those of its texts that are blank; a null is blank too.
         """
         columns = self._config.columns
         asked = [key for key, texts in self._texts.items() if texts.misses < _MOST_MISSES]
@@ -90,4 +90,4 @@ class KnownTexts:
         different = cells.select(pl.col(columns[key]).unique().implode().alias(key) for key in asked)
         found = {key: set(different[key].item()) - {None} for key in asked}
         known = [key for key in asked if self._texts[key].all_known(found[key], cells.height)]
-        return {key: sorted(self._texts[key].blank) for key in known}
+        return {key: sorted(found[key] & self._texts[key].blank) for key in known}

@@ -43,8 +43,8 @@ class TextQuality:
         self, column: pl.Series, numbers: pl.Series, may_have: "Contents", *, sent: bool
     ) -> Iterator[Sign]:
         """The signs of one column of text. `sent`: it is sent as text, or it is the id."""
-        if not (sent or may_have.hash) or not (column < _FIRST_LETTERS).any():
-            return  # each of these signs begins with a digit or a mark
+        if not (column < (_FIRST_LETTERS if sent else "$")).any():
+            return  # each of these signs begins with a digit or a mark, and the first one with "#"
         if may_have.hash and ((column >= "#") & (column < "$")).any():
             yield Sign("spreadsheet_error", column.is_in(_ERRORS), numbers)
         if sent and may_have.mark and may_be_marked(column):

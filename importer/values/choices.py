@@ -11,7 +11,7 @@ from importer.core.rejects import EMPTY_LIST, INVALID, NOT_DECLARED, NULL_MEMBER
 from importer.values.blanks import BLANKS
 from importer.values.cell_texts import as_text, unusable
 from importer.values.text import type_text
-from importer.values.typed_column import TypedColumn, checked
+from importer.values.typed_column import TypedColumn, checked, present_in
 
 
 def type_single_choice(attribute: Attribute, column: pl.Series) -> TypedColumn:
@@ -225,7 +225,7 @@ def _list_reasons(
 def type_boolean(attribute: Attribute, column: pl.Series) -> TypedColumn:
     """One of the declared words, in any case; a Parquet boolean as it is."""
     if column.dtype == pl.Boolean:
-        return TypedColumn(column, column.is_not_null())
+        return TypedColumn(column, present_in(column))
     text = as_text(column)
     trues, falses = ([t.lower() for t in ts] for ts in (attribute.true_values, attribute.false_values))
     yes, no = text.is_in(trues), text.is_in(falses)

@@ -25,7 +25,7 @@ from importer.values.moments import type_date, type_datetime
 from importer.values.numbers import type_number
 from importer.values.spreadsheet_text import unwrap
 from importer.values.text import type_text
-from importer.values.typed_column import TypedColumn, replace_where, sent_type
+from importer.values.typed_column import TypedColumn, present_in, replace_where, sent_type
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,9 +63,9 @@ def typed_columns(
     `keys` are the attributes wanted, None = all. `known` are those of which every cell is good or blank, and
     with each the texts that are blank.
     """
-    cells = with_computed(config, cells)
+    cells, columns = with_computed(config, cells), config.columns
     for key in config.attributes if keys is None else keys:
-        attribute, name = config.attributes[key], config.columns[key]
+        attribute, name = config.attributes[key], columns[key]
         make = partial(_typed, config, attribute, cells[name])
         typed = make() if key not in known else _known_good(cells[name], known[key], make)
         yield key, as_in_source(cells, name), typed
@@ -77,8 +77,7 @@ def _typed(config: Config, attribute: Attribute, column: pl.Series) -> TypedColu
 
 def _known_good(column: pl.Series, blank: Sequence[str], make: Callable[[], TypedColumn]) -> TypedColumn:
     """What `make` comes to where every cell is good or blank; the values are made where they are used."""
-    present = blank_to_null(column, tuple(blank)).is_not_null()
-    return TypedColumn(lambda: make().value, present)
+    return TypedColumn(lambda: make().value, present_in(blank_to_null(column, tuple(blank))))
 
 
 def with_computed(config: Config, cells: pl.DataFrame) -> pl.DataFrame:

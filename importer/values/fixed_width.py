@@ -12,15 +12,15 @@ from functools import lru_cache
 
 import polars as pl
 
-_PARTS: Mapping[str, tuple[bytes, int, int]] = {
-    "Y": (b"1000", 0, 99),
-    "m": (b"00", 1, 12),
-    "d": (b"00", 1, 31),
-    "H": (b"00", 0, 23),
-    "M": (b"00", 0, 59),
-    "S": (b"00", 0, 59),
+_PARTS: Mapping[str, tuple[bytes, int]] = {
+    "Y": (b"1000", 99),
+    "m": (b"00", 12),
+    "d": (b"00", 31),
+    "H": (b"00", 23),
+    "M": (b"00", 59),
+    "S": (b"00", 59),
 }
-"""The least text of each part, and the least and the greatest number that its first two digits are."""
+"""The least text of each part, and the greatest number that its first two digits are."""
 
 _WHOLE = ("Ydm", "HMYdm", "HMSYdm")
 """The parts of a date, and of a moment to the minute or the second."""
@@ -38,16 +38,15 @@ _FEW_ROWS = 1 << 10
 class _Form:
     """A format, byte by byte; `month` and `day` are the places of these two.
 
-    `low` is the least text, and `pairs_low` the least number that each byte and the next one are as digits;
-    `span` and `pairs_span` are how far the greatest ones are from these.
+    `low` is the least text, and `span` how far the greatest one is from it. `pairs` are the greatest numbers
+    that each byte and the next one are as digits, counted from those of the least text.
     """
 
     month: int
     day: int
     low: bytes
     span: bytes
-    pairs_low: bytes
-    pairs_span: bytes
+    pairs: bytes
 
 
 def all_fit(text: pl.Series, pattern: str, kind: pl.Date | pl.Datetime) -> bool:
@@ -75,21 +74,19 @@ def all_fit(text: pl.Series, pattern: str, kind: pl.Date | pl.Datetime) -> bool:
 def _form(pattern: str) -> _Form | None:
     """None where the pattern has other parts, one twice, or not all that it takes."""
     full = pattern.replace("%F", "%Y-%m-%d").replace("%T", "%H:%M:%S")
-    low, span, pairs_low, pairs_span, places = b"", b"", b"", b"", dict[str, int]()
+    low, span, pairs, places = b"", b"", b"", dict[str, int]()
     for part, between in _PIECES.findall(full):
         if part in places or (part and part not in _PARTS):
             return None
-        text, first, last = _PARTS[part] if part else (between.encode(), 0, 255)
-        rest = len(text) - 1
+        text, last = _PARTS[part] if part else (between.encode(), 255)
         if part:
             places[part] = len(low)
         low += text
         span += bytes(ord("9") - digit if part else 0 for digit in text)
-        pairs_low += bytes([first]) + bytes(rest)
-        pairs_span += bytes([last - first]) + b"\xff" * rest
+        pairs += bytes([last]).ljust(len(text), b"\xff")
     if "".join(sorted(places)) not in _WHOLE or full.count("%") != len(places):
         return None
-    return _Form(places["m"], places["d"], low, span, pairs_low, pairs_span)
+    return _Form(places["m"], places["d"], low, span, pairs)
 
 
 @lru_cache(maxsize=16)
@@ -109,15 +106,14 @@ def _unsure(form: _Form, text: pl.Series) -> pl.Series | None:
     if found.null_count():
         return None
     rows = _FEW_ROWS if len(text) <= _FEW_ROWS else _ROWS
-    low, span, pairs_low, pairs_span = (
-        _repeated(bound, rows).head(len(found))
-        for bound in (form.low, form.span, form.pairs_low, form.pairs_span)
-    )
+    low, span, most = (_repeated(bound, rows).head(len(found)) for bound in (form.low, form.span, form.pairs))
     digits = found - low  # what is below the least one wraps around, and is far above
     if not (digits <= span).all():
         return None
     pairs = digits.head(-1) * 10 + digits.slice(1)
-    if not (pairs - pairs_low.head(-1) <= pairs_span.head(-1)).all():
+    if not (pairs <= most.head(-1)).all():
         return None
     month, day = (pairs.gather_every(width, place) for place in (form.month, form.day))
+    if not ((month > 0) & (day > 0)).all():
+        return None
     return text.filter((day > 30) | ((day > 28) & (month == 2)))

@@ -10,7 +10,7 @@ from importer.config.attribute import Attribute
 from importer.values import counted_moments
 from importer.values.cell_texts import as_text, beyond_years, units_a_day, without_zone
 from importer.values.fixed_width import all_fit
-from importer.values.typed_column import TypedColumn, checked, replace_where
+from importer.values.typed_column import TypedColumn, checked, present_in, replace_where
 
 
 def type_date(attribute: Attribute, column: pl.Series) -> TypedColumn:
@@ -27,7 +27,7 @@ def type_date(attribute: Attribute, column: pl.Series) -> TypedColumn:
         return checked(text, counted_moments.excel_days(text))
     pattern = attribute.format or "%Y-%m-%d"
     if all_fit(text, pattern, pl.Date()):
-        return TypedColumn(partial(_days, pattern, text), text.is_not_null())
+        return TypedColumn(partial(_days, pattern, text), present_in(text))
     return checked(text, _days(pattern, text))
 
 
@@ -104,7 +104,7 @@ def _type_fixed_width(attribute: Attribute, column: pl.Series) -> TypedColumn | 
     if not all_fit(column, shape.format, pl.Datetime("us")):
         return None
     utc = pl.repeat(True, len(column), eager=True) if shape.utc else None
-    return TypedColumn(lambda: _type_moment(attribute, column).value, column.is_not_null(), utc=utc)
+    return TypedColumn(lambda: _type_moment(attribute, column).value, present_in(column), utc=utc)
 
 
 def _type_moment(attribute: Attribute, column: pl.Series) -> TypedColumn:

@@ -5,7 +5,7 @@ import polars as pl
 from importer.config.attribute import Attribute
 from importer.core.rejects import TOO_LONG
 from importer.values.cell_texts import as_text
-from importer.values.typed_column import TypedColumn, checked
+from importer.values.typed_column import TypedColumn, checked, present_in
 
 
 def type_text(attribute: Attribute, column: pl.Series) -> TypedColumn:
@@ -13,7 +13,7 @@ def type_text(attribute: Attribute, column: pl.Series) -> TypedColumn:
     text = as_text(column)
     too_long = _too_long(attribute, text)
     if too_long is None:
-        return TypedColumn(text, text.is_not_null())
+        return TypedColumn(text, present_in(text))
     return checked(text, text.set(too_long, None), TOO_LONG)
 
 

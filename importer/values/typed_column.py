@@ -2,6 +2,7 @@
 
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
 
 import polars as pl
 
@@ -71,6 +72,17 @@ def choose(mask: pl.Series, yes: pl.Expr, no: pl.Expr) -> pl.Series:
     )
 
 
+def present_in(column: pl.Series) -> pl.Series:
+    """Where a column is not null."""
+    return column.is_not_null() if column.null_count() else _everywhere(len(column)).alias(column.name)
+
+
+@lru_cache(maxsize=2)
+def _everywhere(height: int) -> pl.Series:
+    """Most columns of a batch are like this, and have it in common."""
+    return pl.repeat(True, height, eager=True)
+
+
 def reasons_where(bad: pl.Series, reason: str) -> pl.Series | None:
     """The reason where `bad` is true, else null; None where no cell is bad."""
     return choose(bad, pl.lit(reason), pl.lit(None, pl.String)) if bad.any() else None
@@ -78,7 +90,7 @@ def reasons_where(bad: pl.Series, reason: str) -> pl.Series | None:
 
 def checked(column: pl.Series, value: pl.Series, reason: str = INVALID) -> TypedColumn:
     """A column whose bad cells are those that have text but no value; a cell without text has none."""
-    present = column.is_not_null()
+    present = present_in(column)
     if value.null_count() == column.null_count():
         return TypedColumn(value, present)
     bad = present & value.is_null()

@@ -84,7 +84,7 @@ def sparse(*batches: int, last: int, columns: int = 4, before: str = "x") -> lis
         numbers = pl.Series(range(row, row + cells.height), dtype=pl.Int64)
         ids = pl.Series("id", [str(n) for n in numbers])
         edges.look(ids, numbers, digits=True, clean=True)
-        edges.look_at_cells(cells, numbers)
+        edges.look_at_cells(cells, numbers, "id")
         row += cells.height
     return edges.found()
 
@@ -104,5 +104,5 @@ def test_a_list_with_other_rows_of_blanks_has_no_last_row_that_differs() -> None
     cells = pl.DataFrame({name: ["x", "", *["x"] * 10, ""] for name in CELLS})
     numbers = pl.Series(range(1, 14), dtype=pl.Int64)
     edges.look(numbers.cast(pl.String).alias("id"), numbers, digits=True, clean=True)
-    edges.look_at_cells(cells, numbers)
+    edges.look_at_cells(cells, numbers, "id")
     assert edges.found() == []
