@@ -31,6 +31,7 @@ class Batch:
                long), reason, message
     text       what the cells were read from: what is not in it is in none of them; None for Parquet
     untyped    of a column of text, the rows whose cell was no text and no whole number: 7.5, a date
+    line_of    a row by its number as it stands in the file, of JSON Lines; None where the cells say it all
     """
 
     cells: pl.DataFrame
@@ -40,6 +41,7 @@ class Batch:
     set_aside: pl.DataFrame
     text: bytes | None = None
     untyped: Mapping[str, Collection[int]] = field(default_factory=dict)
+    line_of: Callable[[int], bytes] | None = None
 
     @property
     def records(self) -> pl.Series | None:

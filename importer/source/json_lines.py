@@ -195,6 +195,7 @@ def _batch(block: list[_Line], names: Mapping[str, str], first: int) -> Batch:
         raw=None,
         set_aside=pl.DataFrame(bad, schema=SET_ASIDE, orient="row"),
         untyped=untyped,
+        line_of=lambda row: block[row - first].data,
     )
 
 

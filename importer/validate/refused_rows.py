@@ -1,12 +1,12 @@
 """Rows and values that the reader or the check refused: lines for the report, and the rows as they stood."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import polars as pl
 
 from importer.core.rejects import REJECTS, rejects_frame
-from importer.core.row_order import ORDER_SHIFT, original_columns
+from importer.core.row_order import ORDER_SHIFT, ROW_OF, original_columns
 from importer.source.batch import Batch
 
 
@@ -51,6 +51,20 @@ def rows_to_keep(rows: pl.DataFrame, batch: Batch | None) -> pl.DataFrame:
     if batch and "at" in rows.columns:
         rows = with_original(rows, batch)
     return rows.select("order", "id", *original_columns(rows))
+
+
+def untyped_apart(refused: RefusedRows, batch: Batch, untyped: Collection[int]) -> tuple[RefusedRows, ...]:
+    """The rows that were refused for their id; of the `untyped` ones of JSON Lines, the line is kept.
+
+    Their cells would make a text of 7.5, which is an id where it is sent again.
+    """
+    if batch.line_of is None or not untyped:
+        return (refused,)
+    apart = refused.rows.select(ROW_OF.is_in(list(untyped))).to_series()
+    numbers = refused.rows.filter(apart).select(ROW_OF).to_series()
+    lines = pl.Series(list(map(batch.line_of, numbers)), dtype=pl.Binary)
+    kept = refused.rows.filter(apart).select("order", "id", bytes=lines)
+    return RefusedRows(refused.rejects, refused.rows.filter(~apart)), RefusedRows(NO_REJECTS, kept)
 
 
 def damaged_rows(batch: Batch, source: int) -> RefusedRows:

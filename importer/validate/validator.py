@@ -23,7 +23,13 @@ from importer.validate.data_quality import DataQuality
 from importer.validate.empty_rows import empty_rows, split_counted
 from importer.validate.known_texts import KnownTexts
 from importer.validate.read_counts import ReadCounts, count_undeclared
-from importer.validate.refused_rows import RefusedRows, damaged_rows, nothing_refused, with_original
+from importer.validate.refused_rows import (
+    RefusedRows,
+    damaged_rows,
+    nothing_refused,
+    untyped_apart,
+    with_original,
+)
 from importer.validate.text_quality import NO_SIGN, Contents
 from importer.values import cell_texts, column_types
 from importer.values.cell_texts import all_texts
@@ -105,7 +111,8 @@ class Validator:
         if self._identity_fields:
             rows = rows.with_columns(identities.read(self.config, self._identity_fields, cells))
         self.data_quality.look(cells, rows["order"], rows["id"], contents, ids)
-        refused = (unreadable, without_id, untimed, malformed)
+        nameless = untyped_apart(without_id, batch, batch.untyped.get(self.config.identity.column, ()))
+        refused = (unreadable, *nameless, untimed, malformed)
         self._count_rows(*(part.rejects for part in refused))
         return IdentifiedBatch(rows, cells, refused)
 

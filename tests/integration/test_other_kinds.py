@@ -128,3 +128,30 @@ def test_a_number_with_a_fraction_is_no_id_beside_texts(kind: str, tmp_path: Pat
     assert [(r["row"], r["distinct_id"], r["reason"]) for r in checked.rejects().rows(named=True)] == [
         ("2", "7.5", "distinct_id_inexact")
     ]
+
+
+def test_an_id_that_is_no_text_is_refused_again_until_it_is_corrected(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("LIST_KEY", KEY)
+    path, state = tmp_path / "list.jsonl", tmp_path / "state"
+    path.write_text('{"Id ":"a-1","visits":1}\n{"Id ":7.5,"visits": 2}\n{"Id ":true,"visits":3}\n')
+    config = loader.parse(
+        {
+            "name": "kinds",
+            "source": {"path": str(path)},
+            "identity": {"column": "id"},
+            "destination": {"type": "vevee", "api_key": "env:LIST_KEY"},
+            "attributes": {"visits": {"type": "number"}},
+        }
+    )
+    with sandbox.running(config, SandboxOptions(), KEY) as server:
+        options = importer.Options(state_dir=state, base_url=server.url)
+        first = importer.run(config, (), options)
+        (kept,) = (first.folder / "rejected_rows").iterdir()
+        assert kept.read_text() == '{"Id ":7.5,"visits": 2}\n{"Id ":true,"visits":3}\n', "as it stood"
+        again = importer.retry(state, first.run_id, options=options)
+        assert (again.rows["rejected"], set(server.stored)) == (2, {"a-1"})
+        kept.write_text(kept.read_text().replace("7.5", '"7.5"'))
+        importer.retry(state, first.run_id, kept, options)
+        assert set(server.stored) == {"a-1", "7.5"}

@@ -1,6 +1,7 @@
 """Refused rows: their lines for the report, and the rows as they stood in the source."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import polars as pl
 import pytest
@@ -9,10 +10,12 @@ from importer.core.rejects import REJECTS
 from importer.core.row_order import ORDER_SHIFT
 from importer.source.batch import SET_ASIDE, Batch
 from importer.validate.refused_rows import (
+    RefusedRows,
     damaged_rows,
     in_order,
     nothing_refused,
     rows_to_keep,
+    untyped_apart,
     with_original,
 )
 
@@ -88,3 +91,14 @@ def test_damaged_and_healthy_rows_stand_in_the_order_of_the_source() -> None:
     assert found.rows() == [(0, None, b"x"), (1, "1", None), (2, None, b"y"), (3, "3", None)]
     nothing = in_order([healthy.clear(), damaged.clear()])
     assert (nothing.height, nothing.columns) == (0, ["order", "id"])
+
+
+def test_a_line_is_kept_where_its_id_was_no_text() -> None:
+    refused = RefusedRows(pl.DataFrame({"order": [1, 3]}), rows(at=[0, 1, 2]).filter(pl.col("id") != "2"))
+    lines = replace(batch(records=None), line_of=lambda row: b"line %d" % row)
+    cells, apart = untyped_apart(refused, lines, [3])
+    assert cells.rejects is refused.rejects
+    assert cells.rows["order"].to_list() == [1]
+    assert (apart.rejects.height, apart.rows.rows()) == (0, [(3, "3", b"line 3")])
+    assert untyped_apart(refused, lines, []) == (refused,)
+    assert untyped_apart(refused, batch(records=None), [3]) == (refused,), "a sheet has no lines"
