@@ -110,11 +110,13 @@ class ChangeFilter:
     def _find_changed(self, first: int, end: int, keys: pl.DataFrame) -> pl.Series:
         """Counts the unchanged rows of these partitions; the numbers of the others."""
         known = self.snapshot.read_prints(first, end).rename({"print": "known"}).with_row_index("of")
-        are_unique = keys["hash"].n_unique() == keys.height  # takes a third of finding which are
         keys = keys.join(known, on="hash", how="left")
-        self._note_gone(first, end, known, keys["of"].drop_nulls())
+        found = keys["of"].drop_nulls()
+        is_gone = pl.repeat(True, known.height, eager=True).scatter(found, False)
+        self.people += known.height
+        self._note_gone(first, end, known.filter(is_gone).select("hash"))
         same = pl.col("print") == pl.col("known")
-        if not are_unique:
+        if len(found) > known.height - int(is_gone.sum()):  # somebody who is known has several rows
             same &= pl.col("hash").is_unique()
         if self.shared:
             same &= ~pl.col("hash").is_in(self.shared.people(first, end)["hash"].implode())
@@ -140,12 +142,10 @@ class ChangeFilter:
         source = pl.Series("source", self._sources).gather(batch)
         return rows.group_by(source).agg(counts)
 
-    def _note_gone(self, first: int, end: int, known: pl.DataFrame, found: pl.Series) -> None:
-        """`found` are the places in `known` of people who have a row."""
-        self.people += known.height
-        is_gone = pl.repeat(True, known.height, eager=True).scatter(found, False)
-        if is_gone.any():
-            people = self.snapshot.read(first, end, known.filter(is_gone).select("hash"))
+    def _note_gone(self, first: int, end: int, gone: pl.DataFrame) -> None:
+        """Keeps what is known of these people (`hash`)."""
+        if gone.height:
+            people = self.snapshot.read(first, end, gone)
             stored = [
                 pl.col(column(k)).is_not_null() & (pl.col(column(k)) != CLEARED) for k in self.snapshot.keys
             ]
