@@ -36,8 +36,9 @@ def send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger) -> None:
     began = time.monotonic()
     if contents := ledger.reading.contents:
         spec.counted_lists.remember(list(contents.values()), spec.folder.run_id)
-    report_cost(spec, attempt, ledger, ledger.people_left())
-    _report_missing_client(spec.config.destination, attempt)
+    people = ledger.people_left()
+    report_cost(spec, attempt, ledger, people)
+    _report_missing_client(spec.config.destination, attempt, spec.destination.calls_at_most(people, 0))
     headers = request_headers(spec.config, spec.destination, key)
     limits = limits_of(spec.config, headers, spec.destination.job_deadline)
     with _id_cache(spec, key) as id_cache, _shared_turns(spec) as turns:
@@ -46,8 +47,8 @@ def send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger) -> None:
     attempt.stats.seconds["sending"] += time.monotonic() - began
 
 
-def _report_missing_client(section: DestinationConfig, attempt: Attempt) -> None:
-    text = advice(section)
+def _report_missing_client(section: DestinationConfig, attempt: Attempt, calls: int) -> None:
+    text = advice(section, calls)
     if text:
         attempt.observer.tell(Event("fast_client_missing", text, {}))
 
