@@ -36,11 +36,11 @@ def next_step(summary: Mapping[str, Any], folder: RunFolder, state_dir: Path) ->
 
 def _after_check(summary: Mapping[str, Any], words: Sequence[str], state_dir: Path) -> NextStep:
     """A check is never resumed; `words` are its configuration and sources."""
+    again = command("check", *words, state_dir=state_dir)
     if summary["exit_code"] == GuardError.exit_code:
-        again = command("check", *words, *_passing(summary), state_dir=state_dir)
-        return NextStep("correct the list or the configuration and check again, or check as it is", again)
+        flags = " ".join(_passing(summary))
+        return NextStep(f"correct the list or the configuration, or add {flags} if it is meant, then", again)
     if summary["exit_code"]:
-        again = command("check", *words, state_dir=state_dir)
         return NextStep("correct the list or the configuration, then", again)
     return NextStep("", command("run", *words, state_dir=state_dir))
 

@@ -153,8 +153,8 @@ def test_a_check_that_a_guard_stops_is_checked_again(
     assert code == 6
     step = err.splitlines()[-1]
     assert step == (
-        "  next: correct the list or the configuration and check again, or check as it is: "
-        f"importer {' '.join(words)} --allow strict --state-dir {state_dir}"
+        "  next: correct the list or the configuration, or add --allow strict if it is meant, then: "
+        f"importer {' '.join(words)} --state-dir {state_dir}"
     )
     code, _, _ = call(*words, "--allow", "strict")
     assert code == 1

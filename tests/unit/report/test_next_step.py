@@ -37,8 +37,8 @@ def test_a_check_that_a_guard_stopped_is_checked_again_never_resumed(
     guards: tuple[str, ...], flags: str, tmp_path: Path
 ) -> None:
     assert after_stop(tmp_path, "check", 6, *guards) == (
-        "correct the list or the configuration and check again, or check as it is",
-        f"importer check people.toml list.csv {flags}",
+        f"correct the list or the configuration, or add {flags} if it is meant, then",
+        "importer check people.toml list.csv",
     )
 
 
