@@ -114,7 +114,7 @@ class DataQuality:
             for c in cells.columns
             if c not in self._typed | passed and contents.get(c, anything).more_than_ascii
         ]
-        foreign = beyond_ascii(cells.select(examined))
+        foreign = beyond_ascii(cells[examined])
         for column in cells.get_columns():
             self._look_at_fill(column)
             if column.name in passed:

@@ -6,6 +6,7 @@ from functools import cached_property
 
 import polars as pl
 
+from importer.values.blanks import BLANKS
 from importer.values.spreadsheet_text import LOOKS_LIKE, may_be_marked, unwrap
 
 _ERRORS = ("#N/A", "#REF!", "#NAME?", "#VALUE!", "#DIV/0!", "#NUM!", "#NULL!")
@@ -15,6 +16,9 @@ _CONTROL = r"[\x{80}-\x{9f}\x{fffd}]"
 
 SUSPICIOUS = r"[^\x00-\x7f]{2}|[\x{80}-\x{9f}\x{fffd}ÂÃŒœ]"
 """All that `_CONTROL` and ftfy look for has two characters beyond ASCII side by side, or one of these."""
+
+_BLANKS = (b"\n", *(blank.encode() for blank in BLANKS if blank.isascii() and blank != "\n"))
+"""Those of ASCII; a text of several lines has the first one at once."""
 
 _FIRST_LETTERS = ">"
 """Digits and the marks of these signs sort before it, letters behind it."""
@@ -121,6 +125,11 @@ class Contents:
         """Anything beyond ASCII."""
         return self._text is None or not self._text.isascii()
 
+    @cached_property
+    def blank(self) -> bool:
+        """A blank, or anything beyond ASCII that may be one."""
+        return self._has(*_BLANKS) or self.more_than_ascii
 
-NO_SIGN = Contents(b"")
-"""Of a column of which it is known that no text shows a sign; what some have beyond ASCII is none."""
+
+NO_SIGN = Contents(b" ")
+"""Of a column of which it is known that no text shows a sign; it may have blanks and letters beyond ASCII."""

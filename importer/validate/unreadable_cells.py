@@ -39,7 +39,8 @@ def faults(cells: pl.DataFrame, columns: Sequence[str], contents: Mapping[str, C
 
 def with_text(cells: pl.DataFrame, columns: Sequence[str]) -> pl.DataFrame:
     """The cells with bytes as text in `columns`, null where they are no UTF-8; other columns stay."""
-    return cells.with_columns(decoded(cells[name]) for name in columns if cells.schema[name] == pl.Binary)
+    texts = [decoded(cells[name]) for name in columns if cells.schema[name] == pl.Binary]
+    return cells.with_columns(texts) if texts else cells
 
 
 def _bad_cells(

@@ -7,7 +7,6 @@ final here and already in file order.
 from collections import Counter
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from types import MappingProxyType
 
 import polars as pl
 
@@ -33,7 +32,14 @@ from importer.validate.refused_rows import (
 from importer.validate.text_quality import NO_SIGN, Contents
 from importer.values import cell_texts, column_types
 from importer.values.cell_texts import all_texts
-from importer.values.column_types import cell_rules, count_blanks, typed_columns, with_computed
+from importer.values.column_types import (
+    NOTHING_SEEN,
+    Seen,
+    cell_rules,
+    count_blanks,
+    typed_columns,
+    with_computed,
+)
 from importer.values.distinct_ids import NAMES_NOBODY, DistinctIds, IdReader
 from importer.values.expressions import compile_computed, compile_where, unknown_column
 from importer.values.inference import TypeInference, is_watched
@@ -76,7 +82,7 @@ class Validator:
         known = self._known.of(batch.cells)
         identified = self._identify(batch, source, {self.config.columns[key] for key in known})
         rows = identified.rows
-        typed, wrong = self._type_and_check(rows, identified.cells, known)
+        typed, wrong = self._type_and_check(rows, identified.cells, Seen(known, identified.without_blanks))
         if self.inference:
             self.inference.look(typed, rows["order"])
         return ValidatedBatch(rows, BatchRefusals.of(rows, wrong, identified.refused, batch), typed)
@@ -114,7 +120,8 @@ class Validator:
         nameless = untyped_apart(without_id, batch, batch.untyped.get(self.config.identity.column, ()))
         refused = (unreadable, *nameless, untimed, malformed)
         self._count_rows(*(part.rejects for part in refused))
-        return IdentifiedBatch(rows, cells, refused)
+        without_blanks = {name for name, may_have in contents.items() if not may_have.blank}
+        return IdentifiedBatch(rows, cells, refused, without_blanks)
 
     def refused_of(self, identified: "IdentifiedBatch", batch: Batch) -> BatchRefusals:
         """What was refused of a batch whose values were not checked."""
@@ -154,13 +161,10 @@ class Validator:
         return Counter({key: count_undeclared(self.config.attributes[key], t) for key, _, t in typed})
 
     def _type_and_check(
-        self,
-        rows: pl.DataFrame,
-        cells: pl.DataFrame,
-        known: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        self, rows: pl.DataFrame, cells: pl.DataFrame, seen: Seen = NOTHING_SEEN
     ) -> tuple[list[tuple[str, pl.Series, TypedColumn]], list[WrongValues]]:
         orders = rows["order"]
-        typed = list(typed_columns(self.config, cells, known=known))
+        typed = list(typed_columns(self.config, cells, seen=seen))
         self.data_quality.look_at_typed(((column, t) for _, column, t in typed), orders)
         return typed, self._check(typed)
 
@@ -193,16 +197,19 @@ class Validator:
     def _contents(
         self, cells: pl.DataFrame, text: bytes | None, known: Collection[str], digits: bool
     ) -> Mapping[str, Contents]:
-        """What the columns contain at most, by the text that they were read from, or else by their own.
+        """What the columns of the source contain at most, by the text they were read from, or by their own.
 
         `digits`: the ids are nothing else.
         """
         simple = {self.config.identity.column: Contents(b"0")} if digits else {}
         simple |= dict.fromkeys(known, NO_SIGN)
-        if text is not None:
-            return dict.fromkeys(cells.columns, Contents(text)) | simple
-        others = [name for name in self.config.declared_columns if name not in simple]
-        return {**unreadable_cells.contents_of(cells, others), **simple}
+        if text is None:
+            others = [name for name in self.config.declared_columns if name not in simple]
+            found = dict(unreadable_cells.contents_of(cells, others))
+        else:
+            found = dict.fromkeys(cells.columns, Contents(text))
+        computed = self.config.source.computed
+        return {name: may_have for name, may_have in {**found, **simple}.items() if name not in computed}
 
     def _count_empty(self, count: int, source: int) -> None:
         if count:
@@ -329,8 +336,12 @@ def _numbered(batch: Batch, source: int) -> pl.DataFrame:
 
 @dataclass(frozen=True, slots=True)
 class IdentifiedBatch:
-    """The chosen rows of a batch that have an id, their cells, and what was refused."""
+    """The chosen rows of a batch that have an id, their cells, and what was refused.
+
+    `without_blanks` are columns of which it is known that no text has a blank.
+    """
 
     rows: pl.DataFrame
     cells: pl.DataFrame
     refused: tuple[RefusedRows, ...]
+    without_blanks: Collection[str]

@@ -6,10 +6,9 @@ use polars only. What differs from column to column (does any cell need escaping
 integer?) is asked of the whole column, so that the common case costs one pass.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from functools import partial
-from types import MappingProxyType
 
 import polars as pl
 
@@ -52,27 +51,38 @@ def cell_rules(config: Config, attribute: Attribute) -> CellRules:
     return CellRules(source.null_values, clears, trims, source.spreadsheet_text == "unwrap", takes_empty)
 
 
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What is known of the cells of a batch before they are typed.
+
+    `good` are the attributes of which every cell is good or blank, and with each the texts that are blank.
+    `without_blanks` are columns of which no text has a blank anywhere.
+    """
+
+    good: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    without_blanks: Collection[str] = ()
+
+
+NOTHING_SEEN = Seen()
+
+
 def typed_columns(
-    config: Config,
-    cells: pl.DataFrame,
-    keys: Iterable[str] | None = None,
-    known: Mapping[str, Sequence[str]] = MappingProxyType({}),
+    config: Config, cells: pl.DataFrame, keys: Iterable[str] | None = None, seen: Seen = NOTHING_SEEN
 ) -> Iterable[tuple[str, pl.Series, TypedColumn]]:
     """Each attribute's key, its column as it stands, and the column typed, in declared order.
 
-    `keys` are the attributes wanted, None = all. `known` are those of which every cell is good or blank, and
-    with each the texts that are blank.
+    `keys` are the attributes wanted, None = all.
     """
     cells, columns = with_computed(config, cells), config.columns
     for key in config.attributes if keys is None else keys:
         attribute, name = config.attributes[key], columns[key]
-        make = partial(_typed, config, attribute, cells[name])
-        typed = make() if key not in known else _known_good(cells[name], known[key], make)
+        make = partial(_typed, config, attribute, cells[name], has_blanks=name not in seen.without_blanks)
+        typed = make() if key not in seen.good else _known_good(cells[name], seen.good[key], make)
         yield key, as_in_source(cells, name), typed
 
 
-def _typed(config: Config, attribute: Attribute, column: pl.Series) -> TypedColumn:
-    return type_cells(attribute, cell_rules(config, attribute), column)
+def _typed(config: Config, attribute: Attribute, column: pl.Series, *, has_blanks: bool) -> TypedColumn:
+    return type_cells(attribute, cell_rules(config, attribute), column, has_blanks=has_blanks)
 
 
 def _known_good(column: pl.Series, blank: Sequence[str], make: Callable[[], TypedColumn]) -> TypedColumn:
@@ -94,11 +104,14 @@ def with_computed(config: Config, cells: pl.DataFrame) -> pl.DataFrame:
     return add_computed(config, texts, cells)
 
 
-def type_cells(attribute: Attribute, rules: CellRules, column: pl.Series) -> TypedColumn:
+def type_cells(
+    attribute: Attribute, rules: CellRules, column: pl.Series, *, has_blanks: bool = True
+) -> TypedColumn:
     """A column as it stands in the source, typed: marks of blank cells first, then the declared type.
 
     A text with blanks around it is never a value of most types. So these are typed as they stand, and only
-    what is bad then is trimmed and typed again: a clean column costs nothing more.
+    what is bad then is trimmed and typed again: a clean column costs nothing more. Of the other types every
+    text is looked at, unless it is known that none has a blank.
     """
     if attribute.type not in ("date", "datetime") and (beyond := beyond_years(column)) is not None:
         typed = type_cells(attribute, rules, column.set(beyond, None))
@@ -114,7 +127,7 @@ def type_cells(attribute: Attribute, rules: CellRules, column: pl.Series) -> Typ
     if rules.unwraps:
         text = unwrap(text)
     if _takes_any_text(attribute):
-        return _type_any_text(attribute, rules, text)
+        return _type_any_text(attribute, rules, text, has_blanks=has_blanks)
     typed = _type_marked(attribute, rules, text, text)
     if typed.reason is None:
         return typed
@@ -148,9 +161,11 @@ def _takes_any_text(attribute: Attribute) -> bool:
     return attribute.send_as != "number" and (attribute.type == "free_text" or attribute.allow_custom)
 
 
-def _type_any_text(attribute: Attribute, rules: CellRules, text: pl.Series) -> TypedColumn:
+def _type_any_text(
+    attribute: Attribute, rules: CellRules, text: pl.Series, *, has_blanks: bool
+) -> TypedColumn:
     marked = blank_to_null(text, rules.nulls)
-    if not any_at_edges(marked):
+    if not has_blanks or not any_at_edges(marked):
         known = text if rules.clears else marked
         return _type_marked(attribute, rules, known, known)
     stripped = strip(text)

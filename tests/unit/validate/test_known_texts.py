@@ -13,7 +13,7 @@ from importer.source.table_rows import table_batch
 from importer.validate import known_texts
 from importer.validate.known_texts import KnownTexts
 from importer.validate.validator import ValidatedBatch, Validator
-from importer.values.column_types import typed_columns
+from importer.values.column_types import Seen, typed_columns
 
 ROWS = 2_000
 ATTRIBUTES: dict[str, dict[str, Any]] = {
@@ -30,6 +30,7 @@ ATTRIBUTES: dict[str, dict[str, Any]] = {
     "yes": {"type": "boolean"},
     "mail": {"type": "email"},
     "strict": {"type": "free_text", "blank": "reject"},
+    "code": {"type": "free_text"},
     "filled": {"type": "free_text", "default": "none"},
 }
 GOOD: dict[str, list[str | None]] = {
@@ -47,6 +48,7 @@ GOOD: dict[str, list[str | None]] = {
     "mail": ["a@example.com", ""],
     "strict": ["x", "y"],
     "filled": ["x", "", None],
+    "code": [f"{n}@example.com" for n in range(ROWS // 2)],
 }
 ODD = [
     "#N/A", "'0123", '="5"', "=1+1", "1E+5", "4.9E+11", "45123", "45123.0", "MÃ¼ller", "a\x85b", "\ufffd",
@@ -69,7 +71,8 @@ def config_of(null_values: Sequence[str] = ("",), **source: Any) -> Config:
 
 
 def table(texts: Mapping[str, Sequence[str | None]], first: int, dice: random.Random) -> pl.DataFrame:
-    ids = pl.Series("id", [f"person-{n}" for n in range(first, first + ROWS)])
+    prefix = dice.choice(["", "person-"])
+    ids = pl.Series("id", [f"{prefix}{n}" for n in range(first, first + ROWS)])
     drawn = {key: dice.choices(pool, k=ROWS) for key, pool in texts.items()}
     return pl.DataFrame([ids, *(pl.Series(key, column, pl.String) for key, column in drawn.items())])
 
@@ -178,7 +181,7 @@ def test_columns_of_other_types_and_computed_ones_are_left_alone() -> None:
 def test_the_values_of_known_texts_are_made_when_they_are_used() -> None:
     config, cells = config_of(), table(GOOD, 0, random.Random(3))
     known = KnownTexts(config).of(cells)
-    quick = typed_columns(config, cells, known=known)
+    quick = typed_columns(config, cells, seen=Seen(known))
     for (key, _, one), (_, _, other) in zip(quick, typed_columns(config, cells), strict=True):
         assert callable(one.values) or key not in known
         assert one.value.equals(other.value)

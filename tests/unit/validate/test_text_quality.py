@@ -12,6 +12,7 @@ from importer.validate.text_quality import (
     TextQuality,
     beyond_ascii,
 )
+from importer.values.blanks import BLANKS
 
 
 def signs(cells: list[str | None], *, sent: bool = True, unwraps: bool = False) -> dict[str, list[int]]:
@@ -77,3 +78,11 @@ def test_a_sign_is_not_looked_for_where_its_character_is_missing() -> None:
     for place, character in enumerate(["\0", "#", "'", "+", "ä"]):
         assert [at for at, found in enumerate(flags(Contents(character.encode()))) if found] == [place]
     assert Contents(b"=").mark
+
+
+@pytest.mark.parametrize("blank", BLANKS)
+def test_no_blank_is_overlooked_where_none_is_said_to_be(blank: str) -> None:
+    assert Contents(f"a{blank}b".encode()).blank
+    assert Contents().blank
+    assert NO_SIGN.blank
+    assert not Contents(b"a@example.com!~").blank

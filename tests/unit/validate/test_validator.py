@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import polars as pl
@@ -251,3 +252,13 @@ def test_rows_of_the_footer_count_as_left_out() -> None:
     counts = validator.counts
     assert (counts.rows_read, counts.rows, counts.filtered, counts.set_aside) == (3, 1, 1, 1)
     assert counts.by_source == Counter({(0, "filtered"): 1, (0, "rejected"): 1})
+
+
+@pytest.mark.parametrize("text", [None, b"p1,a,7,x"])
+def test_a_sign_of_damage_in_a_computed_column_is_seen_though_no_cell_has_it(text: bytes | None) -> None:
+    config = config_of(computed={"plan": "'#N/' || upper(plan)"})
+    validator, one = Validator(config, 200), replace(batch(("p1", "a", "7", "x")), text=text)
+    validator.validate(one if text else table_batch(one.cells, 1), 0)
+    assert [(w.code, w.column) for w in validator.data_quality.warnings(COLUMNS)] == [
+        ("spreadsheet_error", "plan")
+    ]
