@@ -82,7 +82,7 @@ def _keep_last(
         several = several.sort(TIME, "order", nulls_last=False)
     several = several.with_columns(rank=pl.int_range(pl.len()) if TIME in several.columns else "order")
     latest = [
-        pl.col("rank").filter(_has_value(several, f)).max().over("id").alias(f"last{f.index}")
+        pl.when(_has_value(several, f)).then("rank").max().over("id").alias(f"last{f.index}")
         for f in replaceable
     ]
     several = several.with_columns(latest)

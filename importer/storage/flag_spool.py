@@ -23,6 +23,9 @@ GROUP_ROWS = 1 << 20
 MANY_REPEATED = 1 << 18
 """Where more hashes are repeated, all rows are put together by person: to look up each costs more."""
 
+MOST_EXTRA = 1 / 4
+"""And where more rows of a group have a hash that another one has: to find out which saves nothing."""
+
 
 class FlagSpool:
     """Takes rows in source order (`add`); once all are there, tells them apart (`single`).
@@ -95,7 +98,10 @@ class FlagSpool:
         found = pl.Series("hash", [], dtype=pl.UInt64)
         for _, _, rows in self._hashes.groups(GROUP_ROWS):
             hashes = rows["hash"]
-            if hashes.n_unique() < len(hashes):
+            extra = len(hashes) - hashes.n_unique()
+            if extra > len(hashes) * MOST_EXTRA:
+                return None
+            if extra:
                 found = found.append(hashes.filter(hashes.is_duplicated()).unique())
                 if len(found) > MANY_REPEATED:
                     return None

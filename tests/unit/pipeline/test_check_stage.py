@@ -29,6 +29,7 @@ def test_every_row_and_value_is_counted_whatever_the_chunks(
 ) -> None:
     monkeypatch.setattr(spool, "CHUNK_BYTES", chunk_bytes)
     monkeypatch.setattr(flag_spool, "MANY_REPEATED", many)
+    monkeypatch.setattr(flag_spool, "MOST_EXTRA", 1)
     folder, counts = RunFolder(tmp_path), CheckCounts(CONFIG)
     folder.make_folders()
     flags, validator = FlagSpool(folder.spool, 3), Validator(CONFIG, 200, keeps_rows=False)

@@ -107,6 +107,7 @@ def test_check_foresees_a_run(monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(spool, "CHUNK_BYTES", bound)
         monkeypatch.setattr(spool, "SEGMENT_BYTES", bound)
         monkeypatch.setattr(flag_spool, "MANY_REPEATED", 0 if bound == 1 else 1 << 18)
+        monkeypatch.setattr(flag_spool, "MOST_EXTRA", 1 / 4 if bound == 2000 else 1)
         with tempfile.TemporaryDirectory() as name:
             source = Path(name, "list.csv")
             source.write_text(text_of(lists, seed), "utf-8", newline="")

@@ -24,11 +24,12 @@ def told_apart(spooled: FlagSpool) -> tuple[list[pl.DataFrame], list[tuple[int, 
     return pieces, sorted(row for frame in rows for row in frame.rows())
 
 
-@pytest.mark.parametrize(("many", "single"), [(1, [1, 3]), (0, [])])
+@pytest.mark.parametrize(("many", "share", "single"), [(1, 2 / 5, [1, 3]), (0, 1, []), (1, 1 / 5, [])])
 def test_people_with_several_rows_are_put_aside(
-    many: int, single: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    many: int, share: float, single: list[int], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(flag_spool, "MANY_REPEATED", many)
+    monkeypatch.setattr(flag_spool, "MOST_EXTRA", share)
     spooled = FlagSpool(tmp_path, 1)
     spooled.add(flags(1, "a", "b"))
     spooled.add(flags(3, "c", "b", "b"))
@@ -43,6 +44,7 @@ def test_the_hash_alone_does_not_make_one_person_of_two(
 ) -> None:
     same = pl.col("id").str.len_bytes().cast(pl.UInt64).alias("hash")
     monkeypatch.setattr(flag_spool, "hashed", lambda: same)
+    monkeypatch.setattr(flag_spool, "MOST_EXTRA", 1)
     spooled = FlagSpool(tmp_path, 1)
     spooled.add(flags(1, "b", "a", "cc"))
     pieces, others = told_apart(spooled)
