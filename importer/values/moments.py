@@ -2,7 +2,6 @@
 
 import datetime as dt
 from dataclasses import dataclass, replace
-from functools import partial
 
 import polars as pl
 
@@ -27,16 +26,12 @@ def type_date(attribute: Attribute, column: pl.Series) -> TypedColumn:
         return checked(text, counted_moments.excel_days(text))
     pattern = attribute.format or "%Y-%m-%d"
     if all_fit(text, pattern, pl.Date()):
-        return TypedColumn(partial(_days, pattern, text), present_in(text))
-    return checked(text, _days(pattern, text))
-
-
-def _days(pattern: str, text: pl.Series) -> pl.Series:
+        return TypedColumn(lambda: text.str.to_date(pattern, cache=False), present_in(text))
     days = text.str.to_date(pattern, strict=False, exact=True, cache=False)
     days = _plausible(days, pattern)
     if not ((text >= "0") & (text < ":")).all():
         days = days.set(text.str.contains(_LOOSE), None)
-    return days
+    return checked(text, days)
 
 
 _LOOSE = r"^[\s+]"
@@ -104,7 +99,11 @@ def _type_fixed_width(attribute: Attribute, column: pl.Series) -> TypedColumn | 
     if not all_fit(column, shape.format, pl.Datetime("us")):
         return None
     utc = pl.repeat(True, len(column), eager=True) if shape.utc else None
-    return TypedColumn(lambda: _type_moment(attribute, column).value, present_in(column), utc=utc)
+    return TypedColumn(
+        lambda: column.str.to_datetime(shape.format, time_unit="us", cache=False),
+        present_in(column),
+        utc=utc,
+    )
 
 
 def _type_moment(attribute: Attribute, column: pl.Series) -> TypedColumn:
