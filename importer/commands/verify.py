@@ -183,7 +183,7 @@ class _Work:
         reader = _Reader(self.destination)
         limits = limits_of(self.config, secrets.request_headers(self.config, self.destination, key))
         sender = Sender(limits, reader, limiter, stop)
-        event_loop.run(partial(self._send, sender, reader, request), limits.client, lambda _: request.ask())
+        event_loop.run(partial(self._send, sender, reader, request), lambda _: request.ask())
         if stop.error is not None:
             raise stop.error
         if stop.signal:

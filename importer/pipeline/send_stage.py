@@ -43,7 +43,7 @@ def send(spec: RunSpec, attempt: Attempt, key: str, ledger: Ledger) -> None:
     limits = limits_of(spec.config, headers, spec.destination.job_deadline)
     with _id_cache(spec, key) as id_cache, _shared_turns(spec) as turns:
         main = partial(_send, spec, attempt, limits, ledger, id_cache, turns)
-        event_loop.run(main, limits.client, attempt.interrupt)
+        event_loop.run(main, attempt.interrupt)
     attempt.stats.seconds["sending"] += time.monotonic() - began
 
 

@@ -9,7 +9,6 @@ from typing import Any
 
 from importer.core import own_thread
 from importer.core.errors import InterruptedRunError, UnreachableError
-from importer.transport.choice import ClientName
 from importer.transport.errors import NO_FILES, is_out_of_files
 
 _AT_ONCE = "stopped at once; what was answered is in the journal."
@@ -17,7 +16,6 @@ _AT_ONCE = "stopped at once; what was answered is in the journal."
 
 def run(
     main: Callable[[], Coroutine[Any, Any, None]],
-    client: ClientName,
     on_interrupt: Callable[[BaseException], object],
 ) -> None:
     """Runs `main()` to its end in a loop and a thread of its own; see `own_thread.call` for `on_interrupt`.
@@ -27,7 +25,7 @@ def run(
     """
 
     def run_loop() -> None:
-        with asyncio.Runner(loop_factory=_loop_factory(client)) as runner:
+        with asyncio.Runner(loop_factory=_loop_factory()) as runner:
             runner.run(main())
 
     try:
@@ -40,9 +38,9 @@ def run(
         raise
 
 
-def _loop_factory(client: ClientName) -> Callable[[], asyncio.AbstractEventLoop] | None:
-    """Under the fast client that of uvloop, where it is installed; None = asyncio's own."""
-    if client == "httpx" or sys.platform == "win32" or find_spec("uvloop") is None:
+def _loop_factory() -> Callable[[], asyncio.AbstractEventLoop] | None:
+    """That of uvloop, where it is installed, which takes less of a processor; None = asyncio's own."""
+    if sys.platform == "win32" or find_spec("uvloop") is None:
         return None
     import uvloop
 

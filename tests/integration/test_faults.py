@@ -50,12 +50,15 @@ def _each_client(request: pytest.FixtureRequest) -> Iterator[None]:
 @pytest.mark.parametrize("fault", TRANSIENT)
 def test_every_transient_fault_is_overcome(fault: str, tmp_path: Path) -> None:
     text = fault if "/" in fault or "@" in fault else f"{fault}/11"
-    with playing(tmp_path, 120, faults(text)) as (setting, server):
+    hangs = fault.startswith("hang")
+    with playing(tmp_path, 120, faults(text), **({} if hangs else PATIENT)) as (setting, server):
         summary = assert_whole(setting.run(), setting, server)
         met = sum(server.stats.faults.values())
         assert met >= 2
         assert summary["calls"]["sent"] == server.stats.requests
-        if not fault.startswith("slow"):
+        if hangs:  # and what a busy machine answers late is repeated, too
+            assert summary["calls"]["retried"] >= met
+        elif not fault.startswith("slow"):
             assert summary["calls"]["retried"] == met == server.stats.requests - 120
         assert summary["calls"]["throttled"] == server.stats.by_status.get(429, 0)
 

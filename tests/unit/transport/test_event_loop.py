@@ -19,18 +19,16 @@ async def note(found: list[str]) -> None:
     found.append(type(asyncio.get_running_loop()).__module__)
 
 
-def test_the_fast_client_runs_on_uvloop_and_httpx_on_asyncio() -> None:
+def test_the_loop_is_that_of_uvloop() -> None:
     found: list[str] = []
-    event_loop.run(partial(note, found), "fast", nothing)
-    event_loop.run(partial(note, found), "httpx", nothing)
-    assert found[0] == "uvloop"
-    assert found[1].startswith("asyncio")
+    event_loop.run(partial(note, found), nothing)
+    assert found == ["uvloop"]
 
 
-def test_without_uvloop_the_fast_client_runs_on_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_uvloop_it_is_that_of_asyncio(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(event_loop, "find_spec", lambda _: None)
     found: list[str] = []
-    event_loop.run(partial(note, found), "fast", nothing)
+    event_loop.run(partial(note, found), nothing)
     assert found[0].startswith("asyncio")
 
 
@@ -42,7 +40,7 @@ def test_a_limit_of_files_is_a_sentence(number: int, kind: type[Exception]) -> N
         raise OSError(number, os.strerror(number))
 
     with pytest.raises(kind):
-        event_loop.run(fail, "httpx", nothing)
+        event_loop.run(fail, nothing)
 
 
 def test_a_cancelled_run_ends_with_an_error_of_ours() -> None:
@@ -50,5 +48,5 @@ def test_a_cancelled_run_ends_with_an_error_of_ours() -> None:
         raise asyncio.CancelledError
 
     with pytest.raises(InterruptedRunError, match="stopped at once") as caught:
-        event_loop.run(cancelled, "httpx", nothing)
+        event_loop.run(cancelled, nothing)
     assert caught.value.exit_code == 130
