@@ -66,6 +66,8 @@ RECENT_BYTES = 48 << 20
 _THREADS = 2
 """Files of the base that are read at one time."""
 
+_PRINTS = ("hash", "print", "values")
+
 Answers = Callable[[str], Iterable[Entry]]
 """Run → what its journal holds of chunks that are not finished, in the order of the answers."""
 
@@ -209,15 +211,26 @@ class Snapshot:
             frame = snapshot_frames.over(frame, layer) if frame.height else layer
         return snapshot_frames.complete(frame, self.keys)
 
-    def read_prints(self, first: int, end: int) -> pl.DataFrame:
-        """`hash`, `print` and `values` of the people of these partitions; no hash stands there twice."""
+    def prints(self) -> Callable[[int, int], pl.DataFrame]:
+        """Reads `hash`, `print` and `values` of the people of partitions [first, end), no hash twice.
+
+        What changed since the base was written is read now, once for all groups of partitions.
+        """
+        manifest = self._manifest
         with snapshot_errors(self.folder):
-            frame = pl.DataFrame(schema=META).drop("id")
-            for layer in self._layers(first, end, columns=("hash", "print", "values")):
-                below = frame.join(layer, on="hash", how="anti") if frame.height else frame
-                frame = pl.concat([below, layer])
-            are_unique = frame["hash"].n_unique() == frame.height  # takes a third of finding which are
-            return frame if are_unique else frame.filter(pl.col("hash").is_unique())
+            file = manifest.recent["file"] if manifest.recent else None
+            recent = self._layer(file, manifest.recent_run, 0, PARTITIONS, _PRINTS) if file else None
+
+        def read(first: int, end: int) -> pl.DataFrame:
+            with snapshot_errors(self.folder):
+                frame = pl.DataFrame(schema=META).drop("id")
+                for layer in self._layers(first, end, columns=_PRINTS, recent=recent):
+                    below = frame.join(layer, on="hash", how="anti") if frame.height else frame
+                    frame = pl.concat([below, layer])
+                are_unique = frame["hash"].n_unique() == frame.height  # takes a third of finding which are
+                return frame if are_unique else frame.filter(pl.col("hash").is_unique())
+
+        return read
 
     def read_fingerprints(self) -> Iterator[pl.DataFrame]:
         """`id`, `print` and `values` of everybody, a frame for each group of a bounded number of people."""
@@ -246,10 +259,12 @@ class Snapshot:
         columns: Sequence[str] | None = None,
         before: int | None = None,
         people: pl.DataFrame | None = None,
+        recent: pl.DataFrame | None = None,
     ) -> Iterator[pl.DataFrame]:
         """From the lowest up; all people of one layer are different ones.
 
         `before` is the number of a run whose deltas are left out. `people` (`id` or `hash`): only these.
+        `recent` is the layer of this name where it was read before.
         """
         manifest = self._manifest
 
@@ -261,7 +276,9 @@ class Snapshot:
             with ThreadPoolExecutor(_THREADS, "base") as threads:
                 read = threads.map if len(base) > 1 else map
                 yield pl.concat(read(layer, base, repeat(manifest.base_run)), how="diagonal")
-        if manifest.recent:
+        if recent is not None:
+            yield snapshot_frames.between(recent, first, end)
+        elif manifest.recent:
             yield layer(manifest.recent["file"], manifest.recent_run)
         for delta in self._deltas():
             if delta.first < end and delta.end > first and delta.run != before:
@@ -276,7 +293,7 @@ class Snapshot:
         first: int,
         end: int,
         columns: Sequence[str] | None,
-        people: pl.DataFrame | None,
+        people: pl.DataFrame | None = None,
     ) -> pl.DataFrame:
         path = self.folder / file
         try:

@@ -20,7 +20,7 @@ from importer.core.row_order import ORDER_SHIFT
 from importer.storage import atomic_files
 from importer.storage.frame_file import FrameFile
 from importer.storage.hash_segments import HashSegments
-from importer.storage.partitions import detached
+from importer.storage.partitions import PARTITIONS, detached
 from importer.storage.snapshot import GROUP_PEOPLE, Snapshot
 from importer.storage.snapshot_frames import CLEARED, column, hashed
 from importer.validate.shared_identities import SharedIdentities
@@ -80,8 +80,7 @@ class ChangeFilter:
         self._keys.flush()
         if self.shared:
             self.shared.find()
-        found = [self._find_changed(*group) for group in self._keys.groups(GROUP_PEOPLE)]
-        rows = pl.concat([pl.Series("row", [], dtype=pl.UInt32), *found]).sort()
+        rows = pl.concat([pl.Series("row", [], dtype=pl.UInt32), *self._changed()]).sort()
         if self.on_unchanged:
             self._hand_out_unchanged(rows, self.on_unchanged)
         yield from _joined(self._read(rows))
@@ -107,16 +106,29 @@ class ChangeFilter:
             if len(at) < rows.height:
                 take(number, layout, rows.filter(~is_changed))
 
-    def _find_changed(self, first: int, end: int, keys: pl.DataFrame) -> pl.Series:
-        """Counts the unchanged rows of these partitions; the numbers of the others."""
-        known = self.snapshot.read_prints(first, end).rename({"print": "known"}).with_row_index("of")
-        keys = keys.join(known, on="hash", how="left")
-        found = keys["of"].drop_nulls()
-        is_gone = pl.repeat(True, known.height, eager=True).scatter(found, False)
-        self.people += known.height
-        self._note_gone(first, end, known.filter(is_gone).select("hash"))
+    def _changed(self) -> Iterator[pl.Series]:
+        """The numbers of the rows that may have changed, one group of people after another."""
+        read, gone, begin = self.snapshot.prints(), list[pl.Series](), 0
+        for first, end, keys in self._keys.groups(GROUP_PEOPLE):
+            known = read(first, end).rename({"print": "known"}).with_row_index("of")
+            both = keys.join(known, on="hash", how="left")
+            found = both["of"].drop_nulls()
+            is_gone = pl.repeat(True, known.height, eager=True).scatter(found, False)
+            self.people += known.height
+            gone.append(known["hash"].filter(is_gone))
+            if sum(map(len, gone)) >= GROUP_PEOPLE or end == PARTITIONS:
+                self._note_gone(begin, end, pl.concat(gone))
+                gone, begin = [], end
+            are_unique = len(found) == known.height - int(is_gone.sum())
+            yield self._without_unchanged(first, end, both, are_unique=are_unique)
+
+    def _without_unchanged(self, first: int, end: int, keys: pl.DataFrame, *, are_unique: bool) -> pl.Series:
+        """The numbers of the rows that may have changed; counts the others. `keys` have what is known.
+
+        `are_unique`: each person who is known has one row.
+        """
         same = pl.col("print") == pl.col("known")
-        if len(found) > known.height - int(is_gone.sum()):  # somebody who is known has several rows
+        if not are_unique:
             same &= pl.col("hash").is_unique()
         if self.shared:
             same &= ~pl.col("hash").is_in(self.shared.people(first, end)["hash"].implode())
@@ -142,10 +154,10 @@ class ChangeFilter:
         source = pl.Series("source", self._sources).gather(batch)
         return rows.group_by(source).agg(counts)
 
-    def _note_gone(self, first: int, end: int, gone: pl.DataFrame) -> None:
-        """Keeps what is known of these people (`hash`)."""
-        if gone.height:
-            people = self.snapshot.read(first, end, gone)
+    def _note_gone(self, first: int, end: int, hashes: pl.Series) -> None:
+        """Keeps what is known of the people of these hashes."""
+        if len(hashes):
+            people = self.snapshot.read(first, end, hashes.to_frame())
             stored = [
                 pl.col(column(k)).is_not_null() & (pl.col(column(k)) != CLEARED) for k in self.snapshot.keys
             ]

@@ -40,7 +40,7 @@ def test_the_last_value_of_each_is_known(state: Path, config: Config) -> None:
 def test_what_was_not_acknowledged_is_unknown(state: Path, config: Config) -> None:
     night(state, config, "1", {"a": "1", "b": "2"}, failed=["b"])
     assert known(state, config) == {"a": "1", "b": UNKNOWN}
-    prints = opened(state, config).read_prints(0, PARTITIONS)
+    prints = opened(state, config).prints()(0, PARTITIONS)
     assert prints["print"].null_count() == 1
 
 
@@ -76,6 +76,34 @@ def test_many_people_make_a_base_in_files_of_a_bounded_number(
     assert sum(name.startswith("base-") for name in files) == 4
     assert sum(name.startswith("recent-") for name in files) == 1
     assert known(state, config) == people | {"p7": "x"}
+
+
+def test_prints_are_read_group_by_group_from_all_layers(state: Path, config: Config) -> None:
+    people = {f"p{n}": str(n) for n in range(40)}
+    night_with_base(state, config, "1", people)
+    night(state, config, "2", {"p7": "x", "new": "y"})
+    asked = opened(state, config)
+    asked.begin("3")
+    asked.record(0, 0, PARTITIONS, sent({"p8": "z"}))
+    read = asked.prints()
+    parts = [read(first, first + 64) for first in range(0, PARTITIONS, 64)]
+    for first, part in zip(range(0, PARTITIONS, 64), parts, strict=True):
+        assert (part["hash"] % PARTITIONS).is_between(first, first + 63).all()
+    every = read(0, PARTITIONS)
+    assert sorted(pl.concat(parts).rows(), key=str) == sorted(every.rows(), key=str)
+    both = asked.read(0, PARTITIONS).select("hash", "print", "values")
+    assert every.sort("hash").equals(both.sort("hash"))
+    assert (every.height, every["print"].null_count()) == (41, 1), "what was sent last is not acknowledged"
+
+
+def test_people_are_found_by_id_or_by_hash(state: Path, config: Config) -> None:
+    night_with_base(state, config, "1", {"a": "1", "b": "2", "c": "3"})
+    night(state, config, "2", {"a": "4"})
+    everybody = opened(state, config).read(0, PARTITIONS)
+    for people in (pl.DataFrame({"id": ["a", "c", "other"]}), everybody.filter(pl.col("id") != "b")["hash"]):
+        frame = people if isinstance(people, pl.DataFrame) else people.to_frame()
+        found = opened(state, config).read(0, PARTITIONS, frame)
+        assert sorted(found.select("id", column("plan")).rows()) == [("a", "4"), ("c", "3")]
 
 
 def test_large_values_make_a_base_in_files_of_bounded_bytes(

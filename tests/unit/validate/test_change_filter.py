@@ -114,9 +114,13 @@ def test_the_people_who_have_no_row_are_gone(known: ChangeFilter) -> None:
     assert gone.select("id", "v:plan").rows() == [("c", '"z"')], "d has nothing to clear"
 
 
-def test_many_rows_are_compared_group_by_group(known: ChangeFilter, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("most", [1, 1000])
+def test_many_rows_are_compared_group_by_group(
+    most: int, known: ChangeFilter, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(hash_segments, "READ_BYTES", 1200)
     monkeypatch.setattr(hash_segments, "SEGMENT_ROWS", 70)
+    monkeypatch.setattr(change_filter, "GROUP_PEOPLE", most)
     everybody = [(f"new-{n}", n) for n in range(200)]
     for start in range(0, 200, 50):
         add(known, everybody[start : start + 50], first=start + 1)
