@@ -165,7 +165,7 @@ class _Writer:
             text = self._text(attribute, value)
             lost = value.is_not_null() & text.is_null()
             good &= ~lost & (value.is_not_null() if k in needs else True)
-            rows = rows.with_columns(text.alias(self._config.columns[k]))
+            rows = rows.with_columns(text.alias(self._config.column_of(k)))
             self._count(back, good=good, lost=lost)
         return rows.filter(good)
 

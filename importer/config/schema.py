@@ -265,8 +265,12 @@ class Config(_Section):
 
     @property
     def columns(self) -> dict[str, str]:
-        """Attribute key → column name."""
-        return {key: a.column or key for key, a in self.attributes.items()}
+        """Attribute key → column name, made each time: for a single one take `column_of`."""
+        return {key: self.column_of(key) for key in self.attributes}
+
+    def column_of(self, key: str) -> str:
+        """The name of an attribute's column."""
+        return self.attributes[key].column or key
 
     @property
     def clearing_cells(self) -> tuple[str, ...]:

@@ -19,4 +19,4 @@ def as_toml(config: Config) -> Iterator[str]:
     for key, attribute in config.attributes.items():
         declared = attribute.model_dump(mode="json", exclude_unset=True)
         title = f"attributes.{toml_text.key(key)}"
-        yield from ("", *toml_text.table(title, {"column": config.columns[key], **declared}))
+        yield from ("", *toml_text.table(title, {"column": config.column_of(key), **declared}))

@@ -108,5 +108,5 @@ def _gone_cells(config: Config, gone: pl.DataFrame) -> pl.DataFrame:
         known = pl.col(f"v:{key}") if f"v:{key}" in gone.columns else pl.lit(None, pl.String)
         always = attribute.blank == "reject" or attribute.default is not None
         asks = pl.lit(value=True) if always else known.is_not_null() & (known != "")
-        cells[config.columns[key]] = pl.when(asks).then(pl.lit(GONE)).otherwise(pl.lit(""))
+        cells[config.column_of(key)] = pl.when(asks).then(pl.lit(GONE)).otherwise(pl.lit(""))
     return without_computed(gone.select(**cells)) if config.source.computed else gone.select(**cells)

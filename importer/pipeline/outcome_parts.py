@@ -80,7 +80,7 @@ def unchanged_values(
     computed = with_computed(config, cells)
     found = rows.select("order", "line", distinct_id="id", fingerprint=prints)
     values = pl.concat(
-        found.filter(has_value(a, cell_rules(config, a), computed[config.columns[key]])).with_columns(
+        found.filter(has_value(a, cell_rules(config, a), computed[config.column_of(key)])).with_columns(
             attribute=pl.lit(key)
         )
         for key, a in config.attributes.items()

@@ -275,7 +275,7 @@ def _blank_clears(validator: Validator) -> Iterator[RunWarning]:
     for key, attribute in config.attributes.items():
         count = validator.counts.blanks[key]
         if attribute.blank == "clear" and count:
-            yield RunWarning("blank_clears", config.columns[key], count)
+            yield RunWarning("blank_clears", config.column_of(key), count)
 
 
 def _text_bytes(sources: Sequence[Source]) -> int | None:

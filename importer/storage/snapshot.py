@@ -154,7 +154,7 @@ class Snapshot:
         """From this run on, values sent under another declaration are stale."""
         declared = self._manifest.declared
         for key in self.keys:
-            now = row_hash.declaration(self._config.attributes[key], self._config.columns[key])
+            now = row_hash.declaration(self._config.attributes[key], self._config.column_of(key))
             before = declared.get(key)
             if before is None or before["print"] != now:
                 declared[key] = {"print": now, "since": 0 if before is None else number}

@@ -74,19 +74,19 @@ class DataQuality:
 
     def __post_init__(self) -> None:
         self._dates = {
-            key: (self.config.columns[key], a.format, swapped)
+            key: (self.config.column_of(key), a.format, swapped)
             for key, a in self.config.attributes.items()
             if a.format and (swapped := swap_day_and_month(a.format))
         }
         self._texts = TextQuality(self.config.source.spreadsheet_text == "unwrap")
         texts = (key for key, a in self.config.attributes.items() if a.type not in _NOT_TEXTS)
-        self._sent_as_text = {self.config.columns[key] for key in texts} | {self.config.identity.column}
+        self._sent_as_text = {self.config.column_of(key) for key in texts} | {self.config.identity.column}
         self._typed = set(self.config.columns.values()) - self._sent_as_text
         destination = self.config.build_destination()
         encoding, whole = destination.encoding, destination.whole_operations
         self._zone_is_lost = encoding.datetime == encoding.datetime_utc
         self._whole = {
-            self.config.columns[k] for k, a in self.config.attributes.items() if a.operation in whole
+            self.config.column_of(k) for k, a in self.config.attributes.items() if a.operation in whole
         }
 
     def look(
@@ -172,7 +172,7 @@ class DataQuality:
         self, cells: pl.DataFrame, numbers: pl.Series, contents: Mapping[str, Contents]
     ) -> None:
         for key, a in self.config.attributes.items():
-            column = cells[self.config.columns[key]]
+            column = cells[self.config.column_of(key)]
             counted = a.format in counted_moments.FORMATS
             if (
                 a.type in ("date", "datetime")

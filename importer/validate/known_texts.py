@@ -74,7 +74,7 @@ class KnownTexts:
             key: _Texts(attribute, cell_rules(config, attribute))
             for key, attribute in config.attributes.items()
             if attribute.blank == "skip" and attribute.default is None
-            if attribute.type != "phone" and config.columns[key] not in config.source.computed
+            if attribute.type != "phone" and config.column_of(key) not in config.source.computed
         }
 
     def of(self, cells: pl.DataFrame) -> Mapping[str, Sequence[str]]:

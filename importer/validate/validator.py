@@ -80,7 +80,7 @@ class Validator:
     def validate(self, batch: Batch, source: int) -> ValidatedBatch:
         """Filters, identifies and checks one batch; SourceError where `where` cannot be evaluated."""
         known = self._known.of(batch.cells)
-        identified = self._identify(batch, source, {self.config.columns[key] for key in known})
+        identified = self._identify(batch, source, {self.config.column_of(key) for key in known})
         rows = identified.rows
         typed, wrong = self._type_and_check(rows, identified.cells, Seen(known, identified.without_blanks))
         if self.inference:

@@ -94,5 +94,5 @@ class TypeInference:
             if not special or self.config.attributes[key].send_as == GENERAL:
                 continue
             code = MIXED if len(counts) > 1 else LOOKS_LIKE[next(iter(special))]
-            column = self.config.columns[key]
+            column = self.config.column_of(key)
             yield RunWarning(code, column, sum(special.values()), tuple(self._rows[key]))

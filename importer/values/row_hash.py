@@ -38,7 +38,8 @@ class RowHasher:
     """Hashes of rows under one configuration and one destination's encoding."""
 
     def __init__(self, config: Config, encoding: Encoding) -> None:
-        self._columns = [c for c in config.declared_columns if c in decides(config)]
+        wanted = decides(config)
+        self._columns = [column for column in config.declared_columns if column in wanted]
         source = config.source
         self._declared = _digest(
             [

@@ -1,8 +1,9 @@
 """From a batch of the reader to rows that may be sent, and lines about those that may not."""
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -15,6 +16,7 @@ from importer.core.row_order import ORDER_SHIFT, TIME
 from importer.source.batch import HEADER_REPEATED, ROW_EMPTY, ROW_MALFORMED, ROW_OF_FOOTER, SET_ASIDE, Batch
 from importer.source.table_rows import table_batch
 from importer.validate.validator import ValidatedBatch, Validator
+from importer.values.row_hash import RowHasher
 
 COLUMNS = ("id", "plan", "age", "seen")
 Row = tuple[str, str, str, str]
@@ -262,3 +264,22 @@ def test_a_sign_of_damage_in_a_computed_column_is_seen_though_no_cell_has_it(tex
     assert [(w.code, w.column) for w in validator.data_quality.warnings(COLUMNS)] == [
         ("spreadsheet_error", "plan")
     ]
+
+
+def test_the_cost_of_a_configuration_grows_with_its_attributes_and_not_with_their_square(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Of 3,000 attributes, a check of a few rows took minutes."""
+    data = config_of().as_mapping()
+    data["attributes"] = {f"a{n}": {"type": "free_text"} for n in range(100)}
+    config, made = configuration.parse(data), Counter[str]()
+    for name in ("columns", "definitions"):
+        monkeypatch.setattr(Config, name, property(partial(_counted, made, name, getattr(Config, name).fget)))
+    Validator(config, 200)
+    RowHasher(config, config.build_destination().encoding)
+    assert 0 < made.total() < 30, made
+
+
+def _counted(made: Counter[str], name: str, read: Callable[[Config], Any], config: Config) -> Any:
+    made[name] += 1
+    return read(config)
