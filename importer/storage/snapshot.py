@@ -216,10 +216,8 @@ class Snapshot:
 
         What changed since the base was written is read now, once for all groups of partitions.
         """
-        manifest = self._manifest
         with snapshot_errors(self.folder):
-            file = manifest.recent["file"] if manifest.recent else None
-            recent = self._layer(file, manifest.recent_run, 0, PARTITIONS, _PRINTS) if file else None
+            recent = self._recent(_PRINTS)
 
         def read(first: int, end: int) -> pl.DataFrame:
             with snapshot_errors(self.folder):
@@ -236,11 +234,11 @@ class Snapshot:
         """`id`, `print` and `values` of everybody, a frame for each group of a bounded number of people."""
         manifest = self._manifest
         with snapshot_errors(self.folder):
-            recent = manifest.recent["people"] if manifest.recent else 0
+            people = manifest.people + (manifest.recent["people"] if manifest.recent else 0)
             sent = sum(checked_files.size_of(delta.path)[0] for delta in self._deltas())
-            width = _group_width(manifest.people + recent + sent, 0)
+            width, recent = _group_width(people + sent, 0), self._recent(tuple(META))
             for first in range(0, PARTITIONS, width):
-                layers = self._layers(first, first + width, columns=tuple(META))
+                layers = self._layers(first, first + width, columns=tuple(META), recent=recent)
                 yield self._laid_over(layers).select("id", "print", "values")
 
     def version(self, run_id: str = "") -> str:
@@ -285,6 +283,13 @@ class Snapshot:
                 sent = snapshot_frames.between(self._resolved(delta), first, end)
                 frame = _only(people, self._aged(sent, delta.run))
                 yield frame if columns is None else frame.select(columns)
+
+    def _recent(self, columns: Sequence[str] | None) -> pl.DataFrame | None:
+        """What changed since the base was written, of everybody; None where nothing did."""
+        recent = self._manifest.recent
+        if not recent:
+            return None
+        return self._layer(recent["file"], self._manifest.recent_run, 0, PARTITIONS, columns)
 
     def _layer(
         self,
@@ -367,9 +372,9 @@ class Snapshot:
 
     def _fold_base(self, width: int) -> None:
         """Group by group of so many partitions, so that memory holds one at a time."""
-        manifest, parts = self._manifest, []
+        manifest, parts, recent = self._manifest, [], self._recent(None)
         for first in range(0, PARTITIONS, width):
-            frame = self._laid_over(self._layers(first, first + width))
+            frame = self._laid_over(self._layers(first, first + width, recent=recent))
             file = f"base-{manifest.generation:06d}-{first:04d}.parquet"
             if frame.height:
                 checked_files.write_parquet(self.folder / file, frame, durable=True)
