@@ -5,8 +5,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.long_lists import DECLARED, HEADER, LIMIT, all_wrong, malformed, megabytes
+from tests.support.long_lists import DECLARED, HEADER, all_wrong, malformed, megabytes
 from tests.support.oracle.program import config_text, importer
+
+LIMIT = 300 << 20
+"""Lists as short as these take 155 to 240 MiB; all lines of refused values made at once took 340."""
 
 
 @pytest.mark.parametrize(
@@ -14,7 +17,7 @@ from tests.support.oracle.program import config_text, importer
     [(all_wrong, 150_000), (malformed, 40_000), (megabytes, 60)],
     ids=["every value wrong", "every row damaged", "a megabyte in each row"],
 )
-def test_a_check_stays_under_500_mib(line: Callable[[int], str], count: int, tmp_path: Path) -> None:
+def test_a_check_takes_little_memory(line: Callable[[int], str], count: int, tmp_path: Path) -> None:
     source, config = tmp_path / "list.csv", tmp_path / "import.toml"
     with source.open("w", encoding="utf-8") as file:
         file.write(HEADER)
