@@ -118,7 +118,20 @@ def test_a_column_of_good_texts_is_known_with_those_that_are_blank() -> None:
     }
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("odd", ODD)
+def test_an_attribute_is_known_only_where_nothing_is_to_be_said_of_its_texts(odd: str) -> None:
+    config = config_of()
+    texts = {key: [*pool[:2], odd] for key, pool in GOOD.items()}
+    cells = table(texts, 0, random.Random(5))
+    known = KnownTexts(config).of(cells)
+    for key, _, typed in typed_columns(config, cells):
+        remarks = (typed.reason, typed.dropped, typed.utc, typed.cleared, typed.padded)
+        if key in known:
+            assert remarks == (None,) * 5
+            assert typed.present.all() is (not known[key])
+
+
+@pytest.mark.parametrize("seed", range(4))
 def test_a_list_comes_to_the_same_whether_its_texts_are_known_or_not(
     seed: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -113,7 +113,8 @@ def test_a_text_that_is_no_date_never_passes(pattern: str, text: str) -> None:
     ["24:00:00Z", "30:00:00Z", "23:60:00Z", "23:59:60Z", "23:59:59z", "23:59:59 ", " 3:59:59Z", "23-59-59Z"],
 )
 def test_a_time_that_no_clock_shows_never_passes(clock: str) -> None:
-    assert not fits(MOMENT, EXAMPLE[MOMENT], "2024-02-29T" + clock)
+    assert fits(MOMENT, EXAMPLE[MOMENT], "2024-02-28T23:59:59Z")
+    assert not fits(MOMENT, EXAMPLE[MOMENT], "2024-02-28T" + clock)
 
 
 def test_a_bad_text_is_found_wherever_it_is(monkeypatch: pytest.MonkeyPatch) -> None:
