@@ -28,6 +28,7 @@ from benchmarks.machine import (
     tool,
 )
 from benchmarks.results import Ratio
+from benchmarks.slow import late
 
 RIVALS = Path(__file__).parent / "rivals"
 IN_FLIGHT = 64
@@ -271,8 +272,6 @@ def show_shares(bench: Bench) -> None:
 
 def show_ceilings(bench: Bench, ceilings: Sequence[int], latency: float = 0.05) -> list[Ratio]:
     """The share of a ceiling that is used, the answers `latency` seconds late."""
-    from benchmarks.slow import late
-
     print(f"\n| ceiling | calls/s used, answers {latency * 1000:.0f} ms late | share |")
     print("|---|---|---|")
     found = []
@@ -286,6 +285,26 @@ def show_ceilings(bench: Bench, ceilings: Sequence[int], latency: float = 0.05) 
                 Ratio(f"used of a ceiling of {ceiling:,} calls/s", used / ceiling, more_is_better=True)
             )
     return found
+
+
+def show_cost_of_a_ceiling(bench: Bench, ceiling: int = 150, latency: float = 0.05) -> list[Ratio]:
+    """What sending at the ceiling of a vendor costs with httpx: a long run less a short one, so no start."""
+    with late(latency, lists.ANSWER, SERVER) as url:
+        slow = Bench(bench.folder, url, bench.rows)
+        runs = [
+            slow.importer(ceiling * seconds, rate=ceiling, client="httpx")
+            for seconds in (CEILING_SECONDS // 3, CEILING_SECONDS)
+        ]
+    (short, before), (whole, after) = runs
+    seconds = after["seconds"]["sending"] - before["seconds"]["sending"]
+    used = (after["calls"]["sent"] - before["calls"]["sent"]) / seconds / ceiling
+    cpu = (whole.cpu - short.cpu) / seconds
+    print(
+        f"\n{ceiling} calls/s with httpx, answers {latency * 1000:.0f} ms late, without the start: "
+        f"{used:.1%} used, {cpu:.1%} of a processor, {cpu / used / ceiling * 1e6:,.0f} µs a call"
+    )
+    name = f"a ceiling of {ceiling:,} calls/s, httpx"
+    return [Ratio(f"{name}: used", used, more_is_better=True), Ratio(f"{name}: share of a processor", cpu)]
 
 
 def ratios_of(best: dict[str, Figure]) -> list[Ratio]:
@@ -317,10 +336,11 @@ def measure(rows: int, rounds: int) -> list[Ratio]:
             best = race(bench, rounds)
             show_race(best)
             if rounds == 1:
-                return [*ratios_of(best), *show_ceilings(bench, (1000,))]
+                return [*ratios_of(best), *show_ceilings(bench, (1000,)), *show_cost_of_a_ceiling(bench)]
             show_parts(bench)
             show_shares(bench)
-            return [*ratios_of(best), *show_ceilings(bench, (100, 1000, 3000))]
+            ceilings = [*show_ceilings(bench, (100, 1000, 3000)), *show_cost_of_a_ceiling(bench)]
+            return [*ratios_of(best), *ceilings]
 
 
 if __name__ == "__main__":
