@@ -59,9 +59,10 @@ def all_fit(text: pl.Series, pattern: str, kind: pl.Date | pl.Datetime) -> bool:
     if form is None:
         return False
     known = text.drop_nulls()
+    lengths = known.str.len_bytes()
+    if not {lengths.min(), lengths.max()} <= {len(form.low), None}:
+        return False  # what is no date mostly has another length
     to_read = [known.head(1)]
-    if to_read[0].str.len_bytes().to_list() not in ([], [len(form.low)]):
-        return False
     for start in range(0, len(known), _ROWS):
         unsure = _unsure(form, known.slice(start, _ROWS))
         if unsure is None:
@@ -95,16 +96,14 @@ def _repeated(text: bytes, rows: int) -> pl.Series:
 
 
 def _bytes(texts: pl.Series, width: int) -> pl.Series:
-    """The bytes of all texts, one after another; a null for a text of another width."""
+    """The bytes of all texts, which are of this width, one after another."""
     return texts.cast(pl.Binary).bin.reinterpret(dtype=pl.Array(pl.UInt8, width)).explode().rechunk()
 
 
 def _unsure(form: _Form, text: pl.Series) -> pl.Series | None:
-    """Those of the texts of which the calendar decides; None where a text is not of the form."""
+    """Those of the texts, all of this width, that the calendar decides; None where one is not of the form."""
     width = len(form.low)
     found = _bytes(text, width)
-    if found.null_count():
-        return None
     rows = _FEW_ROWS if len(text) <= _FEW_ROWS else _ROWS
     low, span, most = (_repeated(bound, rows).head(len(found)) for bound in (form.low, form.span, form.pairs))
     digits = found - low  # what is below the least one wraps around, and is far above

@@ -19,9 +19,17 @@ def type_number(attribute: Attribute, column: pl.Series) -> TypedColumn:
         return _type_exact_number(attribute, column)
     text = as_text(column)
     plain = _plain_marks(attribute, text)
-    if are_positive(plain) or plain.str.contains(_ORDINARY).all():
-        return _made_later(checked(text, _within(attribute, plain)), lambda: _number_text(plain))
-    return checked(text, _within(attribute, _number_text(plain)))
+    numbers = plain if are_positive(plain) else _numbers_in(plain)
+    return _made_later(checked(text, _within(attribute, numbers)), lambda: _number_text(plain))
+
+
+def _numbers_in(text: pl.Series) -> pl.Series:
+    """The texts that are numbers, as they stand; null where one is none."""
+    other = ~text.str.contains(_ORDINARY)
+    if not other.any():
+        return text
+    none = _number_text(text.filter(other)).is_null()
+    return text.set(other.clone().scatter(other.arg_true(), none), None)
 
 
 _EXACT = (pl.Float64, pl.Int64, pl.Int32, pl.Int16, pl.Int8, pl.UInt64, pl.UInt32, pl.UInt16, pl.UInt8)

@@ -94,3 +94,4 @@ def test_a_column_of_ordinary_numbers_reads_as_it_does_beside_other_texts(declar
         for other in ("7", "7.5", None):
             alone = results(pl.Series("c", [text, other]), **declared)
             assert alone == results(pl.Series("c", [text, other, "1e1"]), **declared)[:2], text
+            assert alone[0] is not None, text
