@@ -221,7 +221,7 @@ def counts(typed: Sequence[TypedColumn]) -> dict[str, pl.Series]:
 def _sum(masks: Sequence[pl.Series], height: int) -> pl.Series:
     """How many of the masks are true in each row; most are true in every one."""
     some = [mask for mask in masks if not mask.all()]
-    total = pl.repeat(len(masks) - len(some), height, dtype=pl.UInt32, eager=True)
+    total = pl.Series([len(masks) - len(some)], dtype=pl.UInt32).new_from_index(0, height)
     for mask in some:
         total += mask.cast(pl.UInt32)
     return total

@@ -47,9 +47,10 @@ class FlagSpool:
         """Adds rows: `id`, `order` and what is counted of them, which is the same in all layouts."""
         weight = int(frame.estimated_size()) + frame.height * self.width // FLAGS_IN_BYTE
         require_space(self.folder, weight)
-        self._note(frame.select("id"))
-        self._ids.append(frame.select("id"))
-        self._rows.append(frame.drop("id"))
+        ids = frame["id"].to_frame()
+        self._note(ids)
+        self._ids.append(ids)
+        self._rows.append(pl.DataFrame([column for column in frame if column.name != "id"]))
         self._weights.append(weight)
 
     def _note(self, ids: pl.DataFrame) -> None:

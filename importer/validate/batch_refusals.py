@@ -100,6 +100,9 @@ class BatchRefusals:
 
     def pieces(self) -> Iterator[Piece]:
         """All lines and kept rows in one piece, or in several where there are many lines."""
+        if not self.values and not self.whole_rows:
+            yield Piece(NO_REJECTS, self.kept, None)
+            return
         after = -1
         for end in (*self._ends(), None):
             yield Piece(self._lines(after, end), _between(self.kept, after, end), end)
@@ -119,8 +122,6 @@ class BatchRefusals:
         first, rows = _first_after(self.rows, after), _between(self.rows, after, end)
         found = [values.lines(rows, first) for values in self.values]
         found += [_between(frame, after, end) for frame in self.whole_rows]
-        if not found:
-            return NO_REJECTS
         # One frame is in order already, and to sort it would copy it.
         return found[0] if len(found) == 1 else pl.concat(found).sort("order", "position")
 

@@ -241,7 +241,7 @@ class Validator:
     ) -> tuple[pl.DataFrame, pl.DataFrame, RefusedRows]:
         """The rows that have a usable id, with it, and the others."""
         if ids.reason is None:
-            rows = rows.with_columns(id=ids.text)
+            rows = rows.hstack([ids.text.alias("id")])
             return rows, cells, nothing_refused(rows)
         refused = self._refused_ids(rows, ids.text, ids.reason)
         good = ids.reason.is_null()

@@ -27,7 +27,7 @@ _WHOLE = ("Ydm", "HMYdm", "HMSYdm")
 
 _PIECES = re.compile("%(.)|([^%]+)", re.DOTALL)
 
-_ROWS = 1 << 15
+_ROWS = 1 << 16
 """So many texts are compared at once."""
 
 _FEW_ROWS = 1 << 10

@@ -9,7 +9,7 @@ from importer.config.attribute import Attribute
 from importer.values import counted_moments
 from importer.values.cell_texts import as_text, beyond_years, units_a_day, without_zone
 from importer.values.fixed_width import all_fit
-from importer.values.typed_column import TypedColumn, checked, present_in, replace_where
+from importer.values.typed_column import TypedColumn, checked, everywhere, present_in, replace_where
 
 
 def type_date(attribute: Attribute, column: pl.Series) -> TypedColumn:
@@ -98,7 +98,7 @@ def _type_fixed_width(attribute: Attribute, column: pl.Series) -> TypedColumn | 
     shape = _shape_of_first(column) if attribute.format is None else _Shape("", attribute.format, utc=False)
     if not all_fit(column, shape.format, pl.Datetime("us")):
         return None
-    utc = pl.repeat(True, len(column), eager=True) if shape.utc else None
+    utc = everywhere(len(column)) if shape.utc else None
     return TypedColumn(
         lambda: column.str.to_datetime(shape.format, time_unit="us", cache=False),
         present_in(column),

@@ -74,12 +74,12 @@ def choose(mask: pl.Series, yes: pl.Expr, no: pl.Expr) -> pl.Series:
 
 def present_in(column: pl.Series) -> pl.Series:
     """Where a column is not null."""
-    return column.is_not_null() if column.null_count() else _everywhere(len(column)).alias(column.name)
+    return column.is_not_null() if column.null_count() else everywhere(len(column)).alias(column.name)
 
 
 @lru_cache(maxsize=2)
-def _everywhere(height: int) -> pl.Series:
-    """Most columns of a batch are like this, and have it in common."""
+def everywhere(height: int) -> pl.Series:
+    """True in every row: most columns of a batch are like this, and have it in common."""
     return pl.repeat(True, height, eager=True)
 
 
