@@ -147,7 +147,7 @@ def _row_bytes(part: pl.DataFrame) -> pl.Series:
     size = sum(
         (t.fill_null(0).cast(pl.Int64) for t in texts), pl.repeat(0, part.height, dtype=pl.Int64, eager=True)
     )
-    size += max(0, part.estimated_size() - int(size.sum())) // part.height
+    size += max(0, part.estimated_size() - int(size.sum())) // max(1, part.height)
     return size.clip(_LEAST)
 
 

@@ -229,7 +229,7 @@ def test_the_pace_that_was_borne_is_remembered(
     first = night()
     learned_rate = run_history.pace(state_dir, config)
     assert learned_rate is not None
-    assert 20 <= learned_rate <= 110
+    assert 20 <= learned_rate <= 125  # the run may end on a step up, of 12 %, that was not refused yet
     assert night().calls["throttled"] < max(2, first.calls["throttled"])
     elsewhere = importer.Options(base_url="http://127.0.0.1:1").applied_to(configuration.parse(mapping))
     assert run_history.pace(state_dir, elsewhere) is None

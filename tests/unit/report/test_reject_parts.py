@@ -84,6 +84,12 @@ def test_a_damaged_part_is_named_once_and_the_others_are_there(tmp_path: Path) -
     assert sorted(path.name for path in parts.damaged) == ["batch-000000.parquet", "chunk-000000.parquet"]
 
 
+def test_a_part_from_which_all_rows_were_erased_has_none(tmp_path: Path) -> None:
+    put(tmp_path, "chunk-000000", [])
+    put(tmp_path, "chunk-000001", [1])
+    assert orders_of(list(Parts(tmp_path, [2]).in_order())) == [1]
+
+
 def test_where_there_is_no_part_nothing_comes(tmp_path: Path) -> None:
     assert list(Parts(tmp_path, []).in_order()) == []
     assert list(Parts(tmp_path, [5, 9]).in_order()) == []
