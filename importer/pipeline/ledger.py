@@ -168,10 +168,17 @@ class Ledger:
 
     def _earlier(self, number: int) -> tuple[list[Entry], list[Call]]:
         """What the journal knows of a chunk: how calls ended, and those that go on."""
-        calls = self.journal.pending(number).get(number, []) if number in self.pending else []
+        answers = self.earlier.get(number, [])
         if number in self._suspended:
-            return list(self.journal.open_answers(number)), calls
-        return self.earlier.get(number, []), calls
+            answers = self._answers_of_this_attempt(number, answers)
+        calls = self.journal.pending(number, answers).get(number, []) if number in self.pending else []
+        return answers, calls
+
+    def _answers_of_this_attempt(self, number: int, earlier: Sequence[Entry]) -> list[Entry]:
+        """All answers of a chunk but what an earlier attempt left unconfirmed: that was sent again."""
+        again = {(e.person, e.operation, e.attributes, e.at) for e in earlier if e.may_be_sent_again}
+        answers = self.journal.open_answers(number)
+        return [e for e in answers if (e.person, e.operation, e.attributes, e.at) not in again]
 
     def first_values(self, keys: Iterable[str]) -> list[Call]:
         """For each of these attributes, the call that sends a general text of it first.

@@ -248,8 +248,7 @@ class OpenChunk:
             self._carry(self.carried[-1])
         for entry in entries:
             person = place.get(entry.person)
-            is_open = entry.state == Outcome.UNCONFIRMED and entry.reason != NOT_REPEATABLE
-            if person is not None and (final or not is_open):
+            if person is not None and (final or not entry.may_be_sent_again):
                 self.outcomes.restore(person, entry)
 
     def close(self, config: Config, parse: Parse, *, check: bool = False) -> ChunkReport:

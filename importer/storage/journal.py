@@ -272,18 +272,20 @@ class Journal:
         with self._committed() as db:
             return {int(number) for (number,) in db.execute(query)}
 
-    def pending(self, chunk: int | None = None) -> dict[int, list[Call]]:
+    def pending(
+        self, chunk: int | None = None, answers: Iterable[Entry] | None = None
+    ) -> dict[int, list[Call]]:
         """The kept calls of chunks that are not finished, by chunk, as far as nothing was answered since.
 
         A target of which everything was answered, or is carried on by a later call, has no keys left. `chunk`
-        is the one to look at, None = all.
+        is the one to look at, None = all; `answers` are those that count, None = all.
         """
         one = "" if chunk is None else f" AND chunk = {chunk:d}"
         where = f"WHERE chunk NOT IN (SELECT chunk FROM chunks){one} ORDER BY id DESC"  # noqa: S608 - a number
         with self._committed() as db:
             rows = db.execute(f"SELECT chunk, calls, seal FROM pending {where}")  # noqa: S608
             texts = [(int(number), checked(text, seal)) for number, text, seal in rows]
-        answered = self._answered_keys(chunk) if texts else {}
+        answered = _answered_keys(self.open_answers(chunk) if answers is None else answers) if texts else {}
         found: dict[int, list[Call]] = {}
         for number, text in texts:
             for data in reversed(json.loads(text)):
@@ -291,12 +293,6 @@ class Journal:
                 if any(target.keys for target in call.targets):
                     found.setdefault(number, []).insert(0, call)
         return found
-
-    def _answered_keys(self, chunk: int | None) -> dict[tuple[str, str], set[str]]:
-        answered: dict[tuple[str, str], set[str]] = {}
-        for entry in self.open_answers(chunk):
-            answered.setdefault((entry.person, entry.operation), set()).update(entry.attributes)
-        return answered
 
     def attempts(self, *, several: bool = False) -> tuple[int, int]:
         """Requests that were answered in the end, and how many of them repeated another.
@@ -438,6 +434,13 @@ def _entries(db: sqlite3.Connection, where: str, table: str = "answers") -> Iter
     refusals = Refusals(rows if table == "answers" else ())
     for call, *fields in db.execute(query):
         yield entry_of(call, fields, refusals.of(call))
+
+
+def _answered_keys(answers: Iterable[Entry]) -> dict[tuple[str, str], set[str]]:
+    answered: dict[tuple[str, str], set[str]] = {}
+    for entry in answers:
+        answered.setdefault((entry.person, entry.operation), set()).update(entry.attributes)
+    return answered
 
 
 def _lost_intents(path: Path, count: Count, expected: Count) -> StateError:

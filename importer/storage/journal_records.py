@@ -81,6 +81,11 @@ class Entry(NamedTuple):
     refusals: Sequence[RefusedValue] = ()
     message: str = ""
 
+    @property
+    def may_be_sent_again(self) -> bool:
+        """Whether a later attempt sends these values once more."""
+        return self.state == "unconfirmed" and self.reason != NOT_REPEATABLE
+
 
 @dataclass(frozen=True, slots=True)
 class KnownValue:

@@ -5,11 +5,13 @@ from pathlib import Path
 
 import pytest
 
-from importer.core.models import ALL_APPLIED, Call, Settled, Target, Update
+from importer.core.models import ALL_APPLIED, Call, Classification, Settled, Target, Update, Verdict
 from importer.pipeline.ledger import Ledger
 from importer.reconcile.reconciler import OpenChunk
 from importer.storage.journal import Journal
 from tests.support.stages import attempt_of, staged
+
+UNANSWERED = Classification(Verdict.RETRY, reason="unconfirmed", message="no answer came")
 
 
 def apply_first(opened: OpenChunk) -> None:
@@ -19,8 +21,17 @@ def apply_first(opened: OpenChunk) -> None:
 
 def apply(opened: OpenChunk, update: Update) -> None:
     """A person's call ends well."""
-    target = Target(update.person, update.distinct_id, "set", update.parts[0].keys)
-    opened.settle(Settled(Call("PATCH", "/", b"", (target,)), ALL_APPLIED, 200, 1, 1.0))
+    settle(opened, update, ALL_APPLIED)
+
+
+def settle(opened: OpenChunk, update: Update, classification: Classification) -> None:
+    """A person's call ends like this."""
+    opened.settle(Settled(Call("PATCH", "/", b"", (target_of(update),)), classification, 200, 1, 1.0))
+
+
+def target_of(update: Update) -> Target:
+    """The person and the attributes of an update."""
+    return Target(update.person, update.distinct_id, "set", update.parts[0].keys)
 
 
 def ids(ledger: Ledger) -> list[str]:
@@ -42,6 +53,27 @@ def test_a_chunk_that_waits_is_opened_again_from_the_journal(tmp_path: Path) -> 
         ledger.suspend(0)
         assert ledger.pending == {0}
         assert ids(ledger) == ["p2"]
+
+
+def test_what_an_earlier_attempt_left_unconfirmed_is_carried_on_by_the_job_that_it_was_sent_with_again(
+    tmp_path: Path,
+) -> None:
+    with staged(tmp_path) as it, it.ledger() as ledger:
+        settle(first := ledger.open(ledger.plans[0]), next(first.jobs()), UNANSWERED)
+        ledger.reload_answers()  # as a later attempt does
+        assert ids(ledger) == ["p1", "p2"]
+        opened = ledger.open(ledger.plans[0])
+        poll = Call("GET", "/job/1", b"", (target_of(next(opened.jobs())),), after=1.0)
+        opened.keep(
+            Settled(
+                Call("POST", "/", b"", ()), Classification(Verdict.CONTINUE, follow_up=(poll,)), 200, 1, 2.0
+            )
+        )
+        ledger.suspend(0)
+        again = ledger.open(ledger.plans[0])
+        assert [call.path for call in again.carried] == ["/job/1"]
+        again.settle(Settled(again.carried[0], ALL_APPLIED, 200, 1, 3.0))
+        assert ledger.close(again).tally.values == Counter(applied=2, not_attempted=2, rejected=2)
 
 
 def test_after_a_stop_the_rest_is_counted(tmp_path: Path) -> None:
