@@ -32,6 +32,7 @@ from importer.pipeline.read_stage import Read
 from importer.pipeline.run_spec import RunSpec, stored_config
 from importer.pipeline.sources import NamedSource
 from importer.pipeline.unfinished import has_begun_to_count, has_open_jobs, is_same_list, unfinished_run
+from importer.reconcile.check_counts import CheckCounts
 from importer.report.reject_files import RejectFiles
 from importer.send.shutdown import StopRequest
 from importer.storage import run_folder, state_folder
@@ -301,8 +302,8 @@ def _stop_before_first_call(options: Options, attempt: Attempt, result: ReadResu
 def _count(spec: RunSpec, attempt: Attempt, ledger: Ledger, read: Read) -> None:
     """`check`: counts how all rows end, and says what a run would send."""
     attempt.observer.tell(Event("finishing", "counting how the rows end"))
-    if read.flags and (counts := read_stage.check_counts(spec)):
-        check_stage.count_flags(counts, read.flags, ledger.reports, ledger.tally)
+    if read.flags:
+        check_stage.count_flags(CheckCounts(spec.config), read.flags, ledger.reports, ledger.tally)
     else:
         ledger.count_without_sending(ledger.plans)
     report_cost(spec, attempt, ledger, ledger.tally.people["not_attempted"])

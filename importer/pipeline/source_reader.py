@@ -25,7 +25,7 @@ from importer.storage.counted_lists import ContentHash, is_counting
 from importer.storage.disk_errors import state_errors
 from importer.storage.flag_spool import FlagSpool
 from importer.storage.spool import SpoolWriter
-from importer.validate.batch_refusals import BatchRefusals
+from importer.validate.batch_refusals import BatchRefusals, Piece
 from importer.validate.hints import find_hints
 from importer.validate.read_result import ReadResult, ReadSource
 from importer.validate.validator import IdentifiedBatch, ValidatedBatch, Validator
@@ -136,11 +136,16 @@ class SourceReader:
         """Puts what was refused of a batch into parts of the reports; each has its own edge."""
         edges = self.result.edges
         last = _last_order(batch, source, edges[-1] if edges else 0)
-        for piece in refused.pieces():
-            self.shapes.add(piece.rejects)
+        for piece in self._noted(refused):
             self._reports.add_batch(len(edges), piece.rejects, piece.kept)
             edges.append(last if piece.end is None else piece.end)
+
+    def _noted(self, refused: BatchRefusals) -> Iterator[Piece]:
+        """The pieces of what was refused; its rows are counted, and the shapes of its values noted."""
         self._validator.counts.kept += refused.kept.height
+        for piece in refused.pieces():
+            self.shapes.add(piece.rejects)
+            yield piece
 
     def _report_progress(self, done: int) -> None:
         """`done` may pass the total: a line at the end of a block is looked at twice."""
@@ -182,10 +187,8 @@ class SourceReader:
         for layout, rows in filtering.due():
             batch = self._validator.validate_identified(rows, self.result.cells(layout, rows))
             self._on_batch(batch)
-            for piece in batch.refused.pieces():
-                self.shapes.add(piece.rejects)
+            for piece in self._noted(batch.refused):
                 self._reports.add_late(next(number), piece.rejects, piece.kept)
-            self._validator.counts.kept += batch.refused.kept.height
             self.shapes.add_accepted(batch.typed)
             self._spool(batch, layout)
         filtering.count(self._validator.counts)

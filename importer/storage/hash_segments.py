@@ -12,6 +12,7 @@ import polars as pl
 
 from importer.storage.frame_file import FrameFile
 from importer.storage.partitions import PARTITIONS
+from importer.storage.snapshot_frames import between
 
 SEGMENT_ROWS = 1 << 20
 """So many rows are written together."""
@@ -88,6 +89,4 @@ _PARTITION = pl.col("hash") % PARTITIONS
 
 def _between(rows: pl.DataFrame, first: int, end: int) -> pl.DataFrame:
     """The rows of the partitions [first, end); no look at rows of whole files."""
-    if first % _WIDTH or end % _WIDTH:
-        return rows.filter(_PARTITION.is_between(first, end - 1))
-    return rows
+    return between(rows, first, end) if first % _WIDTH or end % _WIDTH else rows

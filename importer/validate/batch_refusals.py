@@ -93,7 +93,7 @@ class BatchRefusals:
 
         `batch` is needed where rows do not contain what they were in the source.
         """
-        wrong = [values.reason.is_not_null() for values in values]
+        wrong = [one.reason.is_not_null() for one in values]
         bad = rows.filter(reduce(or_, wrong)) if wrong else rows.clear()
         kept = in_order([rows_to_keep(frame, batch) for frame in (bad, *(part.rows for part in refused))])
         return cls(rows, values, [part.rejects for part in refused if part.rejects.height], kept)

@@ -12,6 +12,7 @@ import xlsxwriter  # type: ignore[import-untyped]
 
 import importer
 from importer.config import loader
+from importer.config.schema import Config
 from importer.sandbox import server as sandbox
 from importer.sandbox.options import SandboxOptions
 
@@ -103,6 +104,19 @@ def test_what_is_rejected_comes_in_a_file_that_is_read_again(
     assert afterwards["1003"]["visits"] == 9
 
 
+def counting_visits(path: Path) -> Config:
+    """The configuration of a list of ids and visits."""
+    return loader.parse(
+        {
+            "name": "kinds",
+            "source": {"path": str(path)},
+            "identity": {"column": "id"},
+            "destination": {"type": "vevee", "api_key": "env:LIST_KEY"},
+            "attributes": {"visits": {"type": "number"}},
+        }
+    )
+
+
 @pytest.mark.parametrize("kind", ["jsonl", "xlsx"])
 def test_a_number_with_a_fraction_is_no_id_beside_texts(kind: str, tmp_path: Path) -> None:
     path = tmp_path / f"list.{kind}"
@@ -115,15 +129,7 @@ def test_a_number_with_a_fraction_is_no_id_beside_texts(kind: str, tmp_path: Pat
             sheet.write_row(0, 0, ["Id ", "visits"])
             for at, one in enumerate(ids, 1):
                 sheet.write_row(at, 0, [one, 1])
-    config = loader.parse(
-        {
-            "name": "kinds",
-            "source": {"path": str(path)},
-            "identity": {"column": "id"},
-            "destination": {"type": "vevee", "api_key": "env:LIST_KEY"},
-            "attributes": {"visits": {"type": "number"}},
-        }
-    )
+    config = counting_visits(path)
     checked = importer.check(config, (), importer.Options(state_dir=tmp_path / "state"))
     assert [(r["row"], r["distinct_id"], r["reason"]) for r in checked.rejects().rows(named=True)] == [
         ("2", "7.5", "distinct_id_inexact")
@@ -136,15 +142,7 @@ def test_an_id_that_is_no_text_is_refused_again_until_it_is_corrected(
     monkeypatch.setenv("LIST_KEY", KEY)
     path, state = tmp_path / "list.jsonl", tmp_path / "state"
     path.write_text('{"Id ":"a-1","visits":1}\n{"Id ":7.5,"visits": 2}\n{"Id ":true,"visits":3}\n')
-    config = loader.parse(
-        {
-            "name": "kinds",
-            "source": {"path": str(path)},
-            "identity": {"column": "id"},
-            "destination": {"type": "vevee", "api_key": "env:LIST_KEY"},
-            "attributes": {"visits": {"type": "number"}},
-        }
-    )
+    config = counting_visits(path)
     with sandbox.running(config, SandboxOptions(), KEY) as server:
         options = importer.Options(state_dir=state, base_url=server.url)
         first = importer.run(config, (), options)
